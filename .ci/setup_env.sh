@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Makes the checkout's .venv with the versions in constraints.txt; `make setup` calls this.
+# May be interrupted and run again at any time: pip skips what is installed already.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+PYTHON=${PYTHON:-python3}
+LOG=.venv/setup.log
+NETWORK='Check the network, the index that pip is set to and the free space (df -h .).'
+STEP=0
+CHILD=
+
+stop() {  # MESSAGE...
+    printf '%s\n' "$@" >&2
+    exit 1
+}
+
+step() {  # TITLE
+    STEP=$((STEP + 1))
+    echo "[$STEP/5] $1"
+}
+
+failed() {  # WHAT TO DO...
+    echo "Step $STEP failed. The end of $LOG:" >&2
+    tail -n 25 "$LOG" | cut -c 1-200 >&2
+    stop '' "$@" 'Then run the same command again: it goes on where it stopped.'
+}
+
+progress() {  # FIRST LINE IN THE LOG: ninja's last [done/all] if there is one, or the last line
+    local last
+    last=$(tail -n "+$1" "$LOG" | grep -oE '^ *\[[0-9]+/[0-9]+\]' | tail -n 1) ||
+        last=$(tail -n 1 "$LOG" | cut -c 1-70)
+    printf '      %d:%02d %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$last"
+}
+
+run() {  # COMMAND...: into the log, with a line every 20 seconds
+    echo "+ $*" >> "$LOG"
+    local first seconds=0
+    first=$(wc -l < "$LOG")
+    set -m  # a process group of its own, which can be ended as a whole
+    "$@" >> "$LOG" 2>&1 < /dev/null &
+    set +m
+    CHILD=$!
+    while kill -0 "$CHILD" 2> /dev/null; do
+        sleep 1
+        if ((++seconds % 20 == 0)); then progress "$first"; fi
+    done
+    wait "$CHILD"
+}
+
+pip_install() {
+    run .venv/bin/python -m pip install -c constraints.txt "$@"
+}
+
+trap 'kill -- "-$CHILD" 2> /dev/null; stop "" "Interrupted; the same command goes on here."' INT TERM
+
+# The oldest Python is written in setup.py; the newest is what the pinned versions have wheels for.
+OLDEST=$(sed -n "s/.*python_requires='>=3\.\([0-9]*\)'.*/\1/p" setup.py)
+NEWEST=13
+"$PYTHON" -c "import sys; sys.exit(not (3, $OLDEST) <= sys.version_info[:2] <= (3, $NEWEST))" ||
+    stop "$PYTHON ($("$PYTHON" --version 2>&1)) is not Python 3.$OLDEST to 3.$NEWEST." \
+        "Name one that is, for example: make setup PYTHON=python3.11"
+HEADERS=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+echo '#include <Python.h>' | ${CXX:-c++} -x c++ -fsyntax-only -I"$HEADERS" - ||
+    stop "mmcv's operators cannot be compiled: there is no C++ compiler, or no Python.h." \
+        'On Debian and Ubuntu: apt install build-essential python3-dev. CXX names another compiler.'
+
+step "Python environment .venv, with $("$PYTHON" --version)"
+.venv/bin/python -m pip --version > /dev/null 2>&1 || "$PYTHON" -m venv --clear .venv ||
+    stop "$PYTHON cannot make an environment. On Debian and Ubuntu: apt install python3-venv"
+export PATH=$PWD/.venv/bin:$PATH  # where torch looks for ninja
+date > "$LOG"
+pip_install --upgrade pip ninja packaging setuptools wheel || failed "$NETWORK"
+
+step 'torch and torchvision: several gigabytes with their CUDA packages'
+pip_install torch torchvision || failed "$NETWORK"
+
+# Where torch sees a GPU, mmcv compiles for it, which takes a CUDA toolkit of torch's major version.
+GPU=$(.venv/bin/python - 2>> "$LOG" << 'END'
+import re, subprocess, torch
+from torch.utils.cpp_extension import CUDA_HOME
+
+if not torch.cuda.is_available():
+    print('none')
+else:
+    nvcc = subprocess.getoutput(f"'{CUDA_HOME}/bin/nvcc' --version")
+    found = re.search(r'release (\d+)', nvcc)
+    cuda = str(torch.version.cuda)
+    print('usable' if found and found[1] == cuda.partition('.')[0] else cuda)
+END
+) || failed 'torch cannot be imported: remove .venv.'
+case $GPU in
+none) step "mmcv, compiling its operators: 5 to 8 minutes on two cores" ;;
+usable) step "mmcv, compiling its operators for the GPU too: 10 to 40 minutes" ;;
+*)
+    step "mmcv, compiling its operators for the CPU: 5 to 8 minutes on two cores"
+    echo "      There is a GPU, but no CUDA toolkit $GPU (nvcc). To train on the GPU, install it, set"
+    echo '      CUDA_HOME, remove .venv and run the same command again.'
+    export CUDA_VISIBLE_DEVICES=
+    ;;
+esac
+
+works() {  # the operators are there, and for the GPU where that is asked for
+    .venv/bin/python - << END
+import torch
+from mmcv.ops import nms
+
+for device in ['cpu', 'cuda'] if '$GPU' == 'usable' else ['cpu']:
+    nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=device), torch.ones(1, device=device), 0.5)
+END
+}
+
+compile() {
+    MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} \
+        pip_install --verbose --no-build-isolation onedl-mmcv "$@" ||
+        failed 'If it is the GPU part that does not compile: CUDA_VISIBLE_DEVICES= make setup'
+}
+compile
+# A wheel in pip's cache may be one without operators, or for another torch.
+run works || compile --no-cache-dir --no-binary onedl-mmcv --no-deps --force-reinstall
+
+step 'mmdetection, mmpretrain, mmscale, linters and pytest'
+pip_install --editable '.[onedl,dev]' || failed "$NETWORK"
+
+step 'Check: one operator, and the imports'
+run works || failed 'Remove .venv.'
+run .venv/bin/python -c 'import mmdet.apis, mmpretrain.apis, mmscale' || failed 'Remove .venv.'
+# The Makefile's commands read this file: with operators for the CPU only they leave the GPU alone.
+.venv/bin/python -c "
+from mmcv.ops import get_compiling_cuda_version as version
+print('export CUDA_VISIBLE_DEVICES=' if version() == 'not available' else '')" > .venv/ready.tmp
+mv .venv/ready.tmp .venv/ready
+echo "      done in $((SECONDS / 60)) minutes"

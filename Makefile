@@ -1,0 +1,26 @@
+# Python 3.10 to 3.13 that makes the environment .venv: make PYTHON=python3.11 ...
+PYTHON ?= python3
+# What the set-up found out about this machine, then the command.
+RUN = . .venv/ready && .venv/bin/python
+
+.PHONY: help setup demo test lint
+
+help:  ## list these commands
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile
+
+setup: .venv/ready  ## make the environment .venv, once (the others do it too)
+
+demo: .venv/ready  ## train, test and draw on data made on the spot, in minutes
+	$(RUN) tools/demo.py
+
+test: lint  ## run the linters and the tests
+	$(RUN) -m pytest -rs
+
+lint: .venv/ready  ## run the linters
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m codespell_lib
+	$(RUN) -m mypy mmscale
+
+.venv/ready: .ci/setup_env.sh constraints.txt setup.py
+	@PYTHON='$(PYTHON)' .ci/setup_env.sh

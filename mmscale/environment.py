@@ -1,0 +1,84 @@
+"""Which OpenMMLab family is installed: upstream's distributions or the maintained forks.
+
+Both provide the packages mmengine, mmcv, mmdet and mmpretrain and overwrite each other's files, so
+neither is a hard dependency of mmscale. Only the standard library is needed here.
+"""
+
+import importlib
+import warnings
+from importlib import metadata, util
+
+FORKS = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmpretrain')
+UPSTREAM = ('mmengine', 'mmengine-lite', 'mmcv', 'mmcv-lite', 'mmdet', 'mmpretrain')
+
+INSTALL = """\
+Install one of the two families, never both, after torch and torchvision:
+  the maintained forks (tested with torch 2.11):
+    pip install ninja packaging wheel 'setuptools>=80,<82'
+    pip install --no-build-isolation 'mmscale[onedl]'
+  OpenMMLab's upstream (tested with torch 2.1):
+    pip install ninja packaging wheel 'setuptools<70'
+    pip install --no-build-isolation 'mmscale[openmmlab]'
+mmcv's operators are compiled against the installed torch, which takes minutes and a C++ compiler;
+without --no-build-isolation pip leaves them out."""
+
+
+def check_family():
+    """Checks that mmengine is there and that only one family is installed.
+
+    Raises:
+        ImportError: If there is no mmengine at all.
+
+    Warns:
+        UserWarning: If distributions of both families are installed.
+    """
+    if util.find_spec('mmengine') is None:
+        raise ImportError(f'mmscale needs mmengine, which is not installed.\n{INSTALL}')
+    forks, upstream = installed(FORKS), installed(UPSTREAM)
+    if forks and upstream:
+        warnings.warn(
+            f'two families of distributions are installed: {_listed(forks)} (the maintained forks) '
+            f'and {_listed(upstream)} (upstream). They overwrite the files of each other, so that '
+            f'a mixture of both runs. Remove them all and install one family again:\n'
+            f'  pip uninstall -y {" ".join([*forks, *upstream])}\n{INSTALL}',
+            stacklevel=2,
+        )
+
+
+def require(module):
+    """Imports a module of the family that is installed.
+
+    Args:
+        module (str): For example ``'mmdet'``; ``'mmcv.ops'`` asks for mmcv's compiled operators.
+
+    Returns:
+        module: The imported module.
+
+    Raises:
+        ImportError: If it is missing, with what to install for either family.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition('.')[0]
+        if not error.name or error.name.partition('.')[0] != package:
+            raise  # the module is there, something that it imports is not
+        missing = 'not installed' if error.name == package else f'installed without {error.name}'
+        raise ImportError(
+            f'{module} is needed here, but {package} is {missing}.\n{INSTALL}'
+        ) from error
+
+
+def installed(names):
+    """Versions of those of the distributions that are installed, by name."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _listed(versions):
+    return ', '.join(f'{name} {version}' for name, version in versions.items())
