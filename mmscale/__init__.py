@@ -1,0 +1,40 @@
+"""mmscale: ReXNet, ScaleNet and SAN backbones for OpenMMLab's MMDetection.
+
+Importing registers every model under its bare name (``type='ReXNet'``); with the scope written out
+(``type='mmscale.ReXNet'``) no import is needed at all. The models themselves are imported when the
+first one is built, so this import costs next to nothing.
+"""
+
+from mmscale.environment import check_family
+
+check_family()
+
+from mmscale import registry  # noqa: E402, F401  (registers, after the environment was checked)
+from mmscale.version import __version__  # noqa: E402
+
+__all__ = ['__version__', 'feature_channels', 'registry']
+
+
+def feature_channels(type, **kwargs):
+    """Channels of a backbone's outputs, without building it.
+
+    Args:
+        type (str): A backbone's name, with or without the scope: ``'ReXNet'``, ``'mmscale.ReXNet'``.
+        **kwargs: The backbone's own arguments. What the channels do not depend on is ignored, so
+            that a whole ``model.backbone`` dict can be handed over.
+
+    Returns:
+        tuple[int]: One number for each of ``out_indices`` (default 0 to 3: strides 4, 8, 16, 32).
+
+    Raises:
+        ValueError: If there is no such backbone, or no such variant of it.
+
+    Example:
+        >>> import mmscale
+        >>> mmscale.feature_channels('ReXNet', width_mult=1.3)
+        (50, 79, 167, 240)
+    """
+    name = type.removeprefix(f'{registry.SCOPE}.')
+    if name not in registry.BACKBONES:
+        raise ValueError(f'backbone {type!r} is unknown; choose from {list(registry.BACKBONES)}')
+    return getattr(registry.models(), name).feature_channels(**kwargs)

@@ -1,0 +1,176 @@
+"""From other programs' parameter names to this package's.
+
+A converted state dict fits the matching classifier of ``configs/classification`` strictly: its keys
+begin with ``backbone.`` and ``head.``.
+"""
+
+import re
+from typing import NamedTuple
+
+TAP_DEPTHS = (3, 2, 6, 5)  # blocks of ReXNet per stride, in the published networks
+SCALES = (1, 2, 4, 7)  # ScaleNet's reference numbers its branches; ours are called by their scale
+
+
+class Conversion(NamedTuple):
+    """`source` says whose names were recognised; `state_dict` has this package's names."""
+
+    source: str
+    state_dict: dict
+
+
+def convert(state_dict):
+    """Rename a classifier's tensors.
+
+    Args:
+        state_dict (dict[str, Tensor]): As the authors of ReXNet, ReXNet-lite or ScaleNet, or timm
+            (its ReXNet), save it.
+
+    Returns:
+        Conversion: The tensors under this package's names. A classifier stored as a 1x1 convolution
+        becomes a linear layer; nothing else changes.
+
+    Raises:
+        ValueError: If the names are none of these programs', or one of them is unexpected.
+    """
+    for source, marker, rename in _SOURCES:
+        if marker in state_dict:
+            break
+    else:
+        raise ValueError(
+            f'unknown parameter names, such as {sorted(state_dict)[:3]}; expected a state dict of '
+            f'{", ".join(source for source, _, _ in _SOURCES)}'
+        )
+    converted = {}
+    for key, value in state_dict.items():
+        name = rename(key, state_dict)
+        if name is None:
+            raise ValueError(f'{key!r} is not a name of {source}, which the file looked like')
+        if name.startswith('head.') and value.ndim == 4:
+            value = value.flatten(1)
+        converted[name] = value
+    return Conversion(source, converted)
+
+
+def _block(number):
+    """The place in this package of ReXNet's block `number`, counted through the network."""
+    number = int(number)
+    for stage, depth in enumerate(TAP_DEPTHS):
+        if number < depth:
+            return f'backbone.stages.{stage}.{number}'
+        number -= depth
+    return 'backbone.stages.4.0'  # the last 1x1 convolution, counted as one block more
+
+
+def _substitute(rules, key):
+    """The first rule's replacement of the whole `key`, or None."""
+    for pattern, replacement in rules:
+        match = re.fullmatch(pattern, key)
+        if match:
+            return replacement(match) if callable(replacement) else match.expand(replacement)
+    return None
+
+
+_TIMM_PARTS = {
+    'conv_exp.conv': 'expand.conv',
+    'conv_exp.bn': 'expand.norm',
+    'conv_dw.conv': 'depthwise.conv',
+    'conv_dw.bn': 'depthwise.norm',
+    'conv_pwl.conv': 'project.conv',
+    'conv_pwl.bn': 'project.norm',
+    'se.fc1': 'se.reduce',
+    'se.bn': 'se.norm',
+    'se.fc2': 'se.expand',
+    'conv': 'conv',
+    'bn': 'norm',
+}
+_TIMM_RULES = (
+    (r'stem\.conv\.(\w+)', r'backbone.stem.conv.\1'),
+    (r'stem\.bn\.(\w+)', r'backbone.stem.norm.\1'),
+    (
+        rf'features\.(\d+)\.({"|".join(map(re.escape, _TIMM_PARTS))})\.(\w+)',
+        lambda m: f'{_block(m[1])}.{_TIMM_PARTS[m[2]]}.{m[3]}',
+    ),
+    (r'head\.fc\.(\w+)', r'head.fc.\1'),
+)
+
+
+def _rename_timm(key, state_dict):
+    return _substitute(_TIMM_RULES, key)
+
+
+def _rename_authors_block(match, state_dict):
+    """A module in a block's Sequential: its number depends on what else the block has."""
+    block, module, leaf = int(match[1]) - 3, match[2], match[3]
+    prefix = f'features.{match[1]}.out.'
+    parts = [] if block == 0 else ['expand.conv', 'expand.norm', None]
+    parts += ['depthwise.conv', 'depthwise.norm']
+    if f'{prefix}5.fc.0.weight' in state_dict:
+        parts += [{'fc.0': 'se.reduce', 'fc.1': 'se.norm', 'fc.3': 'se.expand'}]
+    parts += [None, 'project.conv', 'project.norm']
+    number, _, inner = module.partition('.')
+    part = parts[int(number)] if int(number) < len(parts) else None
+    part = part.get(inner) if isinstance(part, dict) else part
+    return part and f'{_block(block)}.{part}.{leaf}'
+
+
+def _rename_authors_rexnet(key, state_dict):
+    return _substitute(
+        (
+            (r'features\.0\.(\w+)', r'backbone.stem.conv.\1'),
+            (r'features\.1\.(\w+)', r'backbone.stem.norm.\1'),
+            (r'features\.19\.(\w+)', r'backbone.stages.4.0.conv.\1'),
+            (r'features\.20\.(\w+)', r'backbone.stages.4.0.norm.\1'),
+            (
+                r'features\.(\d+)\.out\.(\d+(?:\.fc\.\d)?)\.(\w+)',
+                lambda match: _rename_authors_block(match, state_dict),
+            ),
+            # ReXNet-lite's tail has a hidden layer: fc, norm, ReLU6, dropout, fc.
+            (r'output\.4\.(\w+)', r'head.layers.1.fc.\1'),
+            (r'output\.0\.(\w+)', r'head.layers.0.fc.\1'),
+            (
+                r'output\.1\.(\w+)',
+                r'head.layers.0.norm.\1' if 'output.4.weight' in state_dict else r'head.fc.\1',
+            ),
+        ),
+        key,
+    )
+
+
+_SCALENET_RULES = (
+    (r'conv1\.(\w+)', r'backbone.stem.conv.\1'),
+    (r'bn1\.(\w+)', r'backbone.stem.norm.\1'),
+    (
+        r'layer([1-4])\.(\d+)\.(conv|bn)([13])\.(\w+)',
+        lambda m: (
+            f'backbone.stages.{int(m[1]) - 1}.{m[2]}.{dict([("1", "reduce"), ("3", "expand")])[m[4]]}'
+            f'.{m[3].replace("bn", "norm")}.{m[5]}'
+        ),
+    ),
+    (
+        r'layer([1-4])\.(\d+)\.(conv|bn)2\.([0-3])\.(\w+)',
+        lambda m: (
+            f'backbone.stages.{int(m[1]) - 1}.{m[2]}.aggregate.branches.{SCALES[int(m[4])]}'
+            f'.{m[3].replace("bn", "norm")}.{m[5]}'
+        ),
+    ),
+    (
+        r'layer([1-4])\.(\d+)\.downsample\.([01])\.(\w+)',
+        lambda m: (
+            f'backbone.stages.{int(m[1]) - 1}.{m[2]}.shortcut.{("conv", "norm")[int(m[3])]}.{m[4]}'
+        ),
+    ),
+    (r'fc\.(\w+)', r'head.fc.\1'),
+)
+
+
+def _rename_scalenet(key, state_dict):
+    return _substitute(_SCALENET_RULES, key)
+
+
+# A name that only this source has, in the order to look.
+_SOURCES = (
+    ("the authors' ReXNet-lite", 'output.4.weight', _rename_authors_rexnet),
+    ("the authors' ReXNet", 'features.3.out.0.weight', _rename_authors_rexnet),
+    ("timm's ReXNet", 'features.0.conv_dw.conv.weight', _rename_timm),
+    ("the authors' ScaleNet", 'layer1.0.conv2.0.weight', _rename_scalenet),
+)

@@ -1,0 +1,119 @@
+"""What all backbones share: taps, freezing, norm_eval and the forward pass, written once."""
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+STRIDES = (4, 8, 16, 32, 32)
+MIN_SIZE = 32
+
+
+def check_out_indices(out_indices, num_stages):
+    """Return `out_indices` as a tuple, or say what is wrong with them.
+
+    Raises:
+        ValueError: If they are not ascending integers from 0 to ``num_stages - 1``.
+    """
+    indices = tuple(out_indices) if isinstance(out_indices, (tuple, list)) else ()
+    if (
+        not indices
+        or any(type(i) is not int or not 0 <= i < num_stages for i in indices)
+        or list(indices) != sorted(set(indices))
+    ):
+        raise ValueError(
+            f'out_indices={out_indices!r} must be ascending integers from 0 to {num_stages - 1}, '
+            'such as (0, 1, 2, 3)'
+        )
+    return indices
+
+
+class Backbone(BaseModule):
+    """A stem and stages, one for each index that can be tapped.
+
+    A subclass sets `stem` and appends to `stages` (no further than ``last_stage``), then calls
+    :meth:`freeze`.
+
+    Args:
+        channels (Sequence[int]): Output channels of every stage the family has.
+        out_indices (Sequence[int]): Which stages' outputs are returned, ascending.
+        frozen_stages (int): -1 none, 0 the stem, n the stem and everything up to tap n - 1. Frozen
+            parts get no gradient and stay in eval mode.
+        norm_eval (bool): Keep all BN layers in eval mode (their parameters still train).
+
+    Attributes:
+        out_channels (tuple[int]): Channels of each output.
+        out_strides (tuple[int]): Input pixels per output pixel of each output.
+    """
+
+    def __init__(self, channels, *, out_indices, frozen_stages, norm_eval, init_cfg):
+        super().__init__(init_cfg=init_cfg)
+        if type(frozen_stages) is not int or not -1 <= frozen_stages <= len(channels):
+            raise ValueError(
+                f'frozen_stages={frozen_stages!r} must be an integer from -1 (nothing is frozen) '
+                f'to {len(channels)} (everything is)'
+            )
+        self.out_indices = check_out_indices(out_indices, len(channels))
+        self.out_channels = tuple(channels[i] for i in self.out_indices)
+        self.out_strides = tuple(STRIDES[i] for i in self.out_indices)
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+        self.stages = nn.ModuleList()
+
+    @property
+    def last_stage(self):
+        """Index of the last stage that is needed; later ones are not built."""
+        return self.out_indices[-1]
+
+    def frozen_modules(self):
+        """The modules that `frozen_stages` covers."""
+        return [self.stem, *self.stages[: self.frozen_stages]] if self.frozen_stages >= 0 else []
+
+    def freeze(self):
+        """Take the gradients of what `frozen_stages` covers, once all modules are there."""
+        for module in self.frozen_modules():
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode=True):
+        """Switch the mode, but keep frozen parts (and BN under `norm_eval`) in eval mode."""
+        super().train(mode)
+        for module in self.frozen_modules():
+            module.eval()
+        if self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+    def forward(self, x):
+        """Extract features.
+
+        Args:
+            x (Tensor): Float images (N, 3, H, W), H and W at least 32.
+
+        Returns:
+            tuple[Tensor]: One map (N, C, h, w) for each of `out_indices`.
+
+        Raises:
+            ValueError: If an image is smaller than 32 px on a side.
+        """
+        check_size(x)
+        x = self.stem(x)
+        outputs = []
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index in self.out_indices:
+                outputs.append(x)
+        return tuple(outputs)
+
+
+def check_size(x):
+    """Refuse what is no image batch; not while tracing, where sizes are no numbers."""
+    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return
+    if x.dim() != 4 or x.size(1) != 3 or min(x.shape[2:]) < MIN_SIZE:
+        raise ValueError(
+            f'images of shape {tuple(x.shape)} do not fit: expected (N, 3, H, W) with H and W of '
+            f'at least {MIN_SIZE} px; resize or pad smaller images'
+        )

@@ -1,0 +1,212 @@
+"""ScaleNet: a ResNet whose 3x3 convolutions aggregate several scales.
+
+Paper: Data-Driven Neuron Allocation for Scale Aggregation Networks, CVPR 2019
+(https://arxiv.org/abs/1904.09460). Authors' code: https://github.com/Eli-YiLi/ScaleNet (it has no
+licence: nothing of it is here; this is written from the paper and the published network's facts).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mmscale.models.backbones.base import Backbone, check_out_indices
+from mmscale.models.layers import Stage, conv_norm, norm
+from mmscale.structures import STAGE_SIDES, load_structure
+
+PLANES = (64, 128, 256, 512)
+EXPANSION = 4
+RESIZE_MODES = ('auto', 'nearest', 'bilinear')
+
+
+class ScaleBranch(nn.Module):
+    """One scale of an SA block: pool by `scale`, convolve, resize back, normalise (section 3.1).
+
+    The norm comes after the resize, so that the norms' factors compare across scales.
+    """
+
+    def __init__(self, in_channels, out_channels, scale, *, kernel_size, resize, norm_cfg=None):
+        super().__init__()
+        self.scale = scale
+        self.resize = resize
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False
+        )
+        self.norm = norm(out_channels, norm_cfg)
+
+    def forward(self, x):
+        """Take (N, in_channels, H, W) to (N, out_channels, H, W)."""
+        size = x.shape[2:]
+        if self.scale > 1:
+            x = F.max_pool2d(x, [min(self.scale, side) for side in size])
+        x = self.conv(x)
+        if self.scale > 1:
+            x = resize_to(x, size, self.resize)
+        return self.norm(x)
+
+
+def resize_to(x, size, mode):
+    """Resize (N, C, h, w) to (N, C, *size); `auto` is nearest where h and w divide the size."""
+    if mode == 'auto':
+        fits = all(side % pooled == 0 for side, pooled in zip(size, x.shape[2:]))
+        mode = 'nearest' if fits else 'bilinear'
+    if mode == 'nearest':
+        return F.interpolate(x, size=size, mode='nearest')
+    return F.interpolate(x, size=size, mode='bilinear', align_corners=False)
+
+
+class ScaleAggregation(nn.Module):
+    """The SA block: one :class:`ScaleBranch` for each scale that has neurons, concatenated.
+
+    Args:
+        in_channels (int): Input channels.
+        neurons (Sequence[int]): Output channels of each scale; a scale with 0 is left out.
+        scales (Sequence[int]): The scales, as pooling factors.
+        side (int): Side of the stage's maps for a 224 px image. A scale smaller than it has a 3x3
+            kernel, another 1x1, whatever the image.
+        resize (str): 'auto', 'nearest' or 'bilinear'.
+    """
+
+    def __init__(self, in_channels, neurons, scales, *, side, resize, norm_cfg=None):
+        super().__init__()
+        self.branches = nn.ModuleDict()
+        for scale, count in zip(scales, neurons):
+            if count > 0:
+                self.branches[str(scale)] = ScaleBranch(
+                    in_channels,
+                    count,
+                    scale,
+                    kernel_size=3 if side > scale else 1,
+                    resize=resize,
+                    norm_cfg=norm_cfg,
+                )
+
+    def forward(self, x):
+        """Take (N, in_channels, H, W) to (N, sum(neurons), H, W)."""
+        return torch.cat([branch(x) for branch in self.branches.values()], 1)
+
+
+class ScaleBottleneck(nn.Module):
+    """ResNet's bottleneck with an SA block in its middle.
+
+    Args:
+        in_channels (int): Input channels.
+        planes (int): Channels between the first 1x1 convolution and the SA block; the output has
+            four times as many.
+        stride (int): 1, or 2 for a 2x2 max pool on the block's input, shortcut included.
+        neurons, scales, side, resize: As in :class:`ScaleAggregation`.
+    """
+
+    def __init__(
+        self, in_channels, planes, *, stride, neurons, scales, side, resize, norm_cfg=None
+    ):
+        super().__init__()
+        out_channels = planes * EXPANSION
+        self.pool = nn.MaxPool2d(stride) if stride > 1 else nn.Identity()
+        self.reduce = conv_norm(in_channels, planes, norm_cfg=norm_cfg, act=nn.ReLU)
+        self.aggregate = ScaleAggregation(
+            planes, neurons, scales, side=side, resize=resize, norm_cfg=norm_cfg
+        )
+        self.expand = conv_norm(sum(neurons), out_channels, norm_cfg=norm_cfg)
+        if in_channels != out_channels:
+            self.shortcut = conv_norm(in_channels, out_channels, norm_cfg=norm_cfg)
+        else:
+            self.shortcut = nn.Identity()
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        """Take (N, in_channels, H, W) to (N, 4 * planes, H // stride, W // stride)."""
+        x = self.pool(x)
+        y = self.expand(self.act(self.aggregate(self.reduce(x))))
+        return self.act(y + self.shortcut(x))
+
+
+class ScaleNet(Backbone):
+    """ScaleNet (CVPR 2019), ready for FPN.
+
+    Args:
+        depth (int | Sequence[int], optional): 50, 101, 152, or the blocks of each stage. Default:
+            the structure's own.
+        structure (str | list, optional): A name in ``structures/``, a path to a .json file, or the
+            rows themselves (see :mod:`mmscale.structures`). Default: the published structure of
+            `depth` (50 if that is not given either).
+        resize (str): How a scale's map is brought back to full size: 'auto' as published (nearest
+            where both sides divide evenly, else bilinear), or always 'nearest' or 'bilinear'.
+        out_indices (Sequence[int]): 0 to 3 are strides 4, 8, 16, 32.
+        frozen_stages (int): -1 none, 0 the stem, n the stem and everything up to tap n - 1.
+        norm_cfg (dict, optional): Norm layers, as in mmcv. Default: ``dict(type='BN')``.
+        norm_eval (bool): Keep BN in eval mode while training.
+        with_cp (bool): Save memory in training by recomputing each block's activations.
+        init_cfg (dict, optional): As in mmengine. Default: the authors' normal initialisation with
+            std ``sqrt(2 / (k * k * out_channels))``.
+
+    Raises:
+        ValueError: If an argument is out of range or the structure does not fit the depth.
+
+    Example:
+        >>> import torch
+        >>> from mmscale.models import ScaleNet
+        >>> [tuple(x.shape) for x in ScaleNet(depth=50)(torch.zeros(1, 3, 64, 64))]
+        [(1, 256, 16, 16), (1, 512, 8, 8), (1, 1024, 4, 4), (1, 2048, 2, 2)]
+    """
+
+    def __init__(
+        self,
+        depth=None,
+        structure=None,
+        *,
+        resize='auto',
+        out_indices=(0, 1, 2, 3),
+        frozen_stages=-1,
+        norm_cfg=None,
+        norm_eval=False,
+        with_cp=False,
+        init_cfg=None,
+    ):
+        if init_cfg is None:
+            init_cfg = [
+                dict(type='Kaiming', layer='Conv2d', mode='fan_out', nonlinearity='relu'),
+                dict(type='Constant', layer='_BatchNorm', val=1),
+            ]
+        super().__init__(
+            self.stage_channels(),
+            out_indices=out_indices,
+            frozen_stages=frozen_stages,
+            norm_eval=norm_eval,
+            init_cfg=init_cfg,
+        )
+        if resize not in RESIZE_MODES:
+            raise ValueError(f'resize={resize!r} is unknown; choose from {RESIZE_MODES}')
+        self.structure = load_structure(structure, depth)
+        self.stem = conv_norm(3, PLANES[0], kernel_size=7, stride=2, norm_cfg=norm_cfg, act=nn.ReLU)
+        self.stem.add_module('pool', nn.MaxPool2d(3, stride=2, padding=1))
+        in_channels = PLANES[0]
+        for index in range(self.last_stage + 1):
+            blocks = []
+            for position, neurons in enumerate(self.structure.stages[index]):
+                blocks.append(
+                    ScaleBottleneck(
+                        in_channels,
+                        PLANES[index],
+                        stride=2 if index > 0 and position == 0 else 1,
+                        neurons=neurons,
+                        scales=self.structure.scales,
+                        side=STAGE_SIDES[index],
+                        resize=resize,
+                        norm_cfg=norm_cfg,
+                    )
+                )
+                in_channels = PLANES[index] * EXPANSION
+            self.stages.append(Stage(*blocks, with_cp=with_cp))
+        self.freeze()
+
+    @staticmethod
+    def stage_channels():
+        """Channels of indices 0 to 3, the same for every depth and structure."""
+        return tuple(planes * EXPANSION for planes in PLANES)
+
+    @classmethod
+    def feature_channels(cls, depth=None, structure=None, out_indices=(0, 1, 2, 3), **_):
+        """See :func:`mmscale.feature_channels`."""
+        load_structure(structure, depth)  # says what is wrong with them
+        channels = cls.stage_channels()
+        return tuple(channels[i] for i in check_out_indices(out_indices, len(channels)))

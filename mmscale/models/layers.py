@@ -1,0 +1,82 @@
+"""Pieces that more than one family of models uses."""
+
+from collections import OrderedDict
+from contextlib import contextmanager, nullcontext
+
+import torch
+from mmcv.cnn import build_norm_layer
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+def conv_norm(
+    in_channels, out_channels, *, kernel_size=1, stride=1, groups=1, norm_cfg=None, act=None
+):
+    """A convolution without bias, its norm and, if given, an activation, in the order they run.
+
+    Args:
+        norm_cfg (dict, optional): As in mmcv. Default: ``dict(type='BN')``.
+        act (type, optional): An activation's class, ``nn.SiLU`` say, built with ``inplace=True``.
+
+    Returns:
+        nn.Sequential: With members ``conv``, ``norm`` and, if asked for, ``act``.
+    """
+    layers = OrderedDict(
+        conv=nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias=False,
+        ),
+        norm=norm(out_channels, norm_cfg),
+    )
+    if act is not None:
+        layers['act'] = act(inplace=True)
+    return nn.Sequential(layers)
+
+
+def norm(channels, norm_cfg=None):
+    """The norm layer that mmcv builds from `norm_cfg` (default: ``dict(type='BN')``)."""
+    return build_norm_layer(norm_cfg or dict(type='BN'), channels)[1]
+
+
+@contextmanager
+def _untracked(module):
+    """Keeps BN layers from updating their running statistics, which the first pass did already."""
+    layers = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    for layer in layers:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True
+
+
+class Stage(nn.Sequential):
+    """Blocks in a row; with `with_cp` each block's activations are recomputed in the backward pass.
+
+    Gradients and running statistics are the same either way.
+    """
+
+    def __init__(self, *blocks, with_cp=False):
+        super().__init__(*blocks)
+        self.with_cp = with_cp
+
+    def forward(self, x):
+        """Take (N, C_in, H, W) to (N, C_out, H', W')."""
+        for block in self:
+            if self.with_cp and torch.is_grad_enabled():
+                x = checkpoint(
+                    block,
+                    x,
+                    use_reentrant=False,
+                    context_fn=lambda block=block: (nullcontext(), _untracked(block)),
+                )
+            else:
+                x = block(x)
+        return x

@@ -1,0 +1,40 @@
+"""Where mmengine looks for ``type='mmscale.X'`` and ``mmscale::folder/config``.
+
+Every model is registered once, in mmengine's root registry, from where mmdet's, mmpretrain's and
+this package's registries all find it. mmengine imports this file by itself when it meets the scope
+``mmscale``.
+"""
+
+from importlib import import_module
+
+from mmengine.config import utils as config_utils
+from mmengine.registry import MODELS as ROOT
+from mmengine.registry import Registry
+
+SCOPE = 'mmscale'
+BACKBONES = ('ReXNet', 'ReXNetLite', 'ScaleNet')
+
+# Lets mmengine resolve configs written as mmscale::folder/name.
+config_utils.MODULE2PACKAGE.setdefault(SCOPE, SCOPE)
+
+MODELS = Registry('model', parent=ROOT, scope=SCOPE, locations=['mmscale.models'])
+
+
+def models():
+    """The module of all models, imported when first asked for (mmengine.model takes a second)."""
+    return import_module('mmscale.models')
+
+
+def _deferred(name):
+    """A stand-in that holds a backbone's name until mmscale.models puts the class in its place."""
+
+    def build(**kwargs):
+        return getattr(models(), name)(**kwargs)
+
+    build.__name__ = name
+    return build
+
+
+for _name in BACKBONES:
+    if _name not in ROOT.module_dict:
+        ROOT.register_module(name=_name, module=_deferred(_name))
