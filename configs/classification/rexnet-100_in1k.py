@@ -1,0 +1,20 @@
+"""ReXNet 1.0 as an ImageNet classifier."""
+
+_base_ = '../_base_/imagenet_input.py'
+
+from mmscale import feature_channels
+
+custom_imports = dict(imports=['mmscale.models.classifiers'], allow_failed_imports=False)
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='mmscale.ReXNet', width_mult=1.0, out_indices=(4,)),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(
+        type='mmscale.DropoutLinearClsHead',
+        num_classes=1000,
+        in_channels=feature_channels('ReXNet', width_mult=1.0, out_indices=(4,))[0],
+        dropout=0.2,
+        loss=dict(type='CrossEntropyLoss'),
+        topk=(1, 5),
+    ),
+)

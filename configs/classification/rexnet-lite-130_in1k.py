@@ -1,0 +1,8 @@
+_base_ = './rexnet-lite-100_in1k.py'
+
+from mmscale import feature_channels
+
+model = dict(
+    backbone=dict(width_mult=1.3),
+    head=dict(in_channels=feature_channels('ReXNetLite', width_mult=1.3, out_indices=(4,))[0]),
+)

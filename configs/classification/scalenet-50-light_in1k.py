@@ -1,0 +1,3 @@
+_base_ = './scalenet-50_in1k.py'
+
+model = dict(backbone=dict(structure='scalenet50_light'))

@@ -1,0 +1,16 @@
+"""Mask R-CNN with ScaleNet-50 and FPN: COCO, 1x, 1333x800, SGD 0.02 for 16 images."""
+
+_base_ = [
+    'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
+    './_base_/coco_instance.py',
+    'mmdet::_base_/schedules/schedule_1x.py',
+    './_base_/runtime.py',
+]
+
+from mmscale import feature_channels
+
+# Input: RGB with ImageNet's mean and std, as mmdet's base has it (assumed: published nowhere).
+model = dict(
+    backbone=dict(_delete_=True, type='mmscale.ScaleNet', depth=50),
+    neck=dict(in_channels=list(feature_channels('ScaleNet', depth=50))),
+)

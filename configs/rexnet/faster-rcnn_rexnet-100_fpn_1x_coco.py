@@ -1,0 +1,1 @@
+_base_ = '../faster_rcnn_rexnet_fpn.py'

@@ -1,0 +1,8 @@
+_base_ = '../mask_rcnn_rexnet_fpn.py'
+
+from mmscale import feature_channels
+
+model = dict(
+    backbone=dict(width_mult=2.0),
+    neck=dict(in_channels=list(feature_channels('ReXNet', width_mult=2.0))),
+)

@@ -1,0 +1,1 @@
+_base_ = '../faster_rcnn_scalenet_fpn.py'

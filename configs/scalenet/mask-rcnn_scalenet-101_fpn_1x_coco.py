@@ -1,0 +1,3 @@
+_base_ = '../mask_rcnn_scalenet_fpn.py'
+
+model = dict(backbone=dict(depth=101))
