@@ -1,0 +1,1 @@
+"""Data sets that come with mmscale; import the module you need, this package loads nothing."""

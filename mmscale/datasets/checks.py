@@ -1,0 +1,137 @@
+"""What can be wrong with a COCO-format data set, found before training starts."""
+
+import inspect
+import json
+from pathlib import Path
+
+from mmscale.errors import UserError
+
+
+def check_data(cfg, splits):
+    """Check the data sets that a config names, and that its heads have one output per class.
+
+    Only local sets in COCO's format are looked at; each annotation file is read once.
+
+    Args:
+        cfg (mmengine.Config): A detector's config.
+        splits (Sequence[str]): Which of 'train', 'val' and 'test' are about to be used.
+
+    Raises:
+        UserError: If a file or folder is missing, a class name is not among the annotation's
+            categories, images are missing, or a head's `num_classes` differs.
+    """
+    annotations = {}
+    for split in splits:
+        loader = cfg.get(f'{split}_dataloader')
+        for dataset in _datasets(loader.dataset) if loader else ():
+            root = Path(dataset.get('data_root') or '')
+            path = root / dataset.ann_file
+            if path not in annotations:
+                annotations[path] = _read(path, root)
+            classes = _classes(dataset)
+            _check_classes(classes, annotations[path], path)
+            _check_heads(classes, cfg.model)
+            _check_images(root / dataset.get('data_prefix', {}).get('img', ''), annotations[path])
+
+
+def _datasets(dataset):
+    """Yield the COCO sets inside `dataset`, which may wrap or join others."""
+    if 'dataset' in dataset:
+        yield from _datasets(dataset.dataset)
+    elif 'datasets' in dataset:
+        for inner in dataset.datasets:
+            yield from _datasets(inner)
+    elif dataset.get('ann_file') and _is_coco(dataset.type) and not _is_remote(dataset):
+        yield dataset
+
+
+def _is_coco(kind):
+    return issubclass(_dataset_class(kind), _dataset_class('CocoDataset'))
+
+
+def _dataset_class(kind):
+    from mmdet.datasets import CocoDataset  # mmdet is needed only where data is looked at
+    from mmdet.registry import DATASETS
+
+    if kind == 'CocoDataset':
+        return CocoDataset
+    return kind if inspect.isclass(kind) else DATASETS.get(kind)
+
+
+def _is_remote(dataset):
+    return bool(dataset.get('backend_args')) or '://' in str(dataset.get('data_root') or '')
+
+
+def _read(path, root):
+    """The annotation file's content; one clear message if it is not there."""
+    if not path.is_file():
+        raise UserError(
+            f'annotation file {str(path)!r} is missing (data root: {str(root)!r}).\n'
+            'Put the data set there, or say where it is: COCO_ROOT=/path/to/coco for COCO '
+            '(annotations/, train2017/ and val2017/, see https://cocodataset.org/#download), '
+            'data_root in your config for a set of your own.\n'
+            'To try everything without any data: make demo, or tools/make_shapes.py data/shapes '
+            'and a config from configs/shapes/.'
+        )
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f'annotation file {str(path)!r} is no JSON: {error}') from None
+    missing = [k for k in ('images', 'annotations', 'categories') if k not in content]
+    if missing:
+        raise UserError(f'annotation file {str(path)!r} lacks {missing}; it must be COCO format')
+    return content
+
+
+def _classes(dataset):
+    classes = (dataset.get('metainfo') or {}).get('classes')
+    return tuple(classes or _dataset_class(dataset.type).METAINFO['classes'])
+
+
+def _check_classes(classes, content, path):
+    categories = [category['name'] for category in content['categories']]
+    unknown = [name for name in classes if name not in categories]
+    if unknown:
+        raise UserError(
+            f'classes {unknown} are not in {str(path)!r}, whose categories are {categories}; '
+            'write the classes of your config just like these'
+        )
+
+
+def _check_heads(classes, model):
+    for where, num_classes in _num_classes(model, 'model'):
+        if num_classes != len(classes):
+            raise UserError(
+                f'{where}.num_classes={num_classes}, but the data set has {len(classes)} classes: '
+                f'{list(classes)}; set it to {len(classes)}'
+            )
+
+
+def _num_classes(node, where):
+    """Yield the place and number of every box or mask head's `num_classes` (not the RPN's)."""
+    if isinstance(node, (list, tuple)):
+        for i, item in enumerate(node):
+            yield from _num_classes(item, f'{where}[{i}]')
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in ('bbox_head', 'mask_head') and isinstance(value, dict):
+                if isinstance(value.get('num_classes'), int):
+                    yield f'{where}.{key}', value.num_classes
+            elif key not in ('rpn_head', 'train_cfg', 'test_cfg'):
+                yield from _num_classes(value, f'{where}.{key}')
+
+
+def _check_images(folder, content):
+    # One listing of each folder instead of a look-up per image: COCO has 118,000.
+    parents = {(folder / image['file_name']).parent for image in content['images']}
+    present = {path for parent in parents if parent.is_dir() for path in parent.iterdir()}
+    missing = [
+        image['file_name']
+        for image in content['images']
+        if folder / image['file_name'] not in present
+    ]
+    if missing:
+        raise UserError(
+            f'{len(missing)} of {len(content["images"])} annotated images are missing in '
+            f'{str(folder)!r}, such as {missing[:3]}; correct data_prefix, or complete the images'
+        )

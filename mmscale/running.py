@@ -1,0 +1,216 @@
+"""Training and testing on mmengine's Runner, for detectors and classifiers alike."""
+
+import difflib
+import os
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmscale.datasets.checks import check_data
+from mmscale.errors import UserError
+
+CONFIGS = Path(__file__).parent / '.mim' / 'configs'
+
+
+def load_config(name, overrides=None):
+    """Read a config by path or by bare name.
+
+    Args:
+        name (str): A path, or the name of a config of this package, with or without folder and
+            ``.py``: ``faster_rcnn_rexnet_fpn``, ``rexnet/faster-rcnn_rexnet-130_fpn_1x_coco``.
+        overrides (dict, optional): Dotted keys and values, as from ``--cfg-options``.
+
+    Raises:
+        UserError: If there is no such config.
+    """
+    cfg = Config.fromfile(find_config(name))
+    if overrides:
+        cfg.merge_from_dict(overrides)
+    return cfg
+
+
+def find_config(name):
+    """The path of a config given by path or by bare name (see :func:`load_config`)."""
+    if Path(name).is_file():
+        return Path(name)
+    wanted = str(name).removesuffix('.py')
+    known = {p.relative_to(CONFIGS).with_suffix('').as_posix(): p for p in CONFIGS.rglob('*.py')}
+    known |= {path.stem: path for path in known.values()}
+    if wanted in known:
+        return known[wanted]
+    close = difflib.get_close_matches(wanted.rsplit('/', 1)[-1], known, n=3)
+    hint = f'; close to it: {", ".join(close)}' if close else ''
+    raise UserError(
+        f'config {str(name)!r} is neither a file nor the name of a config of mmscale{hint}'
+    )
+
+
+def train(
+    config,
+    *,
+    work_dir=None,
+    amp=False,
+    auto_scale_lr=False,
+    resume=None,
+    overrides=None,
+    launcher='none',
+):
+    """Train a detector or classifier.
+
+    Args:
+        config (str): Path or bare name.
+        work_dir (str, optional): Where logs and checkpoints go. Default: the config's own, or
+            ``work_dirs/CONFIG``.
+        amp (bool): Automatic mixed precision (on an accelerator).
+        auto_scale_lr (bool): Scale the learning rate to the actual batch size.
+        resume (str, optional): 'auto' goes on from the newest checkpoint of `work_dir`, if there is
+            one; a path goes on from that checkpoint.
+        overrides (dict, optional): As in :func:`load_config`.
+        launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Returns:
+        mmengine.runner.Runner: The runner, after training.
+
+    Raises:
+        UserError: If config, data or options do not fit.
+    """
+    cfg = _prepare(config, overrides, work_dir, launcher)
+    if amp:
+        if not torch.cuda.is_available():
+            raise UserError('--amp needs a GPU: mmengine has no mixed precision on CPUs')
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise UserError(
+                f'--auto-scale-lr: {config} does not say what batch its learning rate is for; '
+                'add auto_scale_lr=dict(base_batch_size=...) to it'
+            )
+        cfg.auto_scale_lr.enable = True
+    if resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if resume == 'auto' else _existing(resume)
+    _check(cfg, ('train', 'val'))
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+def test(
+    config,
+    checkpoint,
+    *,
+    work_dir=None,
+    out=None,
+    show=False,
+    show_dir=None,
+    wait_time=2.0,
+    tta=False,
+    overrides=None,
+    launcher='none',
+):
+    """Evaluate a checkpoint on the config's test set.
+
+    Args:
+        config (str): Path or bare name.
+        checkpoint (str): A checkpoint file of that config.
+        out (str, optional): Where predictions go: ``NAME.json`` gives COCO results
+            (``NAME.bbox.json``, ``NAME.segm.json``), ``NAME.pkl`` mmengine's dump.
+        show (bool): Show pictures of the predictions, `wait_time` seconds each.
+        show_dir (str, optional): Write these pictures to this folder of the run's own folder.
+        tta (bool): Average over test-time augmentations: the config's, or a horizontal flip.
+        work_dir, overrides, launcher: As in :func:`train`.
+
+    Returns:
+        dict[str, float]: The metrics.
+
+    Raises:
+        UserError: If config, data or options do not fit.
+    """
+    cfg = _prepare(config, overrides, work_dir, launcher)
+    cfg.load_from = _existing(checkpoint)
+    if show or show_dir:
+        hook = cfg.default_hooks.get('visualization')
+        if hook is None:
+            raise UserError(f'{config} has no visualization hook to draw pictures with')
+        # mmdet calls the switch and the folder by other names than mmpretrain.
+        names = ('draw', 'test_out_dir') if 'Det' in hook.type else ('enable', 'out_dir')
+        hook.update({names[0]: True, names[1]: show_dir, 'show': show, 'wait_time': wait_time})
+    if tta:
+        _use_tta(cfg)
+    dump = _set_out(cfg, out) if out else None
+    _check(cfg, ('test',))
+    runner = Runner.from_cfg(cfg)
+    if dump:
+        runner.test_evaluator.metrics.append(dump)
+    return runner.test()
+
+
+def _prepare(config, overrides, work_dir, launcher):
+    cfg = load_config(config, overrides)
+    cfg.launcher = launcher
+    cfg.work_dir = str(
+        work_dir or cfg.get('work_dir') or Path('work_dirs') / find_config(config).stem
+    )
+    return cfg
+
+
+def _check(cfg, splits):
+    # One process looks at the files; if it stops, the launcher stops the others.
+    if cfg.get('default_scope') == 'mmdet' and int(os.environ.get('RANK', 0)) == 0:
+        check_data(cfg, splits)
+
+
+def _existing(checkpoint):
+    if '://' not in str(checkpoint) and not Path(checkpoint).is_file():
+        raise UserError(f'checkpoint {str(checkpoint)!r} is missing')
+    return str(checkpoint)
+
+
+def _set_out(cfg, out):
+    """Have the predictions written; return a metric that dumps them if mmengine is to do it."""
+    suffix = Path(out).suffix
+    if suffix in ('.pkl', '.pickle'):
+        if cfg.get('default_scope') == 'mmdet':
+            from mmdet.evaluation import DumpDetResults as Dump
+        else:
+            from mmengine.evaluator import DumpResults as Dump
+        return Dump(out_file_path=str(out))
+    evaluators = (
+        cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
+    )
+    coco = [metric for metric in evaluators if metric.type.rsplit('.', 1)[-1] == 'CocoMetric']
+    if suffix != '.json' or not coco:
+        raise UserError(
+            f'--out {str(out)!r} must be NAME.pkl, or NAME.json for a detector with CocoMetric'
+        )
+    for metric in coco:
+        metric.outfile_prefix = str(Path(out).with_suffix(''))
+    return None
+
+
+def _use_tta(cfg):
+    """Wrap the model as the config says, or (detectors) average with the flipped image."""
+    if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
+        if cfg.get('default_scope') != 'mmdet':
+            raise UserError('--tta: the config has no tta_model and tta_pipeline')
+        pack = dict(
+            type='PackDetInputs',
+            meta_keys=(
+                'img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor',
+                'flip', 'flip_direction',
+            ),
+        )  # fmt: skip
+        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+        pipeline = deepcopy(cfg.test_dataloader.dataset.pipeline)
+        pipeline[-1] = dict(type='TestTimeAug', transforms=[flips, [pack]])
+        cfg.tta_pipeline = pipeline
+        cfg.tta_model = dict(
+            type='DetTTAModel',
+            tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
+        )
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
