@@ -52,7 +52,12 @@ pip_install() {
     run .venv/bin/python -m pip install -c constraints.txt "$@"
 }
 
-trap 'kill -- "-$CHILD" 2> /dev/null; stop "" "Interrupted; the same command goes on here."' INT TERM
+interrupted() {
+    # SIGINT rather than SIGTERM, so that pip clears up behind itself.
+    { kill -INT -- "-$CHILD" && wait "$CHILD"; } 2> /dev/null || true
+    stop '' 'Interrupted; the same command goes on here.'
+}
+trap interrupted INT TERM
 
 # The oldest Python is written in setup.py; the newest is what the pinned versions have wheels for.
 OLDEST=$(sed -n "s/.*python_requires='>=3\.\([0-9]*\)'.*/\1/p" setup.py)
@@ -69,7 +74,7 @@ step "Python environment .venv, with $("$PYTHON" --version)"
 .venv/bin/python -m pip --version > /dev/null 2>&1 || "$PYTHON" -m venv --clear .venv ||
     stop "$PYTHON cannot make an environment. On Debian and Ubuntu: apt install python3-venv"
 export PATH=$PWD/.venv/bin:$PATH  # where torch looks for ninja
-date > "$LOG"
+date >> "$LOG"
 pip_install --upgrade pip ninja packaging setuptools wheel || failed "$NETWORK"
 
 step 'torch and torchvision: several gigabytes with their CUDA packages'

@@ -9,7 +9,7 @@ from mmscale.environment import check_family
 
 check_family()
 
-from mmscale import registry  # noqa: E402, F401  (registers, after the environment was checked)
+from mmscale import registry  # noqa: E402  (after the environment was checked)
 from mmscale.version import __version__  # noqa: E402
 
 __all__ = ['__version__', 'feature_channels', 'registry']
@@ -19,7 +19,7 @@ def feature_channels(type, **kwargs):
     """Channels of a backbone's outputs, without building it.
 
     Args:
-        type (str): A backbone's name, with or without the scope: ``'ReXNet'``, ``'mmscale.ReXNet'``.
+        type (str): A backbone's name: ``'ReXNet'``, or with the scope, ``'mmscale.ReXNet'``.
         **kwargs: The backbone's own arguments. What the channels do not depend on is ignored, so
             that a whole ``model.backbone`` dict can be handed over.
 

@@ -32,13 +32,11 @@ def convert(state_dict):
     Raises:
         ValueError: If the names are none of these programs', or one of them is unexpected.
     """
-    for source, marker, rename in _SOURCES:
-        if marker in state_dict:
-            break
-    else:
+    source, _, rename = next((row for row in _SOURCES if row[1] in state_dict), (None,) * 3)
+    if source is None:
         raise ValueError(
             f'unknown parameter names, such as {sorted(state_dict)[:3]}; expected a state dict of '
-            f'{", ".join(source for source, _, _ in _SOURCES)}'
+            f'{", ".join(row[0] for row in _SOURCES)}'
         )
     converted = {}
     for key, value in state_dict.items():
@@ -142,7 +140,7 @@ _SCALENET_RULES = (
     (
         r'layer([1-4])\.(\d+)\.(conv|bn)([13])\.(\w+)',
         lambda m: (
-            f'backbone.stages.{int(m[1]) - 1}.{m[2]}.{dict([("1", "reduce"), ("3", "expand")])[m[4]]}'
+            f'backbone.stages.{int(m[1]) - 1}.{m[2]}.{"reduce" if m[4] == "1" else "expand"}'
             f'.{m[3].replace("bn", "norm")}.{m[5]}'
         ),
     ),

@@ -4,6 +4,7 @@ Both provide the packages mmengine, mmcv, mmdet and mmpretrain and overwrite eac
 neither is a hard dependency of mmscale. Only the standard library is needed here.
 """
 
+import contextlib
 import importlib
 import warnings
 from importlib import metadata, util
@@ -70,15 +71,13 @@ def require(module):
 
 
 def installed(names):
-    """Versions of those of the distributions that are installed, by name."""
+    """Those of the distributions that are installed, by name."""
     found = {}
     for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.distribution(name)
     return found
 
 
-def _listed(versions):
-    return ', '.join(f'{name} {version}' for name, version in versions.items())
+def _listed(distributions):
+    return ', '.join(f'{name} {found.version}' for name, found in distributions.items())

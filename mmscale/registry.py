@@ -8,6 +8,7 @@ this package's registries all find it. mmengine imports this file by itself when
 from importlib import import_module
 
 from mmengine.config import utils as config_utils
+from mmengine.registry import HOOKS as ROOT_HOOKS
 from mmengine.registry import MODELS as ROOT
 from mmengine.registry import Registry
 
@@ -18,6 +19,7 @@ BACKBONES = ('ReXNet', 'ReXNetLite', 'ScaleNet')
 config_utils.MODULE2PACKAGE.setdefault(SCOPE, SCOPE)
 
 MODELS = Registry('model', parent=ROOT, scope=SCOPE, locations=['mmscale.models'])
+HOOKS = Registry('hook', parent=ROOT_HOOKS, scope=SCOPE, locations=['mmscale.hooks'])
 
 
 def models():

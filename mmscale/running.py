@@ -152,10 +152,20 @@ def test(
 def _prepare(config, overrides, work_dir, launcher):
     cfg = load_config(config, overrides)
     cfg.launcher = launcher
+    if launcher == 'pytorch' and not torch.cuda.is_available():
+        _join_cpu_processes(cfg)
     cfg.work_dir = str(
         work_dir or cfg.get('work_dir') or Path('work_dirs') / find_config(config).stem
     )
     return cfg
+
+
+def _join_cpu_processes(cfg):
+    """Connect the processes by gloo: mmengine by itself starts distributed runs on GPUs only."""
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    # mmengine's default wrapper names a GPU.
+    cfg.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel'))
 
 
 def _check(cfg, splits):

@@ -437,7 +437,7 @@ def _paint(rng, picture, thing, colour, light):
     """
     side = max(thing.cover.shape)
     pad = int(4 + side * 0.06)
-    cover = cv2.copyMakeBorder(thing.cover, *[pad] * 4, cv2.BORDER_CONSTANT, value=0)
+    cover = cv2.copyMakeBorder(thing.cover, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=0)
     top, left = max(thing.y - pad, 0), max(thing.x - pad, 0)
     cover = cover[top - thing.y + pad :, left - thing.x + pad :]
     cover = cover[: picture.shape[1] - top, : picture.shape[2] - left]
@@ -465,7 +465,8 @@ def _texture(rng, shape, colour, side):
     tone = _mix(colour, 255.0 if rng.random() < 0.6 else 0.0, rng.uniform(0.22, 0.4))
     period = max(5.0, side * rng.uniform(0.1, 0.22))
     rows, columns = (np.arange(length, dtype=np.float32) for length in shape)
-    return texture(rng, *_turned(rng, columns[None], rows[:, None]), period), tone
+    u, v = _turned(rng, columns[None], rows[:, None])
+    return texture(rng, u, v, period), tone
 
 
 def _paint_all(rng, scene, palette):

@@ -1,0 +1,154 @@
+"""The whole road on a laptop: draw a data set, train a detector on it, evaluate, show it."""
+
+import json
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from rich.console import Console
+from rich.table import Table
+
+from mmscale.datasets.shapes import make_shapes
+from mmscale.running import load_config, test, train
+
+CONFIG = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
+# pycocotools' twelve figures, in its order.
+FIGURES = (
+    ('AP', 'IoU 0.50:0.95'),
+    ('AP50', 'IoU 0.50'),
+    ('AP75', 'IoU 0.75'),
+    ('AP_S', 'small objects'),
+    ('AP_M', 'medium objects'),
+    ('AP_L', 'large objects'),
+    ('AR_1', '1 detection an image'),
+    ('AR_10', '10 detections an image'),
+    ('AR_100', '100 detections an image'),
+    ('AR_S', 'small objects'),
+    ('AR_M', 'medium objects'),
+    ('AR_L', 'large objects'),
+)
+
+
+def run_demo(config=CONFIG, work_dir='work_dirs/demo', overrides=None):
+    """Make the shapes set, train, evaluate, and draw; pick up where an earlier run was stopped.
+
+    Args:
+        config (str): A shapes config, by path or bare name. It says where the data set goes.
+        work_dir (str): Where everything else goes.
+        overrides (dict, optional): As in :func:`mmscale.running.load_config`.
+
+    Returns:
+        dict[str, float]: COCO's twelve figures by name (see `FIGURES`).
+    """
+    console, work_dir = Console(), Path(work_dir)
+    cfg = load_config(config, overrides)
+    console.rule('1/4 data')
+    make_shapes(cfg.data_root)
+    console.rule('2/4 training')
+    start = time.time()
+    train(config, work_dir=work_dir, resume='auto', overrides=overrides)
+    checkpoint = Path((work_dir / 'last_checkpoint').read_text().strip())
+    console.rule('3/4 evaluation')
+    results = work_dir / 'results.json'
+    test(config, checkpoint, work_dir=work_dir, out=results, overrides=overrides)
+    minutes = (time.time() - start) / 60
+    console.rule('4/4 pictures')
+    figures = coco_figures(cfg.test_evaluator.ann_file, results.with_suffix('.bbox.json'))
+    predictions = draw_predictions(cfg, checkpoint, work_dir / 'predictions.png')
+    curve = draw_curve(work_dir, work_dir / 'training_curve.png')
+    table = Table('figure', 'of', 'value', title=f'Box figures after {minutes:.1f} minutes')
+    for name, meaning in FIGURES:
+        table.add_row(name, meaning, f'{figures[name]:.3f}')
+    console.print(table)
+    console.print(f'Predictions (right) beside the ground truth: {predictions}', soft_wrap=True)
+    console.print(f'Training curve: {curve}', soft_wrap=True)
+    console.print(f'To train anew, remove {work_dir} first.', soft_wrap=True)
+    return figures
+
+
+def coco_figures(annotations, results, kind='bbox'):
+    """COCO's twelve figures of a results file, by the names of `FIGURES`."""
+    truth = COCO(str(annotations))
+    evaluation = COCOeval(truth, truth.loadRes(str(results)), kind)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return {name: float(value) for (name, _), value in zip(FIGURES, evaluation.stats)}
+
+
+def draw_predictions(cfg, checkpoint, out, count=6, zoom=2):
+    """Draw the first test images, in rows: ground truth on the left, predictions on the right.
+
+    Args:
+        cfg (mmengine.Config): A detector's config, whose test pipeline does not resize.
+        checkpoint (str | Path): Its weights.
+        out (str | Path): The PNG to write.
+        count (int): How many images.
+        zoom (int): Enlarges the images, so that the labels can be read.
+
+    Returns:
+        Path: Where the picture is.
+    """
+    from mmdet.apis import init_detector
+    from mmdet.registry import DATASETS, VISUALIZERS
+    from mmengine.dataset import pseudo_collate
+
+    model = init_detector(cfg, str(checkpoint), device='cpu')
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer', name='predictions'))
+    visualizer.dataset_meta = model.dataset_meta
+    rows = []
+    for index in range(min(count, len(dataset))):
+        with torch.no_grad():
+            sample = model.test_step(pseudo_collate([dataset[index]]))[0]
+        for instances in (sample.gt_instances, sample.pred_instances):
+            instances.bboxes = torch.as_tensor(instances.bboxes) * zoom
+        image = cv2.imread(sample.img_path)[..., ::-1]
+        image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+        visualizer.add_datasample('row', image, sample, pred_score_thr=0.5)
+        rows.append(visualizer.get_image())
+    if len(rows) % 2 == 0:
+        rows = [np.concatenate(rows[i : i + 2], 1) for i in range(0, len(rows), 2)]
+    return _write_png(out, np.concatenate(rows)[..., ::-1])
+
+
+def draw_curve(work_dir, out):
+    """Draw the training loss and the box AP of a run's logs over its iterations.
+
+    Returns:
+        Path: Where the picture is.
+    """
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+    losses = {line['step']: line['loss'] for line in lines if 'loss' in line}
+    scores = {line['step']: line['coco/bbox_mAP'] for line in lines if 'coco/bbox_mAP' in line}
+    figure, left = plt.subplots(figsize=(8, 4.5), dpi=120)
+    left.plot(*zip(*sorted(losses.items())), color='tab:blue')
+    left.set(xlabel='iteration', ylim=(0, None))
+    left.set_ylabel('training loss', color='tab:blue')
+    right = left.twinx()
+    right.plot(*zip(*sorted(scores.items())), color='tab:orange', marker='o')
+    right.set(ylim=(0, 1))
+    right.set_ylabel('box AP (validation)', color='tab:orange')
+    figure.tight_layout()
+    figure.canvas.draw()
+    picture = np.asarray(figure.canvas.buffer_rgba())[..., 2::-1]
+    plt.close(figure)
+    return _write_png(out, picture)
+
+
+def _write_png(out, picture):
+    """Write a BGR picture, whole or not at all."""
+    out = Path(out)
+    temporary = out.with_suffix('.tmp.png')
+    cv2.imwrite(str(temporary), picture)
+    return temporary.replace(out)

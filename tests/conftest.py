@@ -1,0 +1,38 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(2)
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='session')
+def coco_root():
+    """The folder of real COCO images; the test is skipped where there is none."""
+    root = os.environ.get('COCO_ROOT')
+    if not root:
+        pytest.skip('COCO_ROOT is not set')
+    return Path(root)
+
+
+@pytest.fixture(scope='session')
+def fresh_python():
+    """Runs code in a new interpreter, at the root of the checkout, and returns what it prints."""
+
+    def run(code, *arguments):
+        result = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', code, *map(str, arguments)],
+            cwd=ROOT,
+            env={**os.environ, 'OMP_NUM_THREADS': '2'},
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    return run

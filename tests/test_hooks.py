@@ -1,0 +1,40 @@
+"""The hooks give what the plain model gives."""
+
+from types import SimpleNamespace
+
+import torch
+from mmcv.ops import RoIAlign
+from torch import nn
+
+from mmscale.hooks import ChannelsLastHook
+
+
+class PooledConv(nn.Module):
+    """A convolution whose output mmcv's RoIAlign reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.pool = RoIAlign(7, 0.5, 2)
+
+    def forward(self, x, boxes):
+        return self.pool(self.conv(x), boxes)
+
+
+def test_channels_last_gives_mmcv_operators_what_they_can_read():
+    torch.manual_seed(0)
+    model, x = PooledConv(), torch.randn(2, 3, 24, 32)
+    boxes = torch.tensor([[0.0, 2, 3, 40, 30], [1.0, 10, 8, 60, 44]])
+    expected = model(x, boxes)
+    expected.square().sum().backward()
+    gradient = model.conv.weight.grad.clone()
+    model.zero_grad()
+
+    ChannelsLastHook().before_run(SimpleNamespace(model=model))
+
+    assert model.conv.weight.is_contiguous(memory_format=torch.channels_last)
+    assert model.conv(x).is_contiguous(memory_format=torch.channels_last)
+    output = model(x, boxes)
+    output.square().sum().backward()
+    torch.testing.assert_close(output, expected)
+    torch.testing.assert_close(model.conv.weight.grad, gradient)

@@ -1,0 +1,240 @@
+"""The backbones in mmdet: its own configs, ours, and its own ways to run them."""
+
+import copy
+import os
+import re
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from golden import ROOT
+from mmdet.registry import MODELS
+from mmdet.testing import demo_mm_inputs
+from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.registry import DefaultScope
+
+from mmscale import feature_channels
+
+REXNET = dict(type='mmscale.ReXNet', width_mult=1.0)
+LITE = dict(type='mmscale.ReXNetLite', width_mult=1.0)
+LIGHT = dict(type='mmscale.ScaleNet', structure='scalenet50_light')
+
+CONFIGS = sorted(
+    str(path.relative_to(ROOT / 'configs'))
+    for path in (ROOT / 'configs').rglob('*.py')
+    if '_base_' not in path.parts
+)
+
+
+@cache
+def config(name):
+    """One of our configs; the tests that change it, or its surroundings, read it themselves."""
+    return Config.fromfile(ROOT / 'configs' / name)
+
+
+def is_detector(name):
+    return re.search(r'(faster|mask)[-_]rcnn', name)
+
+
+DETECTORS = [name for name in CONFIGS if is_detector(name)]
+
+
+def build(model):
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        return MODELS.build(model)
+
+
+# mmdet's configs with our backbones
+
+
+@pytest.mark.parametrize(
+    ('path', 'backbone'),
+    [
+        ('retinanet/retinanet_r50_fpn_1x_coco.py', REXNET),
+        ('retinanet/retinanet_r50_fpn_1x_coco.py', LIGHT),
+        ('atss/atss_r50_fpn_1x_coco.py', REXNET),
+        ('rtmdet/rtmdet_s_8xb32-300e_coco.py', dict(REXNET, out_indices=(1, 2, 3))),
+        ('rtmdet/rtmdet_s_8xb32-300e_coco.py', dict(LITE, out_indices=(1, 2, 3))),
+    ],
+    ids=['retinanet-rexnet', 'retinanet-scalenet', 'atss-rexnet', 'rtmdet-rexnet', 'rtmdet-lite'],
+)
+def test_drop_in(path, backbone):
+    model = get_config(f'mmdet::{path}').model
+    model.backbone = backbone
+    model.neck.in_channels = list(feature_channels(**backbone))
+    detector = build(model)
+    detector.train()
+    data = demo_mm_inputs(2, [[3, 128, 128], [3, 120, 96]], num_classes=80)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        losses = detector(**detector.data_preprocessor(data, True), mode='loss')
+        loss, _ = detector.parse_losses(losses)
+        loss.backward()
+        assert loss.isfinite()
+        assert all(p.grad is not None for p in detector.backbone.parameters())
+        assert any(p.grad.any() for p in detector.backbone.stem.parameters())
+
+        detector.eval()
+        with torch.no_grad():
+            results = detector(**detector.data_preprocessor(data, False), mode='predict')
+    assert len(results) == 2
+    for result in results:
+        assert result.pred_instances.bboxes.shape[1] == 4
+        assert result.pred_instances.scores.isfinite().all()
+
+
+# Our configs
+
+
+def test_there_are_configs():
+    assert len(CONFIGS) > 30
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_parses(name):
+    cfg = config(name)
+    assert cfg.model.backbone.type.startswith('mmscale.')
+    assert 'feature_channels' not in cfg
+
+
+@pytest.mark.parametrize('name', DETECTORS)
+def test_detector_builds(name):
+    cfg = config(name)
+    with torch.device('meta'):
+        detector = build(copy.deepcopy(cfg.model))
+    assert list(detector.backbone.out_channels) == cfg.model.neck.in_channels
+    assert list(feature_channels(**cfg.model.backbone)) == cfg.model.neck.in_channels
+    assert detector.backbone.out_strides == (4, 8, 16, 32)
+    assert detector.with_mask is name.rpartition('/')[2].startswith('mask')
+
+
+@pytest.mark.parametrize('name', [name for name in CONFIGS if name.startswith('classification')])
+def test_classifier_builds(name):
+    from mmpretrain.registry import MODELS
+
+    cfg = config(name)
+    with torch.device('meta'), DefaultScope.overwrite_default_scope('mmpretrain'):
+        classifier = MODELS.build(copy.deepcopy(cfg.model))
+    assert classifier.backbone.out_channels[-1] == cfg.model.head.in_channels
+
+
+@pytest.mark.parametrize('name', [name for name in CONFIGS if not name.startswith('shapes')])
+def test_name_is_what_it_holds(name):
+    """The width is written times 100, the depth as it is."""
+    stem = name.rpartition('/')[2].removesuffix('.py')
+    defaults = {'rexnet': 'rexnet-100', 'scalenet': 'scalenet-50'}
+    short = re.fullmatch(r'(faster|mask)_rcnn_(rexnet|scalenet)_fpn', stem)
+    if short:
+        variant = defaults[short[2]]
+    else:
+        pattern = r'(?:(?:faster|mask)-rcnn_([\w-]+)_fpn_1x_coco|([a-z\d-]+)_in1k)'
+        match = re.fullmatch(pattern, stem)
+        assert match, f'{name} does not follow the convention'
+        variant = match[1] or match[2]
+    backbone = config(name).model.backbone
+    if backbone.type == 'mmscale.ScaleNet':
+        depth = '50-light' if backbone.get('structure') == 'scalenet50_light' else backbone.depth
+        expected = f'scalenet-{depth}'
+    else:
+        lite = '-lite' if backbone.type == 'mmscale.ReXNetLite' else ''
+        expected = f'rexnet{lite}-{round(backbone.width_mult * 100):03d}'
+    assert variant == expected
+    if '/' in name and is_detector(name):
+        assert name.split('/')[0] == variant.split('-')[0]
+
+
+@pytest.mark.parametrize('name', DETECTORS)
+def test_data_root(name, monkeypatch):
+    found = []
+    for root in ('/some/where', '/some/where/'):
+        monkeypatch.setenv('COCO_ROOT', root)
+        cfg = Config.fromfile(ROOT / 'configs' / name)
+        datasets = [cfg[f'{split}_dataloader'].dataset for split in ('train', 'val', 'test')]
+        files = [os.path.join(dataset.data_root, dataset.ann_file) for dataset in datasets]
+        evaluators = [cfg.val_evaluator.ann_file, cfg.test_evaluator.ann_file]
+        found.append((files, evaluators))
+    folder = '/some/where/annotations'
+    train, val = (f'{folder}/instances_{split}2017.json' for split in ('train', 'val'))
+    assert found == [([train, val, val], [val, val])] * 2
+
+
+def test_default_data_root(monkeypatch):
+    monkeypatch.delenv('COCO_ROOT', raising=False)
+    cfg = Config.fromfile(ROOT / 'configs' / 'faster_rcnn_rexnet_fpn.py')
+    assert cfg.train_dataloader.dataset.data_root == 'data/coco/'
+    assert cfg.val_evaluator.ann_file == 'data/coco/annotations/instances_val2017.json'
+
+
+# mmdet's own ways to run a config, in a process that knows nothing of mmscale
+
+INIT_DETECTOR = """
+import sys
+from mmdet.apis import inference_detector, init_detector
+config, checkpoint, image = sys.argv[1:]
+assert 'mmscale' not in sys.modules
+options = {'test_dataloader.dataset.pipeline.1.scale': (128, 96)}
+model = init_detector(config, checkpoint, device='cpu', cfg_options=options)
+result = inference_detector(model, image)
+print(type(model.backbone).__module__, result.pred_instances.bboxes.shape[1])
+"""
+INFERENCER = """
+import sys
+from mmdet.apis import DetInferencer
+from mmengine.config import Config
+from mmengine.hub import get_config
+config, checkpoint, image, size = sys.argv[1:]
+assert 'mmscale' not in sys.modules
+if size == 'small':
+    config = Config.fromfile(config)
+    config.merge_from_dict({'test_dataloader.dataset.pipeline.1.scale': (128, 96)})
+inferencer = DetInferencer(config, checkpoint, device='cpu', show_progress=False)
+prediction = inferencer(image, no_save_vis=True)['predictions'][0]
+assert len(prediction['bboxes']) == len(prediction['scores']) == len(prediction['labels'])
+print(type(inferencer.model.backbone).__module__, sorted(prediction))
+"""
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """Random weights of configs/faster_rcnn_rexnet_fpn.py, as a training run saves them."""
+    torch.manual_seed(0)
+    detector = build(copy.deepcopy(config('faster_rcnn_rexnet_fpn.py').model))
+    path = tmp_path_factory.mktemp('checkpoint') / 'epoch_1.pth'
+    torch.save(dict(state_dict=detector.state_dict(), meta={}), path)
+    return path
+
+
+def random_image(folder):
+    from mmcv import imwrite
+
+    path = folder / 'random.png'
+    imwrite(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8), str(path))
+    return path
+
+
+@pytest.fixture(params=['random', 'real'])
+def picture(request, tmp_path):
+    """An image file: random pixels, and one of COCO's where there is COCO."""
+    if request.param == 'random':
+        return random_image(tmp_path)
+    return min((request.getfixturevalue('coco_root') / 'val2017').glob('*.jpg'))
+
+
+def test_init_detector(fresh_python, checkpoint, tmp_path):
+    path = ROOT / 'configs' / 'faster_rcnn_rexnet_fpn.py'
+    output = fresh_python(INIT_DETECTOR, path, checkpoint, random_image(tmp_path))
+    assert output.splitlines()[-1] == 'mmscale.models.backbones.rexnet 4'
+
+
+def test_inferencer(fresh_python, checkpoint, picture):
+    path = ROOT / 'configs' / 'faster_rcnn_rexnet_fpn.py'
+    output = fresh_python(INFERENCER, path, checkpoint, picture, 'small')
+    assert output.splitlines()[-1].startswith('mmscale.models.backbones.rexnet')
+
+
+@pytest.mark.slow
+def test_inferencer_at_full_size(fresh_python, checkpoint, tmp_path):
+    path = ROOT / 'configs' / 'faster_rcnn_rexnet_fpn.py'
+    output = fresh_python(INFERENCER, path, checkpoint, random_image(tmp_path), 'as it is')
+    assert output.splitlines()[-1].startswith('mmscale.models.backbones.rexnet')

@@ -1,0 +1,108 @@
+"""What a user gets: the wheel's contents, the pins, the command `mmscale`, a cheap import."""
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mmscale import __version__, cli
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ('configs', 'structures', 'tools')
+
+
+def python(*args, cwd=ROOT):
+    return subprocess.run([sys.executable, *args], cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    """Names in a wheel that is built from a copy, so that the checkout stays clean."""
+    copy = tmp_path_factory.mktemp('copy')
+    for name in ('mmscale', *FOLDERS):
+        shutil.copytree(ROOT / name, copy / name, symlinks=True)
+    for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'model-index.yml'):
+        shutil.copy(ROOT / name, copy)
+    (copy / 'tools/__pycache__').mkdir(exist_ok=True)
+    (copy / 'tools/__pycache__/stale.pyc').touch()
+    options = ['--no-deps', '--no-build-isolation', '--no-index', '--wheel-dir', 'wheels']
+    built = python('-m', 'pip', 'wheel', *options, '.', cwd=copy)
+    assert built.returncode == 0, built.stderr
+    (path,) = copy.glob('wheels/*.whl')
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+
+
+def test_wheel_has_one_package_and_no_leftovers(wheel):
+    assert {name.split('/')[0] for name in wheel} == {'mmscale', f'mmscale-{__version__}.dist-info'}
+    assert not [name for name in wheel if '__pycache__' in name or name.endswith('.pyc')]
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_wheel_carries_the_folder(wheel, folder):
+    files = [path for path in (ROOT / folder).rglob('*') if path.is_file()]
+    wanted = {f'mmscale/.mim/{path.relative_to(ROOT)}' for path in files if path.suffix != '.pyc'}
+    assert wanted
+    assert {name for name in wheel if name.startswith(f'mmscale/.mim/{folder}/')} == wanted
+
+
+def test_wheel_carries_the_model_index(wheel):
+    assert 'mmscale/.mim/model-index.yml' in wheel
+
+
+def test_one_python_range():
+    setup = (ROOT / 'setup.py').read_text()
+    major, minor = re.search(r"python_requires='>=(\d+)\.(\d+)'", setup).groups()
+    tools = (ROOT / 'pyproject.toml').read_text()
+    assert f"target-version = 'py{major}{minor}'" in tools
+    assert f"python_version = '{major}.{minor}'" in tools
+
+
+def test_constraints_pin_exactly_one_version_each():
+    lines = (ROOT / 'constraints.txt').read_text().splitlines()
+    pins = [line.split('==') for line in lines if line and not line.startswith('#')]
+    assert all(len(pin) == 2 for pin in pins)
+    names = [name for name, _ in pins]
+    assert len(set(names)) == len(names)
+    forks = {'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmengine', 'onedl-mmpretrain'}
+    assert forks | {'torch', 'torchvision', 'setuptools', 'ninja'} <= set(names)
+
+
+@pytest.mark.parametrize('args', [[], ['--help']])
+def test_command_lists_the_tools(capsys, args):
+    assert cli.main(args) == 0
+    printed = capsys.readouterr().out
+    for path in (ROOT / 'tools').glob('[!_]*.py'):
+        assert f'  {path.stem.replace("_", "-")} ' in printed
+
+
+def test_command_prints_the_version(capsys):
+    assert cli.main(['--version']) == 0
+    assert capsys.readouterr().out == f'mmscale {__version__}\n'
+
+
+@pytest.mark.parametrize(
+    ('name', 'hint'), [('make-shape', 'did you mean make-shapes?'), ('zzz', 'see mmscale --help')]
+)
+def test_command_refuses_what_it_does_not_know(capsys, name, hint):
+    assert cli.main([name]) == 2
+    assert capsys.readouterr().err == f"mmscale: unknown command '{name}'; {hint}\n"
+
+
+@pytest.mark.parametrize('name', ['make-shapes', 'make_shapes'])
+def test_command_runs_the_tool(monkeypatch, capsys, name):
+    monkeypatch.setattr(sys, 'argv', ['mmscale'])
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name, '--help'])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith('usage: mmscale make-shapes ')
+
+
+def test_import_brings_nothing_heavy():
+    heavy = {'cv2', 'mmcv.ops', 'mmdet', 'mmpretrain'}
+    done = python('-c', f'import mmscale, sys; print({heavy} & set(sys.modules))')
+    assert done.stdout == 'set()\n', done.stderr

@@ -1,0 +1,288 @@
+"""From a config to metrics, through the tools; and what they say about bad input."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib import util
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmscale.datasets.shapes import CLASSES, make_shapes
+from mmscale.demo import FIGURES, coco_figures, draw_curve, draw_predictions
+from mmscale.errors import UserError
+from mmscale.running import load_config, train
+
+ROOT = Path(__file__).parents[1]
+DETECTOR = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
+SHORT = (
+    'train_cfg.max_iters=4',
+    'train_cfg.val_interval=4',
+    'train_dataloader.batch_size=2',
+    'val_dataloader.batch_size=2',
+    'test_dataloader.batch_size=2',
+    'train_dataloader.num_workers=0',
+    'val_dataloader.num_workers=0',
+    'test_dataloader.num_workers=0',
+    'train_dataloader.persistent_workers=False',
+    'val_dataloader.persistent_workers=False',
+    'test_dataloader.persistent_workers=False',
+)
+
+
+def tool(name):
+    """The `main` of a tool."""
+    spec = util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture(scope='module')
+def shapes(tmp_path_factory):
+    """A very small shapes set, which SHAPES_ROOT points to while this file is tested."""
+    root = tmp_path_factory.mktemp('data') / 'shapes'
+    make_shapes(root, train=12, val=6, train_crops=8, val_crops=8)
+    before = os.environ.get('SHAPES_ROOT')
+    os.environ['SHAPES_ROOT'] = str(root)
+    yield root
+    os.environ.pop('SHAPES_ROOT')
+    if before is not None:
+        os.environ['SHAPES_ROOT'] = before
+
+
+@pytest.fixture(scope='module')
+def trained(shapes, tmp_path_factory):
+    """The work dir of a short training run."""
+    work_dir = tmp_path_factory.mktemp('runs') / 'detector'
+    tool('train')([DETECTOR, '--work-dir', str(work_dir), '--cfg-options', *SHORT])
+    return work_dir
+
+
+def scalars(work_dir):
+    files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def test_training_leaves_checkpoint_metrics_and_tensorboard(trained):
+    assert (trained / 'iter_4.pth').is_file()
+    metrics = [line for line in scalars(trained) if 'coco/bbox_mAP' in line]
+    names = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
+    assert len(metrics) == 1
+    assert all(f'coco/bbox_{name}' in metrics[0] for name in names)
+    assert list(trained.glob('*/vis_data/events.out.tfevents.*'))
+
+
+def test_resume_goes_on_where_it_stopped(trained, tmp_path):
+    work_dir = tmp_path / 'run'
+    shutil.copytree(trained, work_dir)
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'iter_4.pth'))
+    options = [*SHORT, 'train_cfg.max_iters=6', 'default_hooks.logger.interval=1']
+    tool('train')([DETECTOR, '--work-dir', str(work_dir), '--resume', '--cfg-options', *options])
+    steps = [line['step'] for line in scalars(work_dir) if 'loss' in line]
+    assert steps[-2:] == [5, 6]
+    assert torch.load(work_dir / 'iter_6.pth', weights_only=False)['meta']['iter'] == 6
+
+
+def test_testing_writes_coco_results_and_pictures(trained, shapes, tmp_path):
+    out = tmp_path / 'results.json'
+    options = [*SHORT, 'test_evaluator.classwise=True']
+    tool('test')(
+        [DETECTOR, str(trained / 'iter_4.pth'), '--out', str(out), '--show-dir', 'pictures']
+        + ['--work-dir', str(tmp_path), '--cfg-options', *options]
+    )
+    figures = coco_figures(
+        shapes / 'annotations/instances_val.json', tmp_path / 'results.bbox.json'
+    )
+    assert list(figures) == [name for name, _ in FIGURES]
+    assert all(-1 <= value <= 1 for value in figures.values())
+    assert len(list(tmp_path.glob('*/pictures/*'))) == 6
+
+
+def test_testing_with_flips_and_a_pickle(trained, tmp_path):
+    out = tmp_path / 'results.pkl'
+    tool('test')(
+        [DETECTOR, str(trained / 'iter_4.pth'), '--out', str(out), '--tta']
+        + ['--work-dir', str(tmp_path), '--cfg-options', *SHORT]
+    )
+    assert out.stat().st_size > 0
+
+
+def test_pictures_of_the_demo(trained, shapes, tmp_path):
+    cfg = load_config(DETECTOR)
+    out = draw_predictions(cfg, trained / 'iter_4.pth', tmp_path / 'predictions.png', count=2)
+    assert cv2.imread(str(out)).shape == (640, 4 * 640, 3)
+    curve = draw_curve(trained, tmp_path / 'curve.png')
+    assert cv2.imread(str(curve)).shape[2] == 3
+    assert not list(tmp_path.glob('*.tmp.png'))
+
+
+def test_own_dataset_template_from_files_to_figures(shapes, tmp_path):
+    names = ('heart', 'ring', 'star')
+    config = write_own_config(shapes, tmp_path, names)
+    work_dir = tmp_path / 'run'
+    runner = train(config, work_dir=work_dir, overrides=own_overrides())
+    assert runner.model.roi_head.bbox_head.num_classes == 3
+    assert runner.train_dataloader.dataset.metainfo['classes'] == names
+    assert any('coco/bbox_mAP' in line for line in scalars(work_dir))
+
+
+def write_own_config(shapes, folder, classes):
+    """A copy of the template for a set with the shapes `heart`, `ring` and `star` only."""
+    root = folder / 'own'
+    (root / 'annotations').mkdir(parents=True)
+    for split in ('train', 'val'):
+        shutil.copytree(shapes / split, root / split)
+        content = json.loads((shapes / f'annotations/instances_{split}.json').read_text())
+        kept = [c for c in content['categories'] if c['name'] in ('heart', 'ring', 'star')]
+        ids = {c['id'] for c in kept}
+        content['categories'] = kept
+        content['annotations'] = [a for a in content['annotations'] if a['category_id'] in ids]
+        (root / f'annotations/{split}.json').write_text(json.dumps(content))
+    text = (ROOT / 'configs/own_dataset.py').read_text()
+    changed = text.replace("('first', 'second', 'third')", repr(tuple(classes)))
+    changed = changed.replace("'data/own/'", repr(f'{root}/'))
+    assert changed.count(str(root)) == 1
+    config = folder / 'my_config.py'
+    config.write_text(changed)
+    return config
+
+
+def own_overrides():
+    """Two iterations on small images, for a config with mmdet's COCO pipelines."""
+    short = {
+        'train_cfg': dict(type='IterBasedTrainLoop', max_iters=2, val_interval=2, _delete_=True),
+        'param_scheduler': [],
+        'default_hooks.checkpoint.by_epoch': False,
+    }
+    for split, resize in (('train', 2), ('val', 1), ('test', 1)):
+        short[f'{split}_dataloader.num_workers'] = 0
+        short[f'{split}_dataloader.persistent_workers'] = False
+        short[f'{split}_dataloader.dataset.pipeline.{resize}.scale'] = (160, 160)
+    return short
+
+
+WRONG_DATA = {
+    'data root': ({'train_dataloader.dataset.data_root': 'nowhere/'}, ['nowhere', 'COCO_ROOT']),
+    'annotation file': (
+        {'val_dataloader.dataset.ann_file': 'annotations/other.json'},
+        ['annotations/other.json'],
+    ),
+    'class name': (
+        {'train_dataloader.dataset.metainfo.classes': ('hart', *CLASSES[1:])},
+        ["'hart'", CLASSES[1]],
+    ),
+    'number of classes': (
+        {'model.roi_head.bbox_head.num_classes': 80},
+        ['num_classes=80', f'{len(CLASSES)} classes'],
+    ),
+    'images': ({'train_dataloader.dataset.data_prefix.img': 'val/'}, ['missing', 'val']),
+}
+
+
+@pytest.mark.parametrize(('overrides', 'words'), WRONG_DATA.values(), ids=WRONG_DATA)
+def test_wrong_data_is_one_error_before_anything_is_written(shapes, tmp_path, overrides, words):
+    work_dir = tmp_path / 'run'
+    with pytest.raises(UserError) as error:
+        train(DETECTOR, work_dir=work_dir, overrides=overrides)
+    assert all(word in str(error.value) for word in words), str(error.value)
+    assert not work_dir.exists()
+
+
+def test_annotations_that_are_no_json(shapes, tmp_path):
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/instances_train.json').write_text('<html>')
+    overrides = {'train_dataloader.dataset.data_root': f'{tmp_path}/'}
+    with pytest.raises(UserError, match='instances_train.json.*is no JSON'):
+        train(DETECTOR, work_dir=tmp_path / 'run', overrides=overrides)
+
+
+def test_images_without_objects_train_as_background(shapes, tmp_path):
+    content = json.loads((shapes / 'annotations/instances_train.json').read_text())
+    content['annotations'] = []
+    shutil.copytree(shapes / 'train', tmp_path / 'train')
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/instances_train.json').write_text(json.dumps(content))
+    overrides = {
+        'train_dataloader.dataset.data_root': f'{tmp_path}/',
+        'train_dataloader.dataset.filter_cfg.filter_empty_gt': False,
+        'train_dataloader.num_workers': 0,
+        'train_dataloader.persistent_workers': False,
+        'train_dataloader.batch_size': 2,
+        'train_cfg.max_iters': 1,
+        'default_hooks.logger.interval': 1,
+        'val_cfg': None,
+        'val_dataloader': None,
+        'val_evaluator': None,
+    }
+    train(DETECTOR, work_dir=tmp_path / 'run', overrides=overrides)
+    losses = [line['loss'] for line in scalars(tmp_path / 'run') if 'loss' in line]
+    assert losses
+    assert all(0 < loss < 100 for loss in losses)
+
+
+WRONG_COMMANDS = {
+    'config': (['train', 'faster_rcn_rexnet_fpn'], 'faster_rcnn_rexnet_fpn'),
+    'amp': (['train', DETECTOR, '--amp'], '--amp needs a GPU'),
+    'resume': (['train', DETECTOR, '--resume', 'no.pth'], "checkpoint 'no.pth' is missing"),
+    'checkpoint': (['test', DETECTOR, 'no.pth'], "checkpoint 'no.pth' is missing"),
+    'auto-scale-lr': (
+        ['train', DETECTOR, '--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}'],
+        'base_batch_size',
+    ),
+}
+
+
+@pytest.mark.parametrize(('command', 'words'), WRONG_COMMANDS.values(), ids=WRONG_COMMANDS)
+def test_wrong_commands_end_with_one_line(shapes, command, words):
+    if '--amp' in command and torch.cuda.is_available():
+        pytest.skip('there is a GPU')
+    with pytest.raises(SystemExit) as error:
+        tool(command[0])(command[1:])
+    assert str(error.value).startswith('error: ')
+    assert words in str(error.value)
+
+
+def test_out_wants_a_known_suffix(trained):
+    with pytest.raises(SystemExit, match="'results.txt' must be NAME.pkl"):
+        tool('test')([DETECTOR, str(trained / 'iter_4.pth'), '--out', 'results.txt'])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('own_tool', [True, False], ids=['dist_train.sh', "mmdet's train.py"])
+def test_other_ways_to_train(shapes, tmp_path, own_tool):
+    import mmdet
+
+    config = ROOT / f'configs/{DETECTOR}.py'
+    if own_tool:
+        command = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config), '2']
+    else:
+        mmdet_train = Path(mmdet.__file__).parent / '.mim/tools/train.py'
+        command = [sys.executable, str(mmdet_train), str(config)]
+    command += ['--work-dir', str(tmp_path), '--cfg-options', *SHORT]
+    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    env = {**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1', 'PORT': '29517'}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / 'iter_4.pth').is_file()
+
+
+TOP_LEVEL = [
+    f'{kind}_rcnn_{family}_fpn' for kind in ('faster', 'mask') for family in ('rexnet', 'scalenet')
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('config', TOP_LEVEL)
+def test_top_level_configs_on_real_images(coco_root, tmp_path, config):
+    overrides = own_overrides()
+    train(config, work_dir=tmp_path, overrides=overrides)
+    kinds = ('bbox', 'segm') if config.startswith('mask') else ('bbox',)
+    last = scalars(tmp_path)[-1]
+    assert all(f'coco/{kind}_mAP' in last for kind in kinds)
+    assert isinstance(Config.fromfile(next(tmp_path.glob('*.py'))), Config)
