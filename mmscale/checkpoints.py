@@ -5,6 +5,7 @@ begin with ``backbone.`` and ``head.``.
 """
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 TAP_DEPTHS = (3, 2, 6, 5)  # blocks of ReXNet per stride, in the published networks
@@ -32,12 +33,13 @@ def convert(state_dict):
     Raises:
         ValueError: If the names are none of these programs', or one of them is unexpected.
     """
-    source, _, rename = next((row for row in _SOURCES if row[1] in state_dict), (None,) * 3)
-    if source is None:
+    matches = [row for row in _SOURCES if row.marker in state_dict]
+    if not matches:
         raise ValueError(
             f'unknown parameter names, such as {sorted(state_dict)[:3]}; expected a state dict of '
-            f'{", ".join(row[0] for row in _SOURCES)}'
+            f'{", ".join(row.name for row in _SOURCES)}'
         )
+    source, _, rename = matches[0]
     converted = {}
     for key, value in state_dict.items():
         name = rename(key, state_dict)
@@ -100,7 +102,7 @@ def _rename_authors_block(match, state_dict):
     """A module in a block's Sequential: its number depends on what else the block has."""
     block, module, leaf = int(match[1]) - 3, match[2], match[3]
     prefix = f'features.{match[1]}.out.'
-    parts = [] if block == 0 else ['expand.conv', 'expand.norm', None]
+    parts: list = [] if block == 0 else ['expand.conv', 'expand.norm', None]
     parts += ['depthwise.conv', 'depthwise.norm']
     if f'{prefix}5.fc.0.weight' in state_dict:
         parts += [{'fc.0': 'se.reduce', 'fc.1': 'se.norm', 'fc.3': 'se.expand'}]
@@ -165,10 +167,17 @@ def _rename_scalenet(key, state_dict):
     return _substitute(_SCALENET_RULES, key)
 
 
-# A name that only this source has, in the order to look.
+class _Source(NamedTuple):
+    """Whose names, a name that tells them from the later ones, and how to rename."""
+
+    name: str
+    marker: str
+    rename: Callable
+
+
 _SOURCES = (
-    ("the authors' ReXNet-lite", 'output.4.weight', _rename_authors_rexnet),
-    ("the authors' ReXNet", 'features.3.out.0.weight', _rename_authors_rexnet),
-    ("timm's ReXNet", 'features.0.conv_dw.conv.weight', _rename_timm),
-    ("the authors' ScaleNet", 'layer1.0.conv2.0.weight', _rename_scalenet),
+    _Source("the authors' ReXNet-lite", 'output.4.weight', _rename_authors_rexnet),
+    _Source("the authors' ReXNet", 'features.3.out.0.weight', _rename_authors_rexnet),
+    _Source("timm's ReXNet", 'features.0.conv_dw.conv.weight', _rename_timm),
+    _Source("the authors' ScaleNet", 'layer1.0.conv2.0.weight', _rename_scalenet),
 )

@@ -6,12 +6,13 @@ FlopCounterMode sees just these operators, wherever they are called from, and co
 multiply-add. mmengine.analysis is not used since it also counts batch norm and resizing (about 4 %
 more for the detectors here).
 
-A detector runs through mmdet's mode 'tensor': a two-stage one with its RoI heads on all proposals
-and its mask head on the first 100, which is what inference masks at most. No proposal is suppressed
-or too small, so there are always as many as the config allows (1000 as a rule) and the count does
-not depend on the random weights.
+A detector runs in mmdet's mode 'tensor': the box head of a two-stage one on all proposals, its mask
+head on the first 100, which is what inference masks at most (but cascades' mask heads on all). No
+proposal is suppressed or too small, so there are always as many as the config allows, 1000 as a
+rule, and the count does not depend on the random weights.
 """
 
+import functools
 from collections import Counter
 from contextlib import contextmanager
 from copy import deepcopy
@@ -89,6 +90,8 @@ def _build(config):
         rpn.update(nms=dict(type='nms', iou_threshold=2.0), min_bbox_size=-1)
     model = revert_sync_batchnorm(MODELS.build(config))
     model.eval()
+    # Without gradients, which FlopCounterMode would follow too.
+    model.requires_grad_(False)
     return model
 
 
@@ -112,9 +115,9 @@ def _inputs(scope, height, width):
 def _count_macs(model, inputs):
     """Multiply-adds of every module that was called, without those of its children.
 
-    Hooks keep the calls under way on a stack; whenever one begins or ends, what the counter has
-    gone up by belongs to the one on top. (The counter's own table by module differs between
-    versions of torch, and mmdet calls the `forward` of heads directly.)
+    The calls under way are on a stack; whenever one begins or ends, what the counter has gone up by
+    belongs to the one on top. (The counter's own table by module differs between versions of torch,
+    and no hook runs where mmdet calls the `forward` of a head directly.)
     """
     counter = FlopCounterMode(display=False)
     flops, stack = Counter(), ['other']
@@ -122,18 +125,21 @@ def _count_macs(model, inputs):
     def book():
         flops[stack[-1]] += counter.get_total_flops() - flops.total()
 
-    def enter(name):
-        book()
-        stack.append(name)
+    def watched(name, forward):
+        @functools.wraps(forward)
+        def call(*args, **kwargs):
+            book()
+            stack.append(name)
+            output = forward(*args, **kwargs)
+            book()
+            stack.pop()
+            return output
 
-    def leave():
-        book()
-        stack.pop()
+        return call
 
     for name, module in model.named_modules():
         if name:
-            module.register_forward_pre_hook(lambda *_, name=name: enter(name))
-            module.register_forward_hook(lambda *_: leave())
+            module.forward = watched(name, module.forward)
     with torch.no_grad(), _plain_attention(), counter:
         _forward(model, inputs)
     book()
@@ -145,9 +151,10 @@ def _forward(model, inputs):
         model(**inputs, mode='tensor')
     except RuntimeError as error:
         height, width = inputs['inputs'].shape[-2:]
+        reason = str(error).partition('\n')[0]
         raise UserError(
-            f'{type(model).__name__} cannot take a {height} x {width} image ({error}); if it is '
-            'for multiples of 32 only, give a shape of such'
+            f'{type(model).__name__} cannot take a {height} x {width} image; some models need '
+            f'multiples of 32 ({reason})'
         ) from error
 
 

@@ -93,6 +93,7 @@ def draw_predictions(cfg, checkpoint, out, count=6, zoom=2):
     Returns:
         Path: Where the picture is.
     """
+    import mmcv
     from mmdet.apis import init_detector
     from mmdet.registry import DATASETS, VISUALIZERS
     from mmengine.dataset import pseudo_collate
@@ -107,7 +108,7 @@ def draw_predictions(cfg, checkpoint, out, count=6, zoom=2):
             sample = model.test_step(pseudo_collate([dataset[index]]))[0]
         for instances in (sample.gt_instances, sample.pred_instances):
             instances.bboxes = torch.as_tensor(instances.bboxes) * zoom
-        image = cv2.imread(sample.img_path)[..., ::-1]
+        image = mmcv.imread(sample.img_path, channel_order='rgb')
         image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
         visualizer.add_datasample('row', image, sample, pred_score_thr=0.5)
         rows.append(visualizer.get_image())
@@ -122,16 +123,15 @@ def draw_curve(work_dir, out):
     Returns:
         Path: Where the picture is.
     """
-    import matplotlib
-
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
     lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
     losses = {line['step']: line['loss'] for line in lines if 'loss' in line}
     scores = {line['step']: line['coco/bbox_mAP'] for line in lines if 'coco/bbox_mAP' in line}
-    figure, left = plt.subplots(figsize=(8, 4.5), dpi=120)
+    figure = Figure(figsize=(8, 4.5), dpi=120, layout='tight')
+    left = figure.add_subplot()
     left.plot(*zip(*sorted(losses.items())), color='tab:blue')
     left.set(xlabel='iteration', ylim=(0, None))
     left.set_ylabel('training loss', color='tab:blue')
@@ -139,11 +139,9 @@ def draw_curve(work_dir, out):
     right.plot(*zip(*sorted(scores.items())), color='tab:orange', marker='o')
     right.set(ylim=(0, 1))
     right.set_ylabel('box AP (validation)', color='tab:orange')
-    figure.tight_layout()
-    figure.canvas.draw()
-    picture = np.asarray(figure.canvas.buffer_rgba())[..., 2::-1]
-    plt.close(figure)
-    return _write_png(out, picture)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return _write_png(out, np.asarray(canvas.buffer_rgba())[..., 2::-1])
 
 
 def _write_png(out, picture):

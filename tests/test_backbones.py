@@ -114,7 +114,6 @@ def test_custom_imports_register_bare_names(fresh_python):
 import sys
 from mmdet.registry import MODELS
 from mmengine.config import Config
-path = sys.argv[1]
 assert 'mmscale' not in sys.modules
 cfg = Config.fromstring('''
 custom_imports = dict(imports=['mmscale'], allow_failed_imports=False)
@@ -123,7 +122,7 @@ models = [dict(type='ReXNet'), dict(type='ReXNetLite'), dict(type='ScaleNet')]
 for model in cfg.models:
     print(type(MODELS.build(model)).__name__)
 """
-    assert fresh_python(code, '').split() == list(FAMILIES)
+    assert fresh_python(code).split() == list(FAMILIES)
 
 
 # Channels, strides and shapes
@@ -176,10 +175,12 @@ def test_training_reaches_every_parameter(built, batch):
     outputs = model(images(batch, 3, 64, 96))
     assert [tuple(y.shape) for y in outputs] == expected_shapes(cfg, channels, batch, 64, 96)
     loss(outputs).backward()
-    unreached = [name for name, p in model.named_parameters() if p.grad is None]
-    # A bias before a norm has a gradient that is zero but for rounding.
-    still = [n for n, p in model.named_parameters() if p.dim() > 1 and not p.grad.any()]
-    assert (unreached, still) == ([], [])
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
+    if batch > 1:
+        # Two gradients are zero by nature: of a bias before a norm (but for rounding), and of what
+        # ends in a norm of one value only, as ScaleNet's pooled maps of a single small image do.
+        still = [name for name, p in model.named_parameters() if p.dim() > 1 and not p.grad.any()]
+        assert still == []
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
@@ -338,7 +339,7 @@ def test_drop_path(cfg):
     blocks = [block for stage in model.stages for block in stage]
     rates = [getattr(block.drop_path, 'drop_prob', None) for block in blocks]
     for index, (block, rate) in enumerate(zip(blocks, rates, strict=True)):
-        # The first block has a shortcut nowhere: the stem is wider than it or its rate is 0.
+        # The first block's rate is 0.
         has_rate = block.shortcut and index > 0
         assert rate == (pytest.approx(0.3 * index / 15) if has_rate else None)
     assert sum(rate is not None for rate in rates) == 11

@@ -116,7 +116,7 @@ def _num_classes(node, where):
         for key, value in node.items():
             if key in ('bbox_head', 'mask_head') and isinstance(value, dict):
                 if isinstance(value.get('num_classes'), int):
-                    yield f'{where}.{key}', value.num_classes
+                    yield f'{where}.{key}', value['num_classes']
             elif key not in ('rpn_head', 'train_cfg', 'test_cfg'):
                 yield from _num_classes(value, f'{where}.{key}')
 

@@ -70,13 +70,12 @@ class Stage(nn.Sequential):
     def forward(self, x):
         """Take (N, C_in, H, W) to (N, C_out, H', W')."""
         for block in self:
-            if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(
-                    block,
-                    x,
-                    use_reentrant=False,
-                    context_fn=lambda block=block: (nullcontext(), _untracked(block)),
-                )
-            else:
-                x = block(x)
+            x = _recomputed(block, x) if self.with_cp and torch.is_grad_enabled() else block(x)
         return x
+
+
+def _recomputed(block, x):
+    """``block(x)``, whose activations are not kept but computed again in the backward pass."""
+    return checkpoint(
+        block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _untracked(block))
+    )
