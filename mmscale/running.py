@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.hub import get_config
 from mmengine.runner import Runner
 
 from mmscale.datasets.checks import check_data
@@ -16,17 +17,18 @@ CONFIGS = Path(__file__).parent / '.mim' / 'configs'
 
 
 def load_config(name, overrides=None):
-    """Read a config by path or by bare name.
+    """Read a config by path or by name.
 
     Args:
-        name (str): A path, or the name of a config of this package, with or without folder and
-            ``.py``: ``faster_rcnn_rexnet_fpn``, ``rexnet/faster-rcnn_rexnet-130_fpn_1x_coco``.
+        name (str): A path; the name of a config of this package, with or without folder and
+            ``.py``: ``faster_rcnn_rexnet_fpn``, ``rexnet/faster-rcnn_rexnet-130_fpn_1x_coco``; or
+            one of another package: ``mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py``.
         overrides (dict, optional): Dotted keys and values, as from ``--cfg-options``.
 
     Raises:
         UserError: If there is no such config.
     """
-    cfg = Config.fromfile(find_config(name))
+    cfg = get_config(name) if '::' in str(name) else Config.fromfile(find_config(name))
     if overrides:
         cfg.merge_from_dict(overrides)
     return cfg
@@ -154,9 +156,7 @@ def _prepare(config, overrides, work_dir, launcher):
     cfg.launcher = launcher
     if launcher == 'pytorch' and not torch.cuda.is_available():
         _join_cpu_processes(cfg)
-    cfg.work_dir = str(
-        work_dir or cfg.get('work_dir') or Path('work_dirs') / find_config(config).stem
-    )
+    cfg.work_dir = str(work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(config).stem)
     return cfg
 
 

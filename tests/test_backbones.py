@@ -154,18 +154,14 @@ def test_channels_and_strides(built):
     assert model.out_strides == (4, 8, 16, 32)
 
 
-@pytest.mark.parametrize(
-    'size', [(32, 32), (33, 47), (65, 32), (64, 96)], ids=lambda size: f'{size[0]}x{size[1]}'
-)
+@pytest.mark.parametrize('size', [(1, 32, 32), (2, 33, 47), (1, 65, 32), (2, 64, 96)], ids=str)
 def test_shapes(built, size):
     model, cfg, channels = built
-    model.eval()
-    for batch in (1, 2):
-        with torch.no_grad():
-            outputs = model(images(batch, 3, *size))
-        assert type(outputs) is tuple
-        assert [tuple(y.shape) for y in outputs] == expected_shapes(cfg, channels, batch, *size)
-        assert all(y.isfinite().all() for y in outputs)
+    with torch.no_grad():
+        outputs = model.eval()(images(size[0], 3, *size[1:]))
+    assert type(outputs) is tuple
+    assert [tuple(y.shape) for y in outputs] == expected_shapes(cfg, channels, *size)
+    assert all(y.isfinite().all() for y in outputs)
 
 
 @pytest.mark.parametrize('batch', [1, 2])
@@ -288,7 +284,9 @@ def test_norm_cfg(cfg):
     assert fixed.stem.conv.weight.requires_grad
 
     synced = build(cfg, norm_cfg=dict(type='SyncBN'))
-    assert {type(norm) for norm in batch_norms(synced).values()} == {nn.SyncBatchNorm}
+    norms = batch_norms(synced).values()
+    assert norms
+    assert all(isinstance(norm, nn.SyncBatchNorm) for norm in norms)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def main(argv=None):
         description=__doc__,
         epilog='Counted are the multiply-adds of convolutions, linear layers and matrix products '
         'for one image of exactly that shape, without padding; detectors with all the proposals '
-        'that the config allows, and with 100 masks. No weights are loaded.',
+        'that the config allows, and with 100 masks (cascades with all). No weights are loaded.',
     )
     parser.add_argument('config', help='path of a config, or the bare name of one of mmscale')
     parser.add_argument(

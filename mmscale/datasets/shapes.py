@@ -24,11 +24,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 # Part of the manifest: raise it whenever the same arguments give other pictures.
-VERSION = 1
+VERSION = 2
 
 SMALLEST_IMAGE = 288  # holds an object of 256 pixels with room to move
 CROP = 64  # side of a classifier crop, in pixels
 EMPTY_EVERY = 50  # one training image in this many shows no object at all
+TILT = np.radians(20)  # objects stand roughly upright, so that little training tells them apart
 OBJECTS = (4, 9)  # fewest and most objects planned for an image
 
 # One pixel or two inside 8 and 256, because outlines round to whole pixels.
@@ -58,7 +59,7 @@ def _arc(start, stop, radius=1.0, centre=(0.0, 0.0)):
 
 def _star(points=5, inner=0.46):
     """Outline of a star whose inner corners lie at the given radius."""
-    angles = np.radians(np.arange(2 * points) * 180 / points)
+    angles = np.radians(np.arange(2 * points) * 180 / points - 90)  # one points up
     radii = np.where(np.arange(2 * points) % 2, inner, 1.0)
     return np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None]
 
@@ -217,9 +218,9 @@ def _hatching(rng, canvas, ink):
 CLUTTER = (_lines, _curves, _scribble, _speckles, _hatching)
 
 
-def _turn(rng):
-    """Random rotation, shape (2, 2)."""
-    angle = rng.uniform(0, 2 * np.pi)
+def _turn(rng, most=np.pi):
+    """Rotation by a random angle of at most `most` radians either way, shape (2, 2)."""
+    angle = rng.uniform(-most, most)
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
@@ -275,8 +276,8 @@ class Scene(NamedTuple):
 
 
 def _outline(rng, label):
-    """A class's outlines, slightly squeezed and turned, with a longer box side of 1."""
-    turn = np.diag([1, rng.uniform(0.9, 1)]) @ _turn(rng)
+    """A class's outlines, slightly squeezed and tilted, with a longer box side of 1."""
+    turn = np.diag([1, rng.uniform(0.9, 1)]) @ _turn(rng, TILT)
     outlines = [points @ turn for points in SHAPES[CLASSES[label]]]
     low, high = outlines[0].min(0), outlines[0].max(0)
     return [(points - low) / (high - low).max() for points in outlines]

@@ -110,9 +110,9 @@ class Backbone(BaseModule):
 
 def check_size(x):
     """Refuse what is no image batch; not while tracing, where sizes are no numbers."""
-    if torch.jit.is_tracing() or torch.compiler.is_compiling():
+    if torch.jit.is_tracing():
         return
-    if x.dim() != 4 or x.size(1) != 3 or min(x.shape[2:]) < MIN_SIZE:
+    if x.dim() != 4 or x.size(1) != 3 or x.size(2) < MIN_SIZE or x.size(3) < MIN_SIZE:
         raise ValueError(
             f'images of shape {tuple(x.shape)} do not fit: expected (N, 3, H, W) with H and W of '
             f'at least {MIN_SIZE} px; resize or pad smaller images'
