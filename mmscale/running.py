@@ -157,6 +157,10 @@ def _prepare(config, overrides, work_dir, launcher):
     if launcher == 'pytorch' and not torch.cuda.is_available():
         _join_cpu_processes(cfg)
     cfg.work_dir = str(work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(config).stem)
+    # mmengine keeps visualizers by name: under the fixed one of mmdet's configs, a second run in
+    # this process would log into the folder of the first.
+    if cfg.get('visualizer'):
+        cfg.visualizer.pop('name', None)
     return cfg
 
 

@@ -48,14 +48,13 @@ def build(cfg, **changes):
     return MODELS.build({**cfg, 'type': f'mmscale.{cfg["type"]}'})
 
 
-def images(*shape, seed=0, dtype=torch.float32):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+def images(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def loss(outputs):
     """A projection on random directions: sums after a BN would be constant."""
-    return sum((y * images(*y.shape, seed=i, dtype=y.dtype)).mean() for i, y in enumerate(outputs))
+    return sum((y * images(*y.shape, seed=i)).mean() for i, y in enumerate(outputs))
 
 
 def batch_norms(model):
@@ -289,21 +288,23 @@ def test_norm_cfg(cfg):
     assert all(isinstance(norm, nn.SyncBatchNorm) for norm in norms)
 
 
-@pytest.mark.parametrize(
-    'changes',
-    [{}, dict(frozen_stages=2), dict(norm_eval=True), dict(drop_path_rate=0.5)],
-    ids=str,
-)
+CHECKPOINTED = [
+    *[(name, {}) for name in FAMILIES],
+    *[(name, dict(frozen_stages=2)) for name in FAMILIES],
+    *[(name, dict(norm_eval=True)) for name in FAMILIES],
+    *[(name, dict(drop_path_rate=0.5)) for name in ('ReXNet', 'ReXNetLite')],
+]
+
+
 @pytest.mark.parametrize('batch', [1, 3])
-@each_family
-def test_with_cp_changes_nothing(cfg, batch, changes):
-    if 'drop_path_rate' in changes and cfg is SCALENET:
-        return  # ScaleNet has none
+@pytest.mark.parametrize(('family', 'changes'), CHECKPOINTED, ids=str)
+def test_with_cp_changes_nothing(family, changes, batch):
     results = []
     for with_cp in (False, True):
-        model = build(cfg, with_cp=with_cp, **changes).double().train()
-        torch.manual_seed(1)
-        value = loss(model(images(batch, 3, 64, 64, dtype=torch.float64)))
+        model = build(FAMILIES[family], out_indices=(0, 1, 2), with_cp=with_cp, **changes)
+        model.double().train()  # rounding would be amplified by norms of few values
+        torch.manual_seed(1)  # of drop path
+        value = loss(model(images(batch, 3, 32, 32).double()))
         value.backward()
         grads = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
         results.append((value, grads, model.state_dict()))
@@ -415,11 +416,11 @@ def test_mode_returns_the_model(cfg, mode):
 
 @each_family
 def test_channels_last(cfg):
-    model = build(cfg).double().eval()
-    x = images(2, 3, 64, 96, dtype=torch.float64)
+    model = build(cfg).eval()
+    x = images(2, 3, 64, 96)
     expected = model(x)
     model.to(memory_format=torch.channels_last)
-    assert_close(model(x.to(memory_format=torch.channels_last)), expected, 1e-10)
+    assert_close(model(x.to(memory_format=torch.channels_last)), expected, 1e-4)
 
 
 @each_family
