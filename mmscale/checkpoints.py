@@ -51,14 +51,13 @@ def convert(state_dict):
     return Conversion(source, converted)
 
 
-def _block(number):
-    """The place in this package of ReXNet's block `number`, counted through the network."""
-    number = int(number)
-    for stage, depth in enumerate(TAP_DEPTHS):
+def _in_block(number, rest):
+    """The name of `rest` in ReXNet's block `number`, counted through the network, or None."""
+    for stage, depth in enumerate((*TAP_DEPTHS, 1)):  # the last 1x1 convolution counts as a block
         if number < depth:
-            return f'backbone.stages.{stage}.{number}'
+            return f'backbone.stages.{stage}.{number}.{rest}'
         number -= depth
-    return 'backbone.stages.4.0'  # the last 1x1 convolution, counted as one block more
+    return None
 
 
 def _substitute(rules, key):
@@ -88,7 +87,7 @@ _TIMM_RULES = (
     (r'stem\.bn\.(\w+)', r'backbone.stem.norm.\1'),
     (
         rf'features\.(\d+)\.({"|".join(map(re.escape, _TIMM_PARTS))})\.(\w+)',
-        lambda m: f'{_block(m[1])}.{_TIMM_PARTS[m[2]]}.{m[3]}',
+        lambda m: _in_block(int(m[1]), f'{_TIMM_PARTS[m[2]]}.{m[3]}'),
     ),
     (r'head\.fc\.(\w+)', r'head.fc.\1'),
 )
@@ -110,7 +109,7 @@ def _rename_authors_block(match, state_dict):
     number, _, inner = module.partition('.')
     part = parts[int(number)] if int(number) < len(parts) else None
     part = part.get(inner) if isinstance(part, dict) else part
-    return part and f'{_block(block)}.{part}.{leaf}'
+    return part and _in_block(block, f'{part}.{leaf}')
 
 
 def _rename_authors_rexnet(key, state_dict):
