@@ -47,14 +47,19 @@ def norm(channels, norm_cfg=None):
 @contextmanager
 def _untracked(module):
     """Keeps BN layers from updating their running statistics, which the first pass did already."""
-    layers = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    layers: list = [
+        m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats
+    ]
+    # Not by track_running_stats=False: the same tensors must be saved as in the first pass.
+    before = [(layer, layer.momentum, layer.num_batches_tracked.clone()) for layer in layers]
     for layer in layers:
-        layer.track_running_stats = False
+        layer.momentum = 0.0
     try:
         yield
     finally:
-        for layer in layers:
-            layer.track_running_stats = True
+        for layer, momentum, count in before:
+            layer.momentum = momentum
+            layer.num_batches_tracked.copy_(count)
 
 
 class Stage(nn.Sequential):
