@@ -84,7 +84,8 @@ def draw_predictions(cfg, checkpoint, out, count=6, zoom=2):
     """Draw the first test images, in rows: ground truth on the left, predictions on the right.
 
     Args:
-        cfg (mmengine.Config): A detector's config, whose test pipeline does not resize.
+        cfg (mmengine.Config): A detector's config, whose test pipeline loads the annotations after
+            resizing (as mmdet's do), so that they are in pixels of the file.
         checkpoint (str | Path): Its weights.
         out (str | Path): The PNG to write.
         count (int): How many images.

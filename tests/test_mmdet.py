@@ -21,7 +21,7 @@ from mmscale import feature_channels
 REXNET = dict(type='mmscale.ReXNet', width_mult=1.0)
 LITE = dict(type='mmscale.ReXNetLite', width_mult=1.0)
 LIGHT = dict(type='mmscale.ScaleNet', structure='scalenet50_light')
-METAINFO = cache(config_utils._get_cfg_metainfo)
+load_once = cache(config_utils.load)
 
 CONFIGS = sorted(
     str(path.relative_to(ROOT / 'configs'))
@@ -36,7 +36,7 @@ def config(name, coco_root='/some/where/'):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv('COCO_ROOT', coco_root)
         # mmengine reads hundreds of metafiles for every base of another package, a second a config.
-        environment.setattr(config_utils, '_get_cfg_metainfo', METAINFO)
+        environment.setattr(config_utils, 'load', load_once)
         return Config.fromfile(ROOT / 'configs' / name)
 
 

@@ -1,4 +1,4 @@
-"""The embedded shapes data set (tools/make_shapes.py), at its own 320x320."""
+"""The embedded shapes data set (tools/make_shapes.py), at 224 of its 320 pixels a side."""
 
 _base_ = 'mmdet::_base_/datasets/coco_detection.py'
 
@@ -11,13 +11,13 @@ metainfo = dict(classes=shapes.CLASSES)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', scale=(320, 320), keep_ratio=True),
+    dict(type='Resize', scale=(224, 224), keep_ratio=True),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(320, 320), keep_ratio=True),
+    dict(type='Resize', scale=(224, 224), keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',

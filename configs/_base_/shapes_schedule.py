@@ -2,7 +2,7 @@
 
 _base_ = './runtime.py'
 
-max_iters = 560
+max_iters = 420
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters // 2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
@@ -19,6 +19,8 @@ param_scheduler = [
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=0.0015, weight_decay=0.05),
+    # These layers have thousands of inputs, which Adam's steps all add up over.
+    paramwise_cfg=dict(custom_keys=dict(shared_fcs=dict(lr_mult=0.25))),
     clip_grad=dict(max_norm=10),
 )
 auto_scale_lr = dict(enable=False, base_batch_size=8)
