@@ -71,6 +71,7 @@ def test_drop_in(path, backbone):
     model = get_config(f'mmdet::{path}').model
     model.backbone = backbone
     model.neck.in_channels = list(feature_channels(**backbone))
+    torch.manual_seed(0)
     detector = build(model)
     detector.train()
     data = demo_mm_inputs(2, [[3, 128, 128], [3, 120, 96]], num_classes=80)
