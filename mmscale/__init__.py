@@ -5,6 +5,8 @@ Importing registers every model under its bare name (``type='ReXNet'``); with th
 first one is built, so this import costs next to nothing.
 """
 
+from inspect import signature
+
 from mmscale.environment import check_family
 
 check_family()
@@ -20,14 +22,14 @@ def feature_channels(type, **kwargs):
 
     Args:
         type (str): A backbone's name: ``'ReXNet'``, or with the scope, ``'mmscale.ReXNet'``.
-        **kwargs: The backbone's own arguments. What the channels do not depend on is ignored, so
-            that a whole ``model.backbone`` dict can be handed over.
+        **kwargs: The backbone's own arguments. Those the channels do not depend on are accepted,
+            so that a whole ``model.backbone`` dict can be handed over.
 
     Returns:
         tuple[int]: One number for each of ``out_indices`` (default 0 to 3: strides 4, 8, 16, 32).
 
     Raises:
-        ValueError: If there is no such backbone, or no such variant of it.
+        ValueError: If there is no such backbone or variant, or the backbone has no such argument.
 
     Example:
         >>> import mmscale
@@ -37,4 +39,10 @@ def feature_channels(type, **kwargs):
     name = type.removeprefix(f'{registry.SCOPE}.')
     if name not in registry.BACKBONES:
         raise ValueError(f'backbone {type!r} is unknown; choose from {list(registry.BACKBONES)}')
-    return getattr(registry.models(), name).feature_channels(**kwargs)
+    backbone = getattr(registry.models(), name)
+    known = list(signature(backbone).parameters)
+    # mmengine adds keys of its own to a config's dicts, such as _scope_.
+    unknown = [key for key in kwargs if key not in known and not key.startswith('_')]
+    if unknown:
+        raise ValueError(f'{name} has no argument {unknown[0]!r}; it takes {known}')
+    return backbone.feature_channels(**kwargs)
