@@ -22,10 +22,12 @@ setup(
     ],
     python_requires='>=3.10',
     install_requires=[
+        'huggingface_hub',
         'matplotlib',
         'numpy',
         'pycocotools',
         'rich',
+        'safetensors',
         'tensorboard',
         'torch>=2.1',
     ],

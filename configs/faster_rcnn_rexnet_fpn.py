@@ -11,6 +11,13 @@ from mmscale import feature_channels
 
 # Input: RGB with ImageNet's mean and std, as mmdet's base has it and the published weights expect.
 model = dict(
-    backbone=dict(_delete_=True, type='mmscale.ReXNet', width_mult=1.0),
+    backbone=dict(
+        _delete_=True,
+        type='mmscale.ReXNet',
+        width_mult=1.0,
+        norm_eval='auto',
+        # The authors' ImageNet weights; without: --cfg-options model.backbone.init_cfg=None
+        init_cfg=dict(type='Pretrained', checkpoint='timm://rexnet_100.nav_in1k'),
+    ),
     neck=dict(in_channels=list(feature_channels('ReXNet', width_mult=1.0))),
 )

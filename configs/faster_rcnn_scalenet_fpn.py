@@ -11,6 +11,13 @@ from mmscale import feature_channels
 
 # Input: RGB with ImageNet's mean and std, as mmdet's base has it (assumed: published nowhere).
 model = dict(
-    backbone=dict(_delete_=True, type='mmscale.ScaleNet', depth=50),
+    backbone=dict(
+        _delete_=True,
+        type='mmscale.ScaleNet',
+        depth=50,
+        norm_eval='auto',
+        # The authors' weights have to be fetched by hand (docs/weights.md); None is from scratch.
+        init_cfg=dict(type='Pretrained', checkpoint=None),
+    ),
     neck=dict(in_channels=list(feature_channels('ScaleNet', depth=50))),
 )

@@ -36,7 +36,7 @@ def feature_channels(type, **kwargs):
         >>> mmscale.feature_channels('ReXNet', width_mult=1.3)
         (50, 79, 167, 240)
     """
-    name = type.removeprefix(f'{registry.SCOPE}.')
+    name = str(type).removeprefix(f'{registry.SCOPE}.')
     if name not in registry.BACKBONES:
         raise ValueError(f'backbone {type!r} is unknown; choose from {list(registry.BACKBONES)}')
     backbone = getattr(registry.models(), name)

@@ -1,10 +1,14 @@
 """The command ``mmscale NAME ...``: the same code as ``python tools/NAME.py ...``."""
 
+import argparse
 import ast
+import contextlib
 import difflib
+import os
 import sys
 from pathlib import Path
 
+from mmscale.errors import UserError
 from mmscale.version import __version__
 
 TOOLS = Path(__file__).parent / '.mim' / 'tools'
@@ -45,6 +49,47 @@ def main(argv=None):
     code = compile(known[name].read_text(encoding='utf-8'), path, 'exec')
     exec(code, {'__name__': '__main__', '__file__': path})
     return 0
+
+
+@contextlib.contextmanager
+def one_line_errors():
+    """Ends the program with one line where a UserError would end it with a traceback."""
+    try:
+        yield
+    except UserError as error:
+        sys.exit(f'error: {error}')
+
+
+def run_parser(description):
+    """The arguments that all runs of a config have, by the names of the library's parameters."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('config', help='path of a config, or the bare name of one of mmscale')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (work_dirs/CONFIG)')
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='load a checkpoint that may run code, if you trust where it comes from',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        dest='overrides',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help="override settings: model.backbone.width_mult=1.3 train_cfg.max_epochs=24 'x=[1,2]'",
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    return parser
+
+
+def run_options(parser, argv):
+    """The parsed arguments as keywords; the launcher's rank goes to the environment."""
+    options = vars(parser.parse_args(argv))
+    os.environ.setdefault('LOCAL_RANK', str(options.pop('local_rank')))
+    return options
 
 
 def _help():

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 
+from mmscale import checkpoints
 from mmscale.datasets.checks import check_data
 from mmscale.errors import UserError
 
@@ -57,6 +58,7 @@ def train(
     amp=False,
     auto_scale_lr=False,
     resume=None,
+    trust_checkpoint=False,
     overrides=None,
     launcher='none',
 ):
@@ -70,6 +72,7 @@ def train(
         auto_scale_lr (bool): Scale the learning rate to the actual batch size.
         resume (str, optional): 'auto' goes on from the newest checkpoint of `work_dir`, if there is
             one; a path goes on from that checkpoint.
+        trust_checkpoint (bool): Let that checkpoint, or the config's `load_from`, run code.
         overrides (dict, optional): As in :func:`load_config`.
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
 
@@ -94,7 +97,9 @@ def train(
         cfg.auto_scale_lr.enable = True
     if resume is not None:
         cfg.resume = True
-        cfg.load_from = None if resume == 'auto' else _existing(resume)
+        cfg.load_from = find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    if cfg.get('load_from'):
+        _load_from(cfg, cfg.load_from, trust_checkpoint, whole=cfg.get('resume', False))
     _check(cfg, ('train', 'val'))
     runner = Runner.from_cfg(cfg)
     runner.train()
@@ -111,6 +116,7 @@ def test(
     show_dir=None,
     wait_time=2.0,
     tta=False,
+    trust_checkpoint=False,
     overrides=None,
     launcher='none',
 ):
@@ -118,12 +124,14 @@ def test(
 
     Args:
         config (str): Path or bare name.
-        checkpoint (str): A checkpoint file of that config.
+        checkpoint (str): A checkpoint of that config's model, as
+            :func:`mmscale.checkpoints.find_file` takes it.
         out (str, optional): Where predictions go: ``NAME.json`` gives COCO results
             (``NAME.bbox.json``, ``NAME.segm.json``), ``NAME.pkl`` mmengine's dump.
         show (bool): Show pictures of the predictions, `wait_time` seconds each.
         show_dir (str, optional): Write these pictures to this folder of the run's own folder.
         tta (bool): Average over test-time augmentations: the config's, or a horizontal flip.
+        trust_checkpoint (bool): Let the checkpoint run code.
         work_dir, overrides, launcher: As in :func:`train`.
 
     Returns:
@@ -133,7 +141,7 @@ def test(
         UserError: If config, data or options do not fit.
     """
     cfg = _prepare(config, overrides, work_dir, launcher)
-    cfg.load_from = _existing(checkpoint)
+    _load_from(cfg, checkpoint, trust_checkpoint, whole=True)
     if show or show_dir:
         hook = cfg.default_hooks.get('visualization')
         if hook is None:
@@ -178,10 +186,15 @@ def _check(cfg, splits):
         check_data(cfg, splits)
 
 
-def _existing(checkpoint):
-    if '://' not in str(checkpoint) and not Path(checkpoint).is_file():
-        raise UserError(f'checkpoint {str(checkpoint)!r} is missing')
-    return str(checkpoint)
+def _load_from(cfg, checkpoint, trust, *, whole):
+    """Have mmengine load `checkpoint` as this package reads it, and end if it does not fit."""
+    checkpoint = str(checkpoint)
+    if '://' not in checkpoint or checkpoint.startswith(('http', checkpoints.TIMM_SCHEME)):
+        checkpoint = str(checkpoints.find_file(checkpoint))
+        checkpoint = checkpoint if trust else checkpoints.SCHEME + checkpoint
+    cfg.load_from = checkpoint  # other schemes are mmengine's own
+    hook = dict(type='mmscale.CheckpointFitHook', whole=whole)
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
 
 
 def _set_out(cfg, out):

@@ -94,12 +94,20 @@ def _read(structure):
         content = json.loads(path.read_text())
     except OSError as error:
         raise ValueError(f'structure file {str(path)!r} cannot be read: {error.strerror}') from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'structure file {str(path)!r} is no JSON: {error}') from None
     keys = ('name', 'depth', 'scales', 'rows', 'source')
     missing = [k for k in keys if not isinstance(content, dict) or k not in content]
     if missing:
         raise ValueError(f'structure file {str(path)!r} lacks {missing}; it needs {list(keys)}')
+    unknown = [key for key in content if key not in keys]
+    if unknown:
+        raise ValueError(
+            f'structure file {str(path)!r} has unknown keys {unknown}, not {list(keys)}'
+        )
+    for key in ('name', 'source'):
+        if not isinstance(content[key], str):
+            raise ValueError(f'structure file {str(path)!r}: {key} {content[key]!r} must be a text')
     return content
 
 

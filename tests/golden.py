@@ -92,11 +92,12 @@ class Golden:
         return abs(sample - self.arrays[f'{name}/value']).max() / self.arrays[f'{name}/absmax']
 
 
-def build_classifier(config, **backbone):
+def build_classifier(config, num_classes=1000, **backbone):
     """The mmpretrain model of ``configs/classification/{config}_in1k.py``."""
     from mmpretrain.registry import MODELS
 
     model = Config.fromfile(ROOT / 'configs' / 'classification' / f'{config}_in1k.py').model
     model.backbone.update(backbone)
+    model.head.num_classes = num_classes
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         return MODELS.build(model)

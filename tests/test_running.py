@@ -156,6 +156,7 @@ def write_own_config(shapes, folder, classes):
 def own_overrides():
     """Two iterations on small images, for a config with mmdet's COCO pipelines."""
     short = {
+        'model.backbone.init_cfg': None,
         'train_cfg': dict(type='IterBasedTrainLoop', max_iters=2, val_interval=2, _delete_=True),
         'param_scheduler': [],
         'default_hooks.checkpoint.by_epoch': False,
@@ -246,6 +247,98 @@ def test_wrong_commands_end_with_one_line(shapes, command, words):
         tool(command[0])(command[1:])
     assert str(error.value).startswith('error: ')
     assert words in str(error.value)
+
+
+def train_briefly(work_dir, *arguments, options=()):
+    command = [DETECTOR, '--work-dir', str(work_dir), *map(str, arguments)]
+    tool('train')([*command, '--cfg-options', *SHORT, 'train_cfg.max_iters=1', *options])
+
+
+def changed(trained, path, change):
+    """A copy of the trained checkpoint after `change(checkpoint)`."""
+    checkpoint = torch.load(trained / 'iter_4.pth', weights_only=False)
+    change(checkpoint)
+    torch.save(checkpoint, path)
+    return path
+
+
+def other_classes(checkpoint):
+    for name in ('fc_cls.weight', 'fc_cls.bias'):
+        value = checkpoint['state_dict'][f'roi_head.bbox_head.{name}']
+        checkpoint['state_dict'][f'roi_head.bbox_head.{name}'] = value[:-1]
+
+
+def test_checkpoint_of_other_classes_is_no_test(trained, tmp_path):
+    path = changed(trained, tmp_path / 'other.pth', other_classes)
+    with pytest.raises(SystemExit) as error:
+        tool('test')([DETECTOR, str(path), '--work-dir', str(tmp_path), '--cfg-options', *SHORT])
+    assert str(path) in str(error.value)
+    assert 'roi_head.bbox_head.fc_cls.weight is (8, 256) in the file and (9, 256) in the model' in (
+        str(error.value)
+    )
+
+
+def test_checkpoint_of_other_classes_is_a_start(trained, tmp_path, capfd):
+    path = changed(trained, tmp_path / 'other.pth', other_classes)
+    train_briefly(tmp_path / 'run', options=[f'load_from={path}'])
+    assert (tmp_path / 'run/iter_1.pth').is_file()
+    log = next((tmp_path / 'run').glob('*/*.log')).read_text()
+    assert f'matched 465 of 467 tensors of FasterRCNN with ReXNet 1.0 from {path}' in log
+    assert (
+        '2 tensors keep their initial values: roi_head.bbox_head.fc_cls.weight is (8, 256)' in log
+    )
+
+
+def test_backbone_of_another_width_is_no_start(trained, tmp_path):
+    with pytest.raises(SystemExit, match='looks like ReXNet 1.0; this model is FasterRCNN with R'):
+        train_briefly(
+            tmp_path / 'run',
+            options=[
+                f'load_from={trained / "iter_4.pth"}',
+                'model.backbone.width_mult=0.9',
+                'model.neck.in_channels=[36,56,117,168]',
+            ],
+        )
+
+
+class Bomb:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), 'w'))
+
+
+@pytest.mark.parametrize('trust', [False, True])
+@pytest.mark.parametrize('kind', ['resume', 'test'])
+def test_checkpoints_that_run_code_want_trust(trained, tmp_path, kind, trust):
+    ran = tmp_path / 'ran'
+    path = changed(trained, tmp_path / 'code.pth', lambda c: c.update(extra=Bomb(ran)))
+    flags = ['--trust-checkpoint'] if trust else []
+    command = [DETECTOR, '--work-dir', str(tmp_path / 'run'), *flags]
+    options = ['--cfg-options', *SHORT, 'train_cfg.max_iters=5']
+    if kind == 'resume':
+        start = [*command, '--resume', str(path), *options]
+    else:
+        start = [*command[:1], str(path), *command[1:], *options]
+    run = tool('train' if kind == 'resume' else 'test')
+    if trust:
+        run(start)
+    else:
+        with pytest.raises(SystemExit, match='may run code.*--trust-checkpoint'):
+            run(start)
+    assert ran.exists() == trust
+
+
+def test_quoted_config_is_not_run(trained, tmp_path):
+    ran = tmp_path / 'ran'
+    code = f"open({str(ran)!r}, 'w')"
+    path = changed(trained, tmp_path / 'code.pth', lambda c: c['meta'].update(config=code))
+    train_briefly(tmp_path / 'run', '--resume', path, options=['train_cfg.max_iters=5'])
+    assert (tmp_path / 'run/iter_5.pth').is_file()
+    assert not ran.exists()
 
 
 def test_out_wants_a_known_suffix(trained):

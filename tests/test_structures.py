@@ -128,6 +128,9 @@ def test_wrong_structures(structure, depth, words):
         (dict(scales='1247'), ['mine', "'1247'"]),
         (dict(scales=[1, 2]), ['mine', 'row 0', '(1, 2)']),
         (dict(rows='many'), ['mine', "'many'"]),
+        (dict(name=5), ['structure.json', 'name 5']),
+        (dict(source=[]), ['structure.json', 'source []']),
+        (dict(rwos=[]), ['structure.json', "['rwos']"]),
     ],
     ids=str,
 )
@@ -145,8 +148,9 @@ def test_wrong_files(tmp_path, changes, words):
         (b'\xff\xfe', ['no JSON']),
         (b'[[62, 9, 5, 12]]', ['lacks', "'rows'"]),
         (b'null', ['lacks']),
+        (b'[' * 100_000, ['no JSON']),
     ],
-    ids=str,
+    ids=lambda value: str(value[:20]),
 )
 def test_files_that_are_no_structure(tmp_path, content, words):
     path = tmp_path / 'broken.json'

@@ -6,7 +6,7 @@ from mmscale import feature_channels
 
 custom_imports = dict(imports=['mmscale.models.classifiers'], allow_failed_imports=False)
 model = dict(
-    type='ImageClassifier',
+    type='mmscale.ImageClassifier',
     backbone=dict(type='mmscale.ReXNet', width_mult=1.0, out_indices=(4,)),
     neck=dict(type='GlobalAveragePooling'),
     head=dict(

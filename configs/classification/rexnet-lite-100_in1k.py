@@ -5,7 +5,7 @@ _base_ = '../_base_/imagenet_input.py'
 from mmscale import feature_channels
 
 model = dict(
-    type='ImageClassifier',
+    type='mmscale.ImageClassifier',
     backbone=dict(type='mmscale.ReXNetLite', width_mult=1.0, out_indices=(4,)),
     neck=dict(type='GlobalAveragePooling'),
     head=dict(

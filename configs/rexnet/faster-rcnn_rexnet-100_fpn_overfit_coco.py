@@ -4,13 +4,19 @@ Meant for a COCO_ROOT with some 50 images. Trains and evaluates on the same trai
 AP50 that stays near zero means that data, model or evaluation are broken.
 """
 
-_base_ = '../faster_rcnn_rexnet_fpn.py'
+_base_ = [
+    '../_base_/shapes_detector.py',
+    '../_base_/coco_detection.py',
+    '../_base_/shapes_schedule.py',
+]
+
+from mmscale import feature_channels
 
 model = dict(
-    neck=dict(norm_cfg=dict(type='BN')),
-    rpn_head=dict(anchor_generator=dict(scales=[4])),  # the images are less than half as large
-    roi_head=dict(bbox_roi_extractor=dict(finest_scale=28)),
-    train_cfg=dict(rcnn=dict(sampler=dict(num=256, pos_fraction=0.5))),
+    backbone=dict(_delete_=True, type='mmscale.ReXNet', width_mult=1.0),
+    neck=dict(in_channels=list(feature_channels('ReXNet', width_mult=1.0))),
+    roi_head=dict(bbox_head=dict(num_classes=80)),
+    train_cfg=dict(rcnn=dict(sampler=dict(num=128))),
 )
 
 scale = (448, 280)
@@ -29,7 +35,9 @@ test_pipeline = [
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
     ),
 ]
-train_dataloader = dict(batch_size=4, dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(
+    batch_size=4, sampler=dict(type='InfiniteSampler'), dataset=dict(pipeline=train_pipeline)
+)
 val_dataloader = dict(
     dataset=dict(
         ann_file='annotations/instances_train2017.json',
@@ -41,25 +49,11 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=_base_.data_root + 'annotations/instances_train2017.json')
 test_evaluator = val_evaluator
 
-max_epochs = 50
-train_cfg = dict(max_epochs=max_epochs, val_interval=10)
+max_iters = 900
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters // 6)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=30),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=max_epochs,
-        eta_min_ratio=0.01,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    ),
+    _base_.param_scheduler[0],
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=30, end=max_iters, eta_min_ratio=0.01),
 ]
-optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='AdamW', lr=0.001, weight_decay=0.0),
-    paramwise_cfg=dict(custom_keys=dict(shared_fcs=dict(lr_mult=0.25))),
-    clip_grad=dict(max_norm=10),
-)
+optim_wrapper = dict(optimizer=dict(weight_decay=0.0))  # nothing has to generalise
 auto_scale_lr = dict(base_batch_size=4)
-default_hooks = dict(
-    logger=dict(interval=13), checkpoint=dict(interval=max_epochs // 2, max_keep_ckpts=1)
-)
-custom_hooks = [dict(type='mmscale.ChannelsLastHook')]

@@ -1,9 +1,13 @@
 """The models. Importing this registers their classes in mmengine's root registry."""
 
+from mmscale.models import backbones
 from mmscale.models.backbones import ReXNet, ReXNetLite, ScaleNet
-from mmscale.registry import BACKBONES, ROOT
+from mmscale.registry import BACKBONES as NAMES
+from mmscale.registry import ROOT
 
-__all__ = ['ReXNet', 'ReXNetLite', 'ScaleNet']
+__all__ = ['BACKBONES', 'ReXNet', 'ReXNetLite', 'ScaleNet']
 
-for _name in BACKBONES:
-    ROOT.register_module(name=_name, module=globals()[_name], force=True)
+BACKBONES = tuple(getattr(backbones, name) for name in NAMES)
+
+for _backbone in BACKBONES:
+    ROOT.register_module(name=_backbone.__name__, module=_backbone, force=True)

@@ -1,12 +1,39 @@
 """What mmpretrain has no word for. Imported by the configs that need it, never by detection."""
 
+from typing import Any
+
 from mmengine.registry import MODELS
-from mmpretrain.models import LinearClsHead
+from mmpretrain import models as mmpretrain
 from torch import nn
+
+from mmscale.models.backbones.base import load_pretrained, pretrained_cfg
+from mmscale.registry import MODELS as SCOPED
+
+
+@SCOPED.register_module()
+class ImageClassifier(mmpretrain.ImageClassifier):
+    """mmpretrain's classifier, whose ``init_cfg=dict(type='Pretrained', checkpoint=X)`` takes any
+    file of its architecture (see :mod:`mmscale.checkpoints`).
+    """
+
+    init_cfg: Any
+
+    def init_weights(self):
+        """Initialise, then load the checkpoint that `init_cfg` names.
+
+        Raises:
+            UserError: If it cannot be read, or its backbone is another network's.
+        """
+        given = self.init_cfg
+        if pretrained_cfg(given):
+            self.init_cfg = None
+        super().init_weights()
+        self.init_cfg = given
+        load_pretrained(self)
 
 
 @MODELS.register_module()
-class DropoutLinearClsHead(LinearClsHead):
+class DropoutLinearClsHead(mmpretrain.LinearClsHead):
     """mmpretrain's linear head with dropout on its input, as ReXNet has it.
 
     Args:

@@ -1,12 +1,73 @@
-"""What all backbones share: taps, freezing, norm_eval and the forward pass, written once."""
+"""What all backbones share: taps, weights, freezing, norm_eval and forward, written once."""
+
+from typing import Any, NamedTuple
 
 import torch
-from mmengine.model import BaseModule
+from mmengine.logging import print_log
+from mmengine.model import BaseModule, PretrainedInit
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 STRIDES = (4, 8, 16, 32, 32)
 MIN_SIZE = 32
+
+
+PRETRAINED_KEYS = ('type', 'checkpoint', 'prefix', 'map_location', 'trust_checkpoint')
+
+
+class Variant(NamedTuple):
+    """A published network: its name in messages and in configs, its class and its arguments."""
+
+    label: str
+    config: str
+    backbone: Any
+    arguments: dict
+
+    def build(self):
+        """The backbone with all of its stages."""
+        last = len(self.backbone.stage_channels(**self.arguments)) - 1
+        return self.backbone(**self.arguments, out_indices=(last,))
+
+
+def pretrained_cfg(init_cfg):
+    """The `Pretrained` entry of an init_cfg, checked, or None.
+
+    Raises:
+        ValueError: If it has no `checkpoint`, or a key that means nothing.
+    """
+    for cfg in init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg]:
+        if cfg and cfg.get('type') in ('Pretrained', PretrainedInit):
+            unknown = [key for key in cfg if key not in PRETRAINED_KEYS]
+            if unknown or 'checkpoint' not in cfg:
+                raise ValueError(
+                    f'init_cfg={dict(cfg)} must be dict(type="Pretrained", checkpoint=...), '
+                    f'with no other keys than {PRETRAINED_KEYS[2:]}'
+                )
+            return cfg
+    return None
+
+
+def load_pretrained(module):
+    """Load what the module's `init_cfg` names, and log or raise how it fits.
+
+    Returns:
+        bool: Whether it named a checkpoint; ``checkpoint=None`` is one line in the log.
+    """
+    from mmscale import checkpoints
+
+    cfg = pretrained_cfg(module.init_cfg)
+    if cfg is None:
+        return False
+    if cfg['checkpoint'] is None:
+        print_log(
+            f'{checkpoints.variant_of(module)} starts from scratch: init_cfg.checkpoint is None '
+            '(docs/weights.md says where its weights are)',
+            logger='current',
+        )
+        return False
+    trust = cfg.get('trust_checkpoint', False)
+    checkpoints.load(module, cfg['checkpoint'], prefix=cfg.get('prefix'), trust=trust)
+    return True
 
 
 def check_out_indices(out_indices, num_stages):
@@ -39,15 +100,31 @@ class Backbone(BaseModule):
         out_indices (Sequence[int]): Which stages' outputs are returned, ascending.
         frozen_stages (int): -1 none, 0 the stem, n the stem and everything up to tap n - 1. Frozen
             parts get no gradient and stay in eval mode.
-        norm_eval (bool): Keep all BN layers in eval mode (their parameters still train).
+        norm_eval (bool | str): Keep all BN layers in eval mode (their parameters still train).
+            'auto' does so exactly when `init_cfg` names a checkpoint: without weights, BN has no
+            statistics to keep.
+        init_cfg (dict | list[dict], optional): As in mmengine. ``dict(type='Pretrained',
+            checkpoint=X)`` takes any file of the architecture (see :mod:`mmscale.checkpoints`); X
+            None, or no init_cfg, starts from the family's own initialisation.
 
     Attributes:
         out_channels (tuple[int]): Channels of each output.
         out_strides (tuple[int]): Input pixels per output pixel of each output.
+        variant (str): The name of the architecture, for messages: ``ReXNet 1.0``.
     """
+
+    # mmengine's rules for the layers of a network without weights; none are PyTorch's defaults.
+    scratch_cfg: list = []
+    init_cfg: Any
+    is_init: bool
 
     def __init__(self, channels, *, out_indices, frozen_stages, norm_eval, init_cfg):
         super().__init__(init_cfg=init_cfg)
+        pretrained = pretrained_cfg(init_cfg)
+        if norm_eval == 'auto':
+            norm_eval = bool(pretrained and pretrained['checkpoint'])
+        if not isinstance(norm_eval, bool):
+            raise ValueError(f"norm_eval={norm_eval!r} must be True, False or 'auto'")
         if type(frozen_stages) is not int or not -1 <= frozen_stages <= len(channels):
             raise ValueError(
                 f'frozen_stages={frozen_stages!r} must be an integer from -1 (nothing is frozen) '
@@ -64,6 +141,23 @@ class Backbone(BaseModule):
     def last_stage(self):
         """Index of the last stage that is needed; later ones are not built."""
         return self.out_indices[-1]
+
+    def init_weights(self):
+        """Load the checkpoint that `init_cfg` names, or initialise.
+
+        Raises:
+            UserError: If it cannot be read, or is another network's.
+        """
+        if self.is_init:
+            return
+        if load_pretrained(self):
+            self.is_init = True
+            return
+        given = self.init_cfg
+        if given is None or pretrained_cfg(given):
+            self.init_cfg = self.scratch_cfg
+        super().init_weights()
+        self.init_cfg = given
 
     def frozen_modules(self):
         """The modules that `frozen_stages` covers."""

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from torch import nn
 
-from mmscale.models.backbones.base import Backbone, check_out_indices
+from mmscale.models.backbones.base import Backbone, Variant, check_out_indices
 from mmscale.models.layers import Stage, conv_norm, norm
 
 STAGE_BLOCKS = (1, 2, 2, 3, 3, 5)  # blocks of the paper's six stages
@@ -178,12 +178,13 @@ class ReXNet(Backbone):
             before the classifier.
         frozen_stages (int): -1 none, 0 the stem, n the stem and everything up to tap n - 1.
         norm_cfg (dict, optional): Norm layers, as in mmcv. Default: ``dict(type='BN')``.
-        norm_eval (bool): Keep BN in eval mode while training.
+        norm_eval (bool | str): Keep BN in eval mode while training; 'auto' if there are weights.
         with_cp (bool): Save memory in training by recomputing each block's activations.
         drop_path_rate (float): Stochastic depth of the last block, in [0, 1); the rate grows
             linearly from 0 at the first.
-        init_cfg (dict, optional): As in mmengine. Without it PyTorch's defaults stay, as in the
-            authors' program.
+        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=X)`` loads the authors'
+            file, timm's (or ``timm://rexnet_100``) or this package's. Without it PyTorch's defaults
+            stay, as in the authors' program.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -196,6 +197,7 @@ class ReXNet(Backbone):
     """
 
     PUBLISHED_WIDTHS = (0.6, 0.9, 1.0, 1.3, 1.5, 2.0, 2.2, 3.0)
+    name = 'ReXNet'
     widths = staticmethod(rexnet_widths)
     act = nn.SiLU
     squeeze_excite = True
@@ -220,8 +222,11 @@ class ReXNet(Backbone):
             norm_eval=norm_eval,
             init_cfg=init_cfg,
         )
-        if not 0 <= drop_path_rate < 1:
+        if not isinstance(drop_path_rate, (int, float)) or not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate={drop_path_rate!r} must be at least 0 and below 1')
+        self.variant = f'{self.name} {float(width_mult)}'
+        if depth_mult != 1:
+            self.variant += f' of depth {depth_mult}'
         widths = self.widths(width_mult, depth_mult)
         self.stem = conv_norm(
             3, widths.stem, kernel_size=3, stride=2, norm_cfg=norm_cfg, act=self.act
@@ -243,9 +248,16 @@ class ReXNet(Backbone):
         self.freeze()
 
     @classmethod
+    def variants(cls):
+        """The published networks, as :class:`Variant`."""
+        for width in cls.PUBLISHED_WIDTHS:
+            config = f'{cls.name.lower()}-{round(100 * width):03}'
+            yield Variant(f'{cls.name} {width}', config, cls, dict(width_mult=width))
+
+    @classmethod
     def stage_channels(cls, width_mult=1.0, depth_mult=1.0):
         """Channels of indices 0 to 4 (see :func:`mmscale.feature_channels` for the public way)."""
-        if width_mult not in cls.PUBLISHED_WIDTHS:
+        if width_mult not in cls.PUBLISHED_WIDTHS or isinstance(width_mult, bool):
             raise ValueError(
                 f'width_mult={width_mult!r} of {cls.__name__} does not exist; '
                 f'choose from {cls.PUBLISHED_WIDTHS}'
@@ -271,6 +283,7 @@ class ReXNetLite(ReXNet):
     """
 
     PUBLISHED_WIDTHS = (1.0, 1.3, 1.5, 2.0)
+    name = 'ReXNet-lite'
     widths = staticmethod(rexnet_lite_widths)
     act = nn.ReLU6
     squeeze_excite = False

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmscale.models.backbones.base import Backbone, check_out_indices
+from mmscale.models.backbones.base import Backbone, Variant, check_out_indices
 from mmscale.models.layers import Stage, conv_norm, norm
-from mmscale.structures import STAGE_SIDES, load_structure
+from mmscale.structures import STAGE_SIDES, load_structure, names
 
 PLANES = (64, 128, 256, 512)
 EXPANSION = 4
@@ -134,10 +134,11 @@ class ScaleNet(Backbone):
         out_indices (Sequence[int]): 0 to 3 are strides 4, 8, 16, 32.
         frozen_stages (int): -1 none, 0 the stem, n the stem and everything up to tap n - 1.
         norm_cfg (dict, optional): Norm layers, as in mmcv. Default: ``dict(type='BN')``.
-        norm_eval (bool): Keep BN in eval mode while training.
+        norm_eval (bool | str): Keep BN in eval mode while training; 'auto' if there are weights.
         with_cp (bool): Save memory in training by recomputing each block's activations.
-        init_cfg (dict, optional): As in mmengine. Default: the authors' normal initialisation with
-            std ``sqrt(2 / (k * k * out_channels))``.
+        init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=X)`` loads the authors' file
+            or this package's. Without it: the authors' normal initialisation with std
+            ``sqrt(2 / (k * k * out_channels))``.
 
     Raises:
         ValueError: If an argument is out of range or the structure does not fit the depth.
@@ -148,6 +149,11 @@ class ScaleNet(Backbone):
         >>> [tuple(x.shape) for x in ScaleNet(depth=50)(torch.zeros(1, 3, 64, 64))]
         [(1, 256, 16, 16), (1, 512, 8, 8), (1, 1024, 4, 4), (1, 2048, 2, 2)]
     """
+
+    scratch_cfg = [
+        dict(type='Kaiming', layer='Conv2d', mode='fan_out', nonlinearity='relu'),
+        dict(type='Constant', layer='_BatchNorm', val=1),
+    ]
 
     def __init__(
         self,
@@ -162,11 +168,6 @@ class ScaleNet(Backbone):
         with_cp=False,
         init_cfg=None,
     ):
-        if init_cfg is None:
-            init_cfg = [
-                dict(type='Kaiming', layer='Conv2d', mode='fan_out', nonlinearity='relu'),
-                dict(type='Constant', layer='_BatchNorm', val=1),
-            ]
         super().__init__(
             self.stage_channels(),
             out_indices=out_indices,
@@ -177,6 +178,7 @@ class ScaleNet(Backbone):
         if resize not in RESIZE_MODES:
             raise ValueError(f'resize={resize!r} is unknown; choose from {RESIZE_MODES}')
         self.structure = load_structure(structure, depth)
+        self.variant = f'ScaleNet {self.structure.name}'
         self.stem = conv_norm(3, PLANES[0], kernel_size=7, stride=2, norm_cfg=norm_cfg, act=nn.ReLU)
         self.stem.add_module('pool', nn.MaxPool2d(3, stride=2, padding=1))
         in_channels = PLANES[0]
@@ -199,8 +201,15 @@ class ScaleNet(Backbone):
             self.stages.append(Stage(*blocks, with_cp=with_cp))
         self.freeze()
 
+    @classmethod
+    def variants(cls):
+        """The published networks, as :class:`Variant`."""
+        for name in names():
+            config = name.replace('scalenet', 'scalenet-').replace('_', '-')
+            yield Variant(f'ScaleNet {name}', config, cls, dict(structure=name))
+
     @staticmethod
-    def stage_channels():
+    def stage_channels(**_):
         """Channels of indices 0 to 3, the same for every depth and structure."""
         return tuple(planes * EXPANSION for planes in PLANES)
 

@@ -33,11 +33,11 @@ def convert(state_dict):
     Raises:
         ValueError: If the names are none of these programs', or one of them is unexpected.
     """
-    matches = [row for row in _SOURCES if row.marker in state_dict]
+    matches = [row for row in SOURCES if row.marker in state_dict]
     if not matches:
         raise ValueError(
             f'unknown parameter names, such as {sorted(state_dict)[:3]}; expected a state dict of '
-            f'{", ".join(row.name for row in _SOURCES)}'
+            f'{", ".join(row.name for row in SOURCES)}'
         )
     source, _, rename = matches[0]
     converted = {}
@@ -51,9 +51,15 @@ def convert(state_dict):
     return Conversion(source, converted)
 
 
+_LEAVES = ('weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked')
+
+
 def _in_block(number, rest):
     """The name of `rest` in ReXNet's block `number`, counted through the network, or None."""
-    for stage, depth in enumerate((*TAP_DEPTHS, 1)):  # the last 1x1 convolution counts as a block
+    # The last 1x1 convolution counts as a block; it alone is no more than a convolution and a norm.
+    if (number == sum(TAP_DEPTHS)) != rest.startswith(('conv.', 'norm.')):
+        return None
+    for stage, depth in enumerate((*TAP_DEPTHS, 1)):
         if number < depth:
             return f'backbone.stages.{stage}.{number}.{rest}'
         number -= depth
@@ -64,7 +70,7 @@ def _substitute(rules, key):
     """The first rule's replacement of the whole `key`, or None."""
     for pattern, replacement in rules:
         match = re.fullmatch(pattern, key)
-        if match:
+        if match and key.rpartition('.')[2] in _LEAVES:
             return replacement(match) if callable(replacement) else match.expand(replacement)
     return None
 
@@ -166,7 +172,7 @@ def _rename_scalenet(key, state_dict):
     return _substitute(_SCALENET_RULES, key)
 
 
-class _Source(NamedTuple):
+class Source(NamedTuple):
     """Whose names, a name that tells them from the later ones, and how to rename."""
 
     name: str
@@ -174,9 +180,9 @@ class _Source(NamedTuple):
     rename: Callable
 
 
-_SOURCES = (
-    _Source("the authors' ReXNet-lite", 'output.4.weight', _rename_authors_rexnet),
-    _Source("the authors' ReXNet", 'features.3.out.0.weight', _rename_authors_rexnet),
-    _Source("timm's ReXNet", 'features.0.conv_dw.conv.weight', _rename_timm),
-    _Source("the authors' ScaleNet", 'layer1.0.conv2.0.weight', _rename_scalenet),
+SOURCES = (
+    Source("the authors' ReXNet-lite", 'output.4.weight', _rename_authors_rexnet),
+    Source("the authors' ReXNet", 'features.3.out.0.weight', _rename_authors_rexnet),
+    Source("timm's ReXNet", 'features.0.conv_dw.conv.weight', _rename_timm),
+    Source("the authors' ScaleNet", 'layer1.0.conv2.0.weight', _rename_scalenet),
 )

@@ -1,0 +1,257 @@
+"""Checkpoint files: found, fetched and read, without running code that they may carry."""
+
+import hashlib
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from mmengine.logging import HistoryBuffer
+
+from mmscale.errors import UserError
+
+TIMM_SCHEME = 'timm://'
+TRUST = (
+    'if you trust where it comes from, say --trust-checkpoint on the command line, or '
+    'trust_checkpoint=True in init_cfg'
+)
+WITHOUT = (
+    '--cfg-options model.backbone.init_cfg.checkpoint=FILE takes a local file, '
+    '--cfg-options model.backbone.init_cfg=None trains without any'
+)
+
+
+def find_file(source):
+    """The local file of a checkpoint, fetched first if need be.
+
+    Args:
+        source (str | Path): A path; a http(s) URL, kept in torch's hub folder; or
+            ``timm://NAME``, a model of timm's on the Hugging Face hub, kept in that hub's cache
+            (``timm://rexnet_100`` means ``timm://rexnet_100.nav_in1k``).
+
+    Returns:
+        Path: The file.
+
+    Raises:
+        UserError: If it is not there, cannot be fetched, or is not what the checksum in a URL's
+            name (``name-0123abcd.pth``: the first digits of its SHA-256) says.
+    """
+    source = str(source)
+    if source.startswith(TIMM_SCHEME):
+        return _from_timm(source)
+    if re.match('https?://', source):
+        return _from_url(source)
+    path = Path(source).expanduser()
+    if not path.is_file():
+        found = 'is a folder' if path.is_dir() else 'is missing'
+        raise UserError(f'checkpoint {source!r} {found}; give a file, a URL or timm://NAME')
+    return path
+
+
+def _from_timm(source):
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    name = source.removeprefix(TIMM_SCHEME)
+    if not re.fullmatch(r'\w+(\.\w+)?', name):
+        raise UserError(f'{source!r} is no name of timm; an example: timm://rexnet_100.nav_in1k')
+    repo = f'timm/{name if "." in name else name + ".nav_in1k"}'
+    try:
+        return Path(hf_hub_download(repo, 'model.safetensors'))
+    except LocalEntryNotFoundError as error:  # no network; perhaps the older format is in the cache
+        cached = try_to_load_from_cache(repo, 'pytorch_model.bin')
+        if isinstance(cached, str):
+            return Path(cached)
+        reason = error.__cause__ or error
+    except EntryNotFoundError:  # the hub has no such file
+        try:
+            return Path(hf_hub_download(repo, 'pytorch_model.bin'))
+        except (OSError, ValueError) as error:
+            reason = error
+    except (OSError, ValueError) as error:
+        reason = error
+    page = f'https://huggingface.co/{repo}'
+    raise UserError(
+        f'weights {source!r} are not in the cache and cannot be fetched ({_first_line(reason)}). '
+        f'Get them by hand: save {page}/resolve/main/model.safetensors anywhere and name that '
+        f'file, or run "hf download {repo} model.safetensors" where there is a network and copy '
+        f'the cache ($HF_HOME, ~/.cache/huggingface). {WITHOUT}'
+    ) from reason
+
+
+def _from_url(url):
+    name = url.partition('?')[0].rstrip('/').rpartition('/')[2]
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / name
+    checksum = re.search(r'-([0-9a-f]{8,64})\.\w+$', name)
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # torch writes aside, compares the checksum and renames.
+            torch.hub.download_url_to_file(url, str(path), checksum and checksum[1])
+        except RuntimeError as error:  # torch's word for a checksum that differs
+            raise UserError(f'{url!r} was not kept: {_first_line(error)}') from error
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f'checkpoint {url!r} cannot be fetched ({_first_line(error)}). Get it by hand and '
+                f'save it as {path}, or anywhere: {WITHOUT}'
+            ) from error
+    elif checksum and not sha256(path).startswith(checksum[1]):
+        raise UserError(f'{path}, kept from {url!r}, is not the file its name says; remove it')
+    return path
+
+
+def sha256(path):
+    """The file's SHA-256 in hexadecimal digits."""
+    with open(path, 'rb') as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_file(path, *, trust=False):
+    """Read a checkpoint: PyTorch's formats or safetensors, whatever its suffix.
+
+    Args:
+        path (str | Path): The file (see :func:`find_file`).
+        trust (bool): Unpickle everything in the file, code too.
+
+    Returns:
+        dict: What is in it, tensors on the CPU.
+
+    Raises:
+        UserError: If it is no checkpoint (empty, cut off, a web page, another format), or carries
+            anything but tensors, plain containers and what mmengine's own checkpoints hold.
+    """
+    path = Path(path)
+    with open(path, 'rb') as file:
+        head = file.read(512)
+    _check_format(path, head)
+    if head[8:9] == b'{':
+        return _read_safetensors(path)
+    content = _read_pickle(path, trust)
+    if not isinstance(content, dict):
+        raise UserError(f'{path} holds a {type(content).__name__}, not a dict of tensors')
+    return content
+
+
+def _check_format(path, head):
+    if not head:
+        raise UserError(f'{path} is empty; fetch it again')
+    start = head.lstrip()[:64].lower()
+    if start.startswith(b'version https://git-lfs'):
+        raise UserError(f'{path} is a Git LFS pointer, not the file itself; run "git lfs pull"')
+    if start.startswith((b'<!doctype', b'<html', b'<?xml', b'<head')):
+        raise UserError(
+            f'{path} is a web page, not weights: the link leads to a page about the file. Open it '
+            'in a browser and save the file that it offers'
+        )
+    if head.startswith(b'PK'):
+        if not zipfile.is_zipfile(path):
+            raise UserError(f'{path} is cut off (an unfinished download?); fetch it again')
+        with zipfile.ZipFile(path) as archive:
+            names = {name.rpartition('/')[2] for name in archive.namelist()}
+        if 'constants.pkl' in names:
+            raise UserError(f'{path} is a TorchScript program, not a dict of tensors')
+        if 'data.pkl' not in names:
+            raise UserError(f'{path} is a zip archive, but no PyTorch checkpoint')
+    elif head[:1] != b'\x80' and head[8:9] != b'{':
+        raise UserError(
+            f'{path} is neither a PyTorch checkpoint nor safetensors: it begins with {head[:16]!r}'
+        )
+
+
+def _read_safetensors(path):
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, 'pt') as file:
+            names = list(file.keys())
+            state_dict = {name: file.get_tensor(name) for name in names}
+            return dict(state_dict=state_dict, meta=file.metadata() or {})
+    except SafetensorError as error:
+        raise UserError(
+            f'{path} is damaged or cut off ({_first_line(error)}); fetch it again'
+        ) from error
+
+
+def _read_pickle(path, trust):
+    # Not weights_only: torch 2.1 cannot be told what else is safe, and its own check can be escaped
+    # (CVE-2025-32434). One rule for every version, and no code runs before it is known.
+    options: dict = {} if trust else dict(pickle_module=_PICKLE)
+    try:
+        return torch.load(path, map_location='cpu', weights_only=False, **options)
+    except _Unsafe as error:
+        raise UserError(
+            f'{path} carries {error}, which is no tensor and may run code when it is loaded; '
+            f'it was not loaded; {TRUST}'
+        ) from None
+    except (
+        EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, AttributeError,
+        ImportError, IndexError, TypeError,
+    ) as error:  # fmt: skip
+        raise UserError(
+            f'{path} is damaged or cut off ({_first_line(error)}); fetch it again'
+        ) from error
+
+
+def _first_line(error):
+    return f'{type(error).__name__}: {error}'.strip().split('\n')[0]
+
+
+class _Unsafe(Exception):
+    """A pickle asks for something that is not in `_SAFE`."""
+
+
+def _statistic(owner, name):
+    """In getattr's place: mmengine's histories refer to their own methods by it."""
+    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
+        return getattr(HistoryBuffer, name)
+    raise _Unsafe(f'getattr of {name!r}')
+
+
+# Tensors and plain containers, and what mmengine declares safe beside them (its
+# get_torch_safe_globals): the numbers and histories of its message hub.
+_SAFE = {
+    'builtins': {'bytearray', 'complex', 'set', 'slice'},
+    'collections': {'Counter', 'OrderedDict'},
+    'torch': {'Size', 'Tensor', 'device'},
+    'torch._tensor': {'_rebuild_from_type_v2'},
+    'torch._utils': {
+        '_rebuild_parameter', '_rebuild_parameter_with_state', '_rebuild_tensor',
+        '_rebuild_tensor_v2',
+    },
+    'torch.nn.parameter': {'Parameter'},
+    'torch.serialization': {'_get_layout'},
+    '_codecs': {'encode'},
+    'numpy': {'dtype', 'ndarray'},
+    'numpy.core.multiarray': {'_reconstruct', 'scalar'},
+    'numpy._core.multiarray': {'_reconstruct', 'scalar'},
+    'numpy.dtypes': {'Float64DType', 'Int64DType', 'UInt32DType'},
+    'mmengine.logging.history_buffer': {'HistoryBuffer'},
+}  # fmt: skip
+
+
+class _Unpickler(pickle.Unpickler):
+    """Refuses names outside `_SAFE` before they are even imported."""
+
+    def find_class(self, module, name):
+        module = {'__builtin__': 'builtins', 'copy_reg': 'copyreg'}.get(module, module)
+        if (module, name) == ('builtins', 'getattr'):
+            return _statistic
+        of_torch = module == 'torch' and (
+            name.endswith('Storage') or isinstance(getattr(torch, name, None), torch.dtype)
+        )
+        if not of_torch and name not in _SAFE.get(module, ()):
+            raise _Unsafe(f'{module}.{name}')
+        return super().find_class(module, name)
+
+
+# What torch.load wants to see as a pickle module.
+_PICKLE = SimpleNamespace(
+    Unpickler=_Unpickler,
+    load=lambda file, **options: _Unpickler(file, **options).load(),
+    __name__='pickle',
+)

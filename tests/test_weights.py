@@ -1,0 +1,557 @@
+"""Weights: any file of the architecture loads as it is, and a wrong one is refused by name."""
+
+import http.server
+import io
+import os
+import pickle
+import threading
+import zipfile
+from functools import partial
+from importlib import util
+
+import golden
+import pytest
+import torch
+from mmengine.registry import MODELS
+from safetensors.torch import save_file
+
+from mmscale import checkpoints
+from mmscale.checkpoints import fitting, reading
+from mmscale.errors import UserError
+
+CASES = {
+    'rexnet_1.0_224x224': dict(type='mmscale.ReXNet', width_mult=1.0),
+    'rexnet_lite_1.0_224x224': dict(type='mmscale.ReXNetLite', width_mult=1.0),
+    'timm_rexnet_100': dict(type='mmscale.ReXNet', width_mult=1.0),
+    'scalenet50_light_224x224': dict(type='mmscale.ScaleNet', structure='scalenet50_light'),
+}
+CASE = 'rexnet_1.0_224x224'
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """Lines that loading has logged."""
+    lines = []
+    monkeypatch.setattr(fitting, 'print_log', lambda text, **_: lines.append(text))
+    return lines
+
+
+def tool(name):
+    spec = util.spec_from_file_location(f'tool_{name}', golden.ROOT / 'tools' / f'{name}.py')
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+def save(state_dict, path):
+    if path.suffix == '.safetensors':
+        save_file({key: value.contiguous() for key, value in state_dict.items()}, path)
+    else:
+        torch.save(state_dict, path)
+    return str(path)
+
+
+def pretrained(config, path, **options):
+    """A float64 backbone with the file's weights."""
+    init_cfg = dict(type='Pretrained', checkpoint=str(path), **options)
+    model = MODELS.build(dict(**config, init_cfg=init_cfg)).double()
+    model.init_weights()
+    return model.eval()
+
+
+def small_state(value=0.5, **config):
+    """A float32 backbone of the smallest kind, and its state dict with one recognisable value."""
+    model = MODELS.build(dict(type='mmscale.ReXNet', width_mult=0.9, **config))
+    state = model.state_dict()
+    state['stem.conv.weight'] = torch.full_like(state['stem.conv.weight'], value)
+    return model, state
+
+
+def holds(model, value=0.5):
+    return bool((model.state_dict()['stem.conv.weight'] == value).all())
+
+
+def check_golden(case, features=None, logits=None):
+    reference = golden.Golden(case)
+    if features is not None:
+        for name, feature in zip(('stride4', 'stride8', 'stride16', 'stride32'), features):
+            assert reference.error(name, feature) <= 1e-9
+    if logits is not None:
+        assert reference.error('logits', logits) <= 1e-9
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize(('case', 'config'), CASES.items(), ids=CASES)
+def test_every_source_loads_through_init_cfg(case, config, suffix, tmp_path, log):
+    path = save(golden.state_dict(case), tmp_path / f'weights{suffix}')
+    model = pretrained(config, path)
+    with torch.no_grad():
+        check_golden(case, features=model(golden.Golden(case).image))
+    total = len(model.state_dict())
+    assert f'matched {total} of {total} tensors of {model.variant} from {path}' in log[0]
+    assert 'head (' in log[0]
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize('case', CASES)
+def test_every_source_loads_through_the_tool(case, suffix, tmp_path, capsys):
+    source = save({'state_dict': golden.state_dict(case)}, tmp_path / 'source.pth')
+    out = tmp_path / f'converted{suffix}'
+    tool('convert_weights')([source, str(out)])
+    config = golden.CONFIGS[case]
+    assert f'fits configs/classification/{config}_in1k.py\n' in capsys.readouterr().out
+    content = reading.read_file(out)
+    assert content['meta']['sha256'] == reading.sha256(source)
+    assert content['meta']['config'] == f'{config}_in1k'
+    assert 'source.pth' in content['meta']['source']
+    classifier = golden.build_classifier(config).double()
+    classifier.load_state_dict(content['state_dict'], strict=True)
+    with torch.no_grad():
+        features = classifier.eval().backbone(golden.Golden(case).image)
+        logits = classifier.head(classifier.neck(features))
+    check_golden(case, logits=logits)
+    assert [path.name for path in tmp_path.iterdir() if '.tmp' in path.name] == []
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_classifier_takes_the_source_as_it_is(case, tmp_path, log):
+    classifier = golden.build_classifier(golden.CONFIGS[case]).double()
+    path = save(golden.state_dict(case), tmp_path / 'weights.pth')
+    classifier.init_cfg = dict(type='Pretrained', checkpoint=path)
+    classifier.init_weights()
+    with torch.no_grad():
+        features = classifier.eval().backbone(golden.Golden(case).image)
+        check_golden(case, logits=classifier.head(classifier.neck(features)))
+    total = len(classifier.state_dict())
+    assert f'matched {total} of {total} tensors of ImageClassifier with' in log[0]
+
+
+WRAPPERS = {
+    'state_dict': lambda state: {'state_dict': state, 'epoch': 3},
+    'model': lambda state: {'model': state, 'optimizer': {'lr': 0.1}},
+    'module.': lambda state: {f'module.{key}': value for key, value in state.items()},
+    'backbone.': lambda state: {f'backbone.{key}': value for key, value in state.items()},
+    'all': lambda state: {
+        'state_dict': {f'module.backbone.{key}': value for key, value in state.items()}
+    },
+    'detector': lambda state: {
+        'state_dict': {
+            **{f'backbone.{key}': value for key, value in state.items()},
+            'neck.lateral_convs.0.conv.weight': torch.zeros(8, 8, 1, 1),
+        }
+    },
+    'none': lambda state: state,
+}
+
+
+@pytest.mark.parametrize('wrap', WRAPPERS.values(), ids=WRAPPERS)
+def test_wrappers_come_off(wrap, tmp_path, log):
+    model, state = small_state()
+    model.init_cfg = dict(type='Pretrained', checkpoint=save(wrap(state), tmp_path / 'file.pth'))
+    model.init_weights()
+    assert holds(model)
+    assert f'matched {len(state)} of {len(state)} tensors of ReXNet 0.9' in log[0]
+
+
+@pytest.mark.parametrize('prefix', ['module.backbone.', 'backbone.'])
+def test_authors_names_may_be_wrapped_too(prefix, tmp_path, log):
+    state = {f'{prefix}{key}': value for key, value in golden.state_dict(CASE).items()}
+    pretrained(CASES[CASE], save(state, tmp_path / 'file.pth'))
+    assert "the authors' ReXNet" in log[0]
+
+
+def test_prefix_chooses_a_part(tmp_path, log):
+    model, state = small_state()
+    path = save({f'teacher.{key}': value for key, value in state.items()}, tmp_path / 'file.pth')
+    model.init_cfg = dict(type='Pretrained', checkpoint=path, prefix='teacher.')
+    model.init_weights()
+    assert holds(model)
+    model, _ = small_state(init_cfg=dict(type='Pretrained', checkpoint=path, prefix='student.'))
+    with pytest.raises(UserError, match=r"prefix='student\.'.*'teacher'"):
+        model.init_weights()
+
+
+def test_what_is_left_out_is_logged(tmp_path, log):
+    whole, state = small_state(out_indices=(4,))
+    model, _ = small_state(out_indices=(0, 1))
+    model.init_cfg = dict(type='Pretrained', checkpoint=save(state, tmp_path / 'file.pth'))
+    model.init_weights()
+    assert 'left out' in log[0]
+    for stage in (2, 3, 4):
+        count = sum(key.startswith(f'stages.{stage}.') for key in state)
+        assert f'stages.{stage} ({count})' in log[0]
+
+
+def test_another_number_of_classes_keeps_the_initial_head(tmp_path, log):
+    path = save(golden.state_dict(CASE), tmp_path / 'weights.pth')
+    classifier = golden.build_classifier('rexnet-100', num_classes=10)
+    before = {key: value.clone() for key, value in classifier.head.state_dict().items()}
+    classifier.init_cfg = dict(type='Pretrained', checkpoint=path)
+    classifier.init_weights()
+    after = classifier.head.state_dict()
+    assert after['fc.weight'].shape == before['fc.weight'].shape == (10, 1280)
+    assert 'head.fc.weight is (1000, 1280) in the file and (10, 1280) in the model' in log[1]
+
+
+def test_counters_of_batches_are_optional(tmp_path, log):
+    model, state = small_state()
+    kept = {key: v for key, v in state.items() if not key.endswith('num_batches_tracked')}
+    model.init_cfg = dict(type='Pretrained', checkpoint=save(kept, tmp_path / 'old.pth'))
+    model.init_weights()
+    assert holds(model)
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_half_precision_loads(case, tmp_path):
+    state = {
+        k: v.half() if v.is_floating_point() else v for k, v in golden.state_dict(case).items()
+    }
+    model = MODELS.build(CASES[case])
+    model.init_cfg = dict(type='Pretrained', checkpoint=save(state, tmp_path / 'half.pth'))
+    model.init_weights()
+    assert {value.dtype for value in model.parameters()} == {torch.float32}
+
+
+# Wrong files.
+
+
+def malicious(marker):
+    """An object whose unpickling creates the file `marker`."""
+
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(marker), 'w'))
+
+    return Bomb()
+
+
+class History:
+    """Asks for mmengine's own way in, getattr, to reach further."""
+
+    def __reduce__(self):
+        return (getattr, (reading.HistoryBuffer, '__init__'))
+
+
+def resnet50():
+    from torchvision.models import resnet50
+
+    with torch.device('meta'):
+        state = resnet50().state_dict()
+    return {key: torch.zeros(value.shape) for key, value in state.items()}
+
+
+def cut(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return path
+
+
+def file_of(kind, folder):
+    """Write one wrong file; every kind has words that its message must have."""
+    path = folder / 'weights.pth'
+    _, state = small_state()
+    if kind == 'other width':
+        save(golden.state_dict(CASE), path)
+    elif kind == 'other family':
+        save(golden.state_dict('scalenet50_light_224x224'), path)
+    elif kind == 'foreign':
+        save(resnet50(), path)
+    elif kind == 'strange names':
+        save({'encoder.weight': torch.zeros(3)}, path)
+    elif kind == 'incomplete':
+        save({k: v for k, v in state.items() if 'stages.3.0' not in k}, path)
+    elif kind == 'truncated':
+        save(state, path)
+        cut(path)
+    elif kind == 'truncated, old format':
+        torch.save(state, path, _use_new_zipfile_serialization=False)
+        cut(path)
+    elif kind == 'truncated safetensors':
+        cut(type(path)(save(state, folder / 'weights.safetensors'))).rename(path)
+    elif kind == 'HTML':
+        path.write_text('\n<!DOCTYPE html><html><body>Sign in</body></html>')
+    elif kind == 'pointer':
+        path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n')
+    elif kind == 'code':
+        save({'state_dict': state, 'extra': malicious(folder / 'ran')}, path)
+    elif kind == 'code, old format':
+        content = {'state_dict': state, 'extra': malicious(folder / 'ran')}
+        torch.save(content, path, _use_new_zipfile_serialization=False)
+    elif kind == 'getattr':
+        save({'state_dict': state, 'extra': History()}, path)
+    elif kind == 'whole model':
+        torch.save(torch.nn.Linear(2, 2), path)
+    elif kind == 'list':
+        torch.save([torch.zeros(2)], path)
+    elif kind == 'no tensors':
+        torch.save({'epoch': 3}, path)
+    elif kind == 'empty':
+        path.write_bytes(b'')
+    elif kind == 'zip':
+        with zipfile.ZipFile(path, 'w') as archive:
+            archive.writestr('readme.txt', 'hello')
+    elif kind == 'text':
+        path.write_text('{"weights": 1}')
+    elif kind == 'folder':
+        path.mkdir()
+    return path
+
+
+WRONG = {
+    'other width': ['looks like ReXNet 1.0', 'this model is ReXNet 0.9', 'in the file and'],
+    'other family': ['looks like ScaleNet scalenet50_light', 'this model is ReXNet 0.9'],
+    'foreign': ['looks like a ResNet-50', 'is not in the file'],
+    'strange names': ['matched 0 of', 'stages.0.0.depthwise.conv.weight is not in the file'],
+    'incomplete': ['stages.3.0.expand.conv.weight is not in the file', 'more'],
+    'truncated': ['is cut off', 'fetch it again'],
+    'truncated, old format': ['damaged or cut off'],
+    'truncated safetensors': ['damaged or cut off'],
+    'HTML': ['is a web page, not weights'],
+    'pointer': ['Git LFS pointer'],
+    'code': ['open', 'may run code', '--trust-checkpoint', 'trust_checkpoint=True'],
+    'code, old format': ['open', 'may run code'],
+    'getattr': ["getattr of '__init__'", 'may run code'],
+    'whole model': ['torch.nn.modules.linear.Linear', 'may run code'],
+    'list': ['holds a list'],
+    'no tensors': ['no tensors in it', 'epoch'],
+    'empty': ['is empty'],
+    'missing': ['is missing'],
+    'folder': ['is a folder'],
+    'zip': ['is a zip archive, but no PyTorch checkpoint'],
+    'text': ['neither a PyTorch checkpoint nor safetensors', "b'{"],
+}
+
+
+@pytest.mark.parametrize(('kind', 'words'), WRONG.items(), ids=WRONG)
+def test_wrong_files_are_refused_by_name(kind, words, tmp_path):
+    path = file_of(kind, tmp_path)
+    model = MODELS.build(dict(type='mmscale.ReXNet', width_mult=0.9))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    model.init_cfg = dict(type='Pretrained', checkpoint=str(path))
+    with pytest.raises(UserError) as error:
+        model.init_weights()
+    assert all(word in str(error.value) for word in [str(path), *words]), str(error.value)
+    after = model.state_dict()
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('kind', ['code', 'getattr', 'HTML', 'empty', 'missing'])
+def test_runner_refuses_them_too(kind, tmp_path):
+    path = file_of(kind, tmp_path)
+    with pytest.raises(UserError) as error:
+        fitting.load_from_mmscale(f'{checkpoints.SCHEME}{path}')
+    assert str(path) in str(error.value)
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_trust_lets_code_run(tmp_path):
+    path = file_of('code', tmp_path)
+    model, _ = small_state()
+    model.init_cfg = dict(type='Pretrained', checkpoint=str(path), trust_checkpoint=True)
+    model.init_weights()
+    assert holds(model)
+    assert (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('name', ['os.system', 'builtins.eval', 'torch.load', 'numpy.load'])
+def test_no_name_outside_the_list_is_imported(name, tmp_path):
+    module, _, function = name.rpartition('.')
+    # GLOBAL, then a call with one string.
+    attack = f'c{module}\n{function}\n(Vtrue\ntR.'.encode()
+    buffer = io.BytesIO()
+    torch.save({'a': torch.zeros(1)}, buffer)
+    path = tmp_path / 'weights.pth'
+    with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(path, 'w') as out:
+        for item in source.infolist():
+            inside = attack if item.filename.endswith('data.pkl') else source.read(item)
+            out.writestr(item, b'\x80\x02' + inside if inside is attack else inside)
+    with pytest.raises(UserError, match='may run code'):
+        reading.read_file(path)
+
+
+def test_checkpoints_of_mmengine_are_safe(tmp_path):
+    from mmengine.logging import MessageHub
+
+    hub = MessageHub.get_instance('weights')
+    hub.update_scalar('train/loss', 0.5)
+    hub.update_info('epoch', 3)
+    path = tmp_path / 'epoch_3.pth'
+    content = {
+        'state_dict': small_state()[1],
+        'message_hub': hub.state_dict(),
+        'optimizer': {'state': {0: {'step': torch.tensor(3.0)}}},
+        'meta': {'config': 'x = 1', 'epoch': 3},
+    }
+    torch.save(content, path)
+    read = reading.read_file(path)
+    assert read['message_hub']['log_scalars']['train/loss'].current() == 0.5
+    assert read['meta'] == content['meta']
+    # As mmengine resumes it: it would run the quoted config.
+    assert fitting.load_from_mmscale(f'mmscale:{path}')['meta'] == {'epoch': 3}
+
+
+# Hub and URLs.
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty cache of the Hugging Face hub, without a network."""
+    from huggingface_hub import constants
+
+    cache = tmp_path / 'hub'
+    monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(cache))
+    monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', True)
+    return cache
+
+
+def put_in_cache(cache, name, file, state):
+    revision = '0123456789abcdef0123456789abcdef01234567'
+    repo = cache / f'models--timm--{name}'
+    (repo / 'refs').mkdir(parents=True)
+    (repo / 'refs/main').write_text(revision)
+    (repo / f'snapshots/{revision}').mkdir(parents=True)
+    save(state, repo / f'snapshots/{revision}' / file)
+
+
+@pytest.mark.parametrize('file', ['model.safetensors', 'pytorch_model.bin'])
+@pytest.mark.parametrize('name', ['rexnet_100.nav_in1k', 'rexnet_100'])
+def test_hub_names_work_offline_from_the_cache(hub, name, file):
+    case = 'timm_rexnet_100'
+    put_in_cache(hub, 'rexnet_100.nav_in1k', file, golden.state_dict(case))
+    model = pretrained(CASES[case], f'timm://{name}')
+    with torch.no_grad():
+        check_golden(case, features=model(golden.Golden(case).image))
+
+
+def test_hub_without_cache_says_what_to_do(hub):
+    model = MODELS.build(dict(type='mmscale.ReXNet', width_mult=1.0))
+    model.init_cfg = dict(type='Pretrained', checkpoint='timm://rexnet_100.nav_in1k')
+    with pytest.raises(UserError) as error:
+        model.init_weights()
+    for word in (
+        'https://huggingface.co/timm/rexnet_100.nav_in1k/resolve/main/model.safetensors',
+        'model.backbone.init_cfg=None',
+        'model.backbone.init_cfg.checkpoint=',
+        'HF_HOME',
+    ):
+        assert word in str(error.value)
+
+
+def test_strange_hub_names_are_refused(hub):
+    with pytest.raises(UserError, match=r'timm://rexnet_100\.nav_in1k'):
+        checkpoints.find_file('timm://../../etc')
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Serves the folder that it returns beside its address."""
+    folder = tmp_path / 'served'
+    folder.mkdir()
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            """Nothing."""
+
+    handler = partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
+        monkeypatch.setenv('no_proxy', '127.0.0.1')
+        yield folder, f'http://127.0.0.1:{running.server_port}'
+        running.shutdown()
+
+
+def test_urls_are_fetched_once_and_their_checksum_verified(server, tmp_path):
+    folder, address = server
+    model, state = small_state()
+    served = type(folder)(save(state, folder / 'weights.pth'))
+    name = f'rexnet-{reading.sha256(served)[:8]}.pth'
+    served.rename(folder / name)
+    model.init_cfg = dict(type='Pretrained', checkpoint=f'{address}/{name}')
+    model.init_weights()
+    assert holds(model)
+    (folder / name).unlink()
+    kept = checkpoints.find_file(f'{address}/{name}')
+    kept.write_bytes(kept.read_bytes()[:-1])
+    with pytest.raises(UserError, match='is not the file its name says; remove it'):
+        checkpoints.find_file(f'{address}/{name}')
+
+
+def test_url_with_a_wrong_checksum_is_not_kept(server, tmp_path):
+    folder, address = server
+    save(small_state()[1], folder / 'rexnet-01234567.pth')
+    with pytest.raises(UserError, match='01234567'):
+        checkpoints.find_file(f'{address}/rexnet-01234567.pth')
+    assert not list((tmp_path / 'torch').rglob('*.pth'))
+
+
+def test_url_that_is_not_there_says_what_to_do(server):
+    _, address = server
+    with pytest.raises(UserError, match=r'404.*model\.backbone\.init_cfg=None'):
+        checkpoints.find_file(f'{address}/no.pth')
+
+
+# What init_cfg accepts.
+
+
+def test_without_a_checkpoint_one_line_says_so(monkeypatch):
+    from mmscale.models.backbones import base
+
+    lines = []
+    monkeypatch.setattr(base, 'print_log', lambda text, **_: lines.append(text))
+    model = MODELS.build(
+        dict(type='mmscale.ScaleNet', init_cfg=dict(type='Pretrained', checkpoint=None))
+    )
+    model.init_weights()
+    assert len(lines) == 1
+    assert 'ScaleNet scalenet50 starts from scratch' in lines[0]
+    convs = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
+    wide = max(convs, key=lambda conv: conv.weight.numel())
+    expected = (2 / (wide.out_channels * wide.kernel_size[0] ** 2)) ** 0.5
+    assert wide.weight.std().item() == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    'init_cfg', [dict(type='Pretrained'), dict(type='Pretrained', checkpoint='a', pre='b')]
+)
+def test_wrong_init_cfg_is_refused_at_once(init_cfg):
+    with pytest.raises(ValueError, match='checkpoint=') as error:
+        MODELS.build(dict(type='mmscale.ReXNet', init_cfg=init_cfg))
+    assert str(init_cfg) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('checkpoint', 'expected'), [(None, False), ('file.pth', True)], ids=['scratch', 'weights']
+)
+def test_auto_norm_eval_follows_the_weights(checkpoint, expected):
+    init_cfg = dict(type='Pretrained', checkpoint=checkpoint)
+    model = MODELS.build(dict(type='mmscale.ReXNet', norm_eval='auto', init_cfg=init_cfg)).train()
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert {norm.training for norm in norms} == {not expected}
+
+
+# The tool's errors.
+
+
+def test_tool_refuses_what_is_no_classifier(tmp_path):
+    backbone = save(small_state()[1], tmp_path / 'backbone.pth')
+    out = tmp_path / 'out.pth'
+    with pytest.raises(SystemExit, match='no whole classifier: it lacks backbone.stages.4.0'):
+        tool('convert_weights')([backbone, str(out)])
+    foreign = save(resnet50(), tmp_path / 'resnet.pth')
+    with pytest.raises(SystemExit, match='looks like a ResNet-50'):
+        tool('convert_weights')([foreign, str(out)])
+    with pytest.raises(SystemExit, match="'out.bin' must end in"):
+        tool('convert_weights')([backbone, 'out.bin'])
+    with pytest.raises(SystemExit, match='is the file to convert'):
+        tool('convert_weights')([backbone, backbone])
+    assert not out.exists()
+
+
+def test_pickles_of_other_programs_are_no_checkpoints(tmp_path):
+    path = tmp_path / 'weights.pth'
+    path.write_bytes(pickle.dumps({'a': [1, 2]}, protocol=2))
+    with pytest.raises(UserError, match='damaged'):
+        reading.read_file(path)
+    assert os.listdir(tmp_path) == ['weights.pth']
