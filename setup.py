@@ -22,7 +22,7 @@ setup(
     ],
     python_requires='>=3.10',
     install_requires=[
-        'huggingface_hub',
+        'huggingface_hub>=0.26',
         'matplotlib',
         'numpy',
         'pycocotools',

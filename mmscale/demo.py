@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmscale.datasets.shapes import make_shapes
+from mmscale.files import written_aside
 from mmscale.running import load_config, test, train
 
 CONFIG = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
@@ -147,7 +148,6 @@ def draw_curve(work_dir, out):
 
 def _write_png(out, picture):
     """Write a BGR picture, whole or not at all."""
-    out = Path(out)
-    temporary = out.with_suffix('.tmp.png')
-    cv2.imwrite(str(temporary), picture)
-    return temporary.replace(out)
+    with written_aside(out) as temporary:
+        cv2.imwrite(str(temporary), picture)
+    return Path(out)

@@ -1,8 +1,11 @@
 """Hooks for mmengine's Runner."""
 
+import numpy as np
 import torch
+from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import set_random_seed
 
 from mmscale import checkpoints
 from mmscale.registry import HOOKS
@@ -52,3 +55,29 @@ class CheckpointFitHook(Hook):
         named = str(runner._load_from).removeprefix(checkpoints.SCHEME)
         required = '' if self.whole else 'backbone.'
         checkpoints.report(model, result, state_dict, named, required=required)
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Draws the randomness of every epoch from the run's seed and the epoch's number alone.
+
+    mmengine saves no random state. With this hook, a run that was stopped and resumed ends with the
+    same weights, bit for bit, as one that was not (on a CPU, without worker processes).
+    """
+
+    def before_train_epoch(self, runner):
+        """Seed Python's, NumPy's and torch's generators, each process differently."""
+        sequence = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
+        set_random_seed(int(sequence.generate_state(1)[0]))
+
+
+@HOOKS.register_module()
+class ThroughputHook(Hook):
+    """Adds ``images_per_second`` to what a test reports: the median batch, loading included."""
+
+    def after_test_epoch(self, runner, metrics=None):
+        """Take the times that mmengine's IterTimerHook has measured."""
+        seconds, _ = runner.message_hub.get_scalar('test/time').data
+        batch = runner.test_dataloader.batch_size * get_world_size()
+        metrics['images_per_second'] = batch / float(np.median(seconds))
+        runner.message_hub.update_scalar('test/images_per_second', metrics['images_per_second'])

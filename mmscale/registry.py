@@ -9,7 +9,9 @@ from importlib import import_module
 
 from mmengine.config import utils as config_utils
 from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT
+from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
 
 SCOPE = 'mmscale'
@@ -20,6 +22,10 @@ config_utils.MODULE2PACKAGE.setdefault(SCOPE, SCOPE)
 
 MODELS = Registry('model', parent=ROOT, scope=SCOPE, locations=['mmscale.models'])
 HOOKS = Registry('hook', parent=ROOT_HOOKS, scope=SCOPE, locations=['mmscale.hooks'])
+TRANSFORMS = Registry(
+    'transform', parent=ROOT_TRANSFORMS, scope=SCOPE, locations=['mmscale.datasets.loading']
+)
+METRICS = Registry('metric', parent=ROOT_METRICS, scope=SCOPE, locations=['mmscale.evaluation'])
 
 
 def models():

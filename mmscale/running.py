@@ -2,16 +2,17 @@
 
 import difflib
 import os
+import re
 from copy import deepcopy
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import CheckpointLoader, Runner, find_latest_checkpoint
 
 from mmscale import checkpoints
-from mmscale.datasets.checks import check_data
+from mmscale.datasets.checks import check_data, check_folders
 from mmscale.errors import UserError
 
 CONFIGS = Path(__file__).parent / '.mim' / 'configs'
@@ -97,9 +98,11 @@ def train(
         cfg.auto_scale_lr.enable = True
     if resume is not None:
         cfg.resume = True
-        cfg.load_from = find_latest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+        cfg.load_from = newest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
     if cfg.get('load_from'):
         _load_from(cfg, cfg.load_from, trust_checkpoint, whole=cfg.get('resume', False))
+    if cfg.get('resume') and cfg.load_from:
+        _keep_seed(cfg)
     _check(cfg, ('train', 'val'))
     runner = Runner.from_cfg(cfg)
     runner.train()
@@ -151,6 +154,7 @@ def test(
         hook.update({names[0]: True, names[1]: show_dir, 'show': show, 'wait_time': wait_time})
     if tta:
         _use_tta(cfg)
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='mmscale.ThroughputHook')]
     dump = _set_out(cfg, out) if out else None
     _check(cfg, ('test',))
     runner = Runner.from_cfg(cfg)
@@ -176,14 +180,35 @@ def _join_cpu_processes(cfg):
     """Connect the processes by gloo: mmengine by itself starts distributed runs on GPUs only."""
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
-    # mmengine's default wrapper names a GPU.
-    cfg.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel'))
+    # mmengine's own wrapper names a GPU by the process's number.
+    wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None)
+    cfg.model_wrapper_cfg = {**wrapper, **cfg.get('model_wrapper_cfg', {})}
 
 
 def _check(cfg, splits):
     # One process looks at the files; if it stops, the launcher stops the others.
-    if cfg.get('default_scope') == 'mmdet' and int(os.environ.get('RANK', 0)) == 0:
-        check_data(cfg, splits)
+    if int(os.environ.get('RANK', 0)) == 0:
+        check = dict(mmdet=check_data, mmpretrain=check_folders).get(cfg.get('default_scope'))
+        if check:
+            check(cfg, splits)
+
+
+def newest_checkpoint(work_dir):
+    """The path of the last checkpoint of a run, or None if it has none."""
+    named = find_latest_checkpoint(str(work_dir))
+    if named and Path(named).is_file():
+        return named
+    # The run was killed before it wrote down the name, or its folder was moved.
+    saved = [p for p in Path(work_dir).glob('*.pth') if re.fullmatch(r'(epoch|iter)_\d+', p.stem)]
+    return str(max(saved, key=lambda path: path.stat().st_mtime)) if saved else None
+
+
+def _keep_seed(cfg):
+    """Resume with the seed of the checkpoint: mmengine shuffles the data before it looks there."""
+    content = CheckpointLoader.load_checkpoint(cfg.load_from, map_location='cpu')
+    seed = content.get('meta', {}).get('seed')
+    if seed is not None and cfg.get('randomness', {}).get('seed') is None:
+        cfg.randomness = dict(cfg.get('randomness', {}), seed=seed)
 
 
 def _load_from(cfg, checkpoint, trust, *, whole):

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from importlib import util
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,29 @@ import torch
 torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 2)))
 
 ROOT = Path(__file__).parents[1]
+
+
+def tool(name):
+    """The `main` of a tool."""
+    spec = util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+@pytest.fixture(scope='session')
+def shapes(tmp_path_factory):
+    """A very small shapes set, which SHAPES_ROOT points to from here on."""
+    from mmscale.datasets.shapes import make_shapes
+
+    root = tmp_path_factory.mktemp('data') / 'shapes'
+    make_shapes(root, train=12, val=6, train_crops=32, val_crops=16)
+    before = os.environ.get('SHAPES_ROOT')
+    os.environ['SHAPES_ROOT'] = str(root)
+    yield root
+    os.environ.pop('SHAPES_ROOT')
+    if before is not None:
+        os.environ['SHAPES_ROOT'] = before
 
 
 @pytest.fixture(scope='session')

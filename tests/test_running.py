@@ -5,15 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib import util
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
+from conftest import tool
 from mmengine.config import Config
 
-from mmscale.datasets.shapes import CLASSES, make_shapes
+from mmscale.datasets.shapes import CLASSES
 from mmscale.demo import FIGURES, coco_figures, draw_curve, draw_predictions
 from mmscale.errors import UserError
 from mmscale.running import load_config, train
@@ -33,27 +33,6 @@ SHORT = (
     'val_dataloader.persistent_workers=False',
     'test_dataloader.persistent_workers=False',
 )
-
-
-def tool(name):
-    """The `main` of a tool."""
-    spec = util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
-
-
-@pytest.fixture(scope='module')
-def shapes(tmp_path_factory):
-    """A very small shapes set, which SHAPES_ROOT points to while this file is tested."""
-    root = tmp_path_factory.mktemp('data') / 'shapes'
-    make_shapes(root, train=12, val=6, train_crops=8, val_crops=8)
-    before = os.environ.get('SHAPES_ROOT')
-    os.environ['SHAPES_ROOT'] = str(root)
-    yield root
-    os.environ.pop('SHAPES_ROOT')
-    if before is not None:
-        os.environ['SHAPES_ROOT'] = before
 
 
 @pytest.fixture(scope='module')

@@ -7,11 +7,11 @@ import pickle
 import threading
 import zipfile
 from functools import partial
-from importlib import util
 
 import golden
 import pytest
 import torch
+from conftest import tool
 from mmengine.registry import MODELS
 from safetensors.torch import save_file
 
@@ -34,13 +34,6 @@ def log(monkeypatch):
     lines = []
     monkeypatch.setattr(fitting, 'print_log', lambda text, **_: lines.append(text))
     return lines
-
-
-def tool(name):
-    spec = util.spec_from_file_location(f'tool_{name}', golden.ROOT / 'tools' / f'{name}.py')
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
 
 
 def save(state_dict, path):

@@ -1,6 +1,6 @@
 """ReXNet 1.0 as an ImageNet classifier."""
 
-_base_ = '../_base_/imagenet_input.py'
+_base_ = '../_base_/rexnet_recipe.py'
 
 from mmscale import feature_channels
 
@@ -14,7 +14,7 @@ model = dict(
         num_classes=1000,
         in_channels=feature_channels('ReXNet', width_mult=1.0, out_indices=(4,))[0],
         dropout=0.2,
-        loss=dict(type='CrossEntropyLoss'),
+        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),  # assumed
         topk=(1, 5),
     ),
 )

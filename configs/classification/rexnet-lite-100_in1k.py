@@ -1,6 +1,6 @@
 """ReXNet-lite 1.0 as an ImageNet classifier; its head has a hidden layer of 1024."""
 
-_base_ = '../_base_/imagenet_input.py'
+_base_ = '../_base_/rexnet_recipe.py'
 
 from mmscale import feature_channels
 
@@ -16,7 +16,7 @@ model = dict(
         dropout_rate=0.2,
         norm_cfg=dict(type='BN1d'),
         act_cfg=dict(type='ReLU6'),
-        loss=dict(type='CrossEntropyLoss'),
+        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),  # assumed
         topk=(1, 5),
     ),
 )

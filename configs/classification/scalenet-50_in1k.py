@@ -1,6 +1,6 @@
 """ScaleNet-50 as an ImageNet classifier."""
 
-_base_ = '../_base_/imagenet_input.py'
+_base_ = '../_base_/scalenet_recipe.py'
 
 from mmscale import feature_channels
 

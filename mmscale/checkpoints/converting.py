@@ -8,6 +8,7 @@ import torch
 from mmscale.checkpoints.fitting import describe, identify, read_weights
 from mmscale.checkpoints.reading import find_file, sha256
 from mmscale.errors import UserError
+from mmscale.files import written_aside
 
 SUFFIXES = ('.pth', '.safetensors')
 CLASSIFIER = ('head.fc.weight', 'head.layers.1.fc.weight')  # ReXNet-lite's has a hidden layer
@@ -61,12 +62,8 @@ def convert_file(source, out, *, trust=False):
         config=f'{variant.config}_in1k',
         num_classes=num_classes,
     )
-    temporary = out.with_suffix(f'.tmp{out.suffix}')
-    try:
+    with written_aside(out) as temporary:
         _write(temporary, {key: value.contiguous() for key, value in state_dict.items()}, meta)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return Converted(out, known, variant.label, meta['config'], num_classes)
 
 

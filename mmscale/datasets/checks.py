@@ -1,4 +1,4 @@
-"""What can be wrong with a COCO-format data set, found before training starts."""
+"""What can be wrong with a data set, found before training starts."""
 
 import inspect
 import json
@@ -32,6 +32,48 @@ def check_data(cfg, splits):
             _check_classes(classes, annotations[path], path)
             _check_heads(classes, cfg.model)
             _check_images(root / dataset.get('data_prefix', {}).get('img', ''), annotations[path])
+
+
+def check_folders(cfg, splits):
+    """Check the data sets in class folders that a classifier's config names.
+
+    Args:
+        cfg (mmengine.Config): A classifier's config; only its `CustomDataset` sets are looked at.
+        splits (Sequence[str]): Which of 'train', 'val' and 'test' are about to be used.
+
+    Raises:
+        UserError: If a folder is missing or has no classes, if the splits' classes differ, or the
+            head's `num_classes` does.
+    """
+    first = None
+    for split in splits:
+        loader = cfg.get(f'{split}_dataloader')
+        dataset = loader.dataset if loader else {}
+        if dataset.get('type') != 'CustomDataset' or dataset.get('ann_file') or _is_remote(dataset):
+            continue
+        folder = Path(dataset.get('data_root') or '') / dataset.get('data_prefix', '')
+        if not folder.is_dir():
+            raise UserError(
+                f'folder {str(folder)!r} is missing: it should have one folder of images for each '
+                'class.\nPut the data set there, or say where it is: IMAGENET_ROOT=/path/to/it '
+                'with train/ and val/ (ImageNet: https://image-net.org/download.php).\n'
+                'To try everything without any data: tools/make_shapes.py data/shapes and '
+                'configs/shapes/rexnet-100_shapes.py'
+            )
+        classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        if not classes:
+            raise UserError(f'{str(folder)!r} has no class folders, but images go into one each')
+        if first is not None and classes != first[1]:
+            differ = sorted(set(classes) ^ set(first[1]))
+            raise UserError(f'{str(folder)!r} and {str(first[0])!r} differ in the classes {differ}')
+        first = folder, classes
+        num_classes = cfg.model.get('head', {}).get('num_classes')
+        if num_classes not in (None, len(classes)):
+            raise UserError(
+                f'model.head.num_classes={num_classes}, but {str(folder)!r} has {len(classes)} '
+                f'class folders, such as {classes[:3]}: '
+                f'--cfg-options model.head.num_classes={len(classes)}'
+            )
 
 
 def _datasets(dataset):

@@ -8,6 +8,8 @@ from mmengine.model import BaseModule, PretrainedInit
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmscale import checkpoints
+
 STRIDES = (4, 8, 16, 32, 32)
 MIN_SIZE = 32
 
@@ -53,8 +55,6 @@ def load_pretrained(module):
     Returns:
         bool: Whether it named a checkpoint; ``checkpoint=None`` is one line in the log.
     """
-    from mmscale import checkpoints
-
     cfg = pretrained_cfg(module.init_cfg)
     if cfg is None:
         return False

@@ -1,0 +1,52 @@
+"""Images that cannot be read are named, and do not end a run after hours."""
+
+import logging
+
+import cv2
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmengine.logging import print_log
+
+from mmscale.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadImage(LoadImageFromFile):
+    """mmcv's loader; an image that is missing or broken is a warning with its path.
+
+    In training, the data set draws another image in its place.
+
+    Args:
+        replace (bool): Put a black image in its place, of the size of the last one that could be
+            read, as evaluation needs one for each label.
+        **kwargs: :class:`mmcv.transforms.LoadImageFromFile`'s.
+    """
+
+    def __init__(self, replace=False, **kwargs):
+        super().__init__(**kwargs)
+        self.replace = replace
+        self.named = set()
+        self.shape = (224, 224, 3)
+
+    def transform(self, results):
+        """Read ``results['img_path']``; None if it cannot be read (and `replace` is off)."""
+        path = results['img_path']
+        try:
+            loaded = super().transform(results)
+            self.shape = loaded['img'].shape
+            return loaded
+        except (OSError, AssertionError, ValueError, cv2.error) as error:
+            if path not in self.named:
+                self.named.add(path)
+                instead = 'a black image is evaluated' if self.replace else 'another is drawn'
+                print_log(
+                    f'image {path!r} cannot be read ({type(error).__name__}): {instead} in its '
+                    'place',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+        if not self.replace:
+            return None
+        size = self.shape[:2]
+        black = np.zeros(self.shape, np.uint8)
+        return {**results, 'img': black, 'img_shape': size, 'ori_shape': size}

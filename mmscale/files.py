@@ -1,0 +1,38 @@
+"""Files that are there whole or not at all, whenever the program is stopped."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from mmengine.fileio import LocalBackend, register_backend
+
+
+@contextlib.contextmanager
+def written_aside(out):
+    """Write a file under a temporary name, which becomes `out` when the block ends well.
+
+    Yields:
+        Path: The temporary name, with the suffix of `out`.
+    """
+    out = Path(out)
+    temporary = out.with_name(f'{out.stem}.tmp{out.suffix}')
+    try:
+        yield temporary
+        with open(temporary, 'rb') as file:
+            os.fsync(file.fileno())
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@register_backend('mmscale.whole')
+class WholeFileBackend(LocalBackend):
+    """Writes checkpoints aside and renames them; for a CheckpointHook's ``backend_args``.
+
+    A run that is killed while it writes leaves no broken file behind.
+    """
+
+    def put(self, obj, filepath):
+        """Write `obj` (bytes) to `filepath`, all of it or nothing."""
+        with written_aside(filepath) as temporary:
+            super().put(obj, temporary)
