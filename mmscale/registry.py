@@ -15,7 +15,7 @@ from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
 
 SCOPE = 'mmscale'
-BACKBONES = ('ReXNet', 'ReXNetLite', 'ScaleNet')
+BACKBONES = ('ReXNet', 'ReXNetLite', 'ScaleNet', 'SANResNet', 'SANMobileNetV2')
 
 # Lets mmengine resolve configs written as mmscale::folder/name.
 config_utils.MODULE2PACKAGE.setdefault(SCOPE, SCOPE)

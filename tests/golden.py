@@ -43,6 +43,8 @@ def value(key, shape):
         return normal * (0.02 if normal.size > 4096 else 0.1)
     if len(shape) == 1:  # a norm's scale
         return 1 + 0.1 * normal
+    if len(shape) == 2 and shape[1] == 1:  # a generator's slopes
+        return 0.02 * normal
     return normal * np.sqrt(1 / np.prod(shape[1:]))
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 
 from mmscale.checkpoints.fitting import describe, identify, read_weights
+from mmscale.checkpoints.names import UNUSED
 from mmscale.checkpoints.reading import find_file, sha256
 from mmscale.errors import UserError
 from mmscale.files import written_aside
@@ -47,6 +48,7 @@ def convert_file(source, out, *, trust=False):
     if out.exists() and out.samefile(path):
         raise UserError(f'{str(out)!r} is the file to convert; give another name')
     _, (known, state_dict) = read_weights(path, trust=trust)
+    state_dict = {k: v for k, v in state_dict.items() if not k.startswith(UNUSED)}
     variant = identify(state_dict)
     if variant is None:
         look = describe(state_dict)

@@ -248,7 +248,6 @@ def identify(state_dict):
 
 # Other programs' networks, by names that only they have.
 _FOREIGN = (
-    ('layer1.0.fc1.weight', 'a SAN of its authors'),
     ('conv_stem.weight', 'an EfficientNet or MobileNetV3 of timm'),
     ('patch_embed.proj.weight', 'a vision transformer'),
     ('features.0.0.weight', 'a MobileNet, EfficientNet or ConvNeXt of torchvision'),

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 TAP_DEPTHS = (3, 2, 6, 5)  # blocks of ReXNet per stride, in the published networks
+# Where tensors go that a program saves and does not use.
+UNUSED = 'unused.'
 SCALES = (1, 2, 4, 7)  # ScaleNet's reference numbers its branches; ours are called by their scale
 
 
@@ -23,12 +25,13 @@ def convert(state_dict):
     """Rename a classifier's tensors.
 
     Args:
-        state_dict (dict[str, Tensor]): As the authors of ReXNet, ReXNet-lite or ScaleNet, or timm
-            (its ReXNet), save it.
+        state_dict (dict[str, Tensor]): As the authors of ReXNet, ReXNet-lite, ScaleNet or SAN, or
+            timm (its ReXNet), save it.
 
     Returns:
         Conversion: The tensors under this package's names. A classifier stored as a 1x1 convolution
-        becomes a linear layer; nothing else changes.
+        becomes a linear layer; what its program never uses is called ``unused.NAME``; nothing else
+        changes.
 
     Raises:
         ValueError: If the names are none of these programs', or one of them is unexpected.
@@ -172,6 +175,56 @@ def _rename_scalenet(key, state_dict):
     return _substitute(_SCALENET_RULES, key)
 
 
+SAN_BLOCKS = (3, 3, 7, 4)  # SAN MobileNetV2's blocks per stride
+
+
+def _rename_san_resnet(key, state_dict):
+    bottleneck = 'layer1.1.fc3.weight' in state_dict
+    shortcut = '4' if bottleneck else '3'
+
+    def inside(match):
+        stage, block, kind, number, rest = match.groups()
+        part = 'shortcut' if number == shortcut else f'conv{number}'
+        place = f'backbone.stages.{int(stage) - 1}.{block}.{part}'
+        return f'{place}.conv.generator.{rest}' if kind == 'fc' else f'{place}.norm.norms.{rest}'
+
+    rules = (
+        (r'conv1\.module\.(\w+)', r'backbone.stem.conv.\1'),
+        (r'bn1\.bn_(\d+)\.(\w+)', r'backbone.stem.norm.norms.\1.\2'),
+        (r'layer([1-4])\.(\d+)\.(fc)([1-4])\.(\w+)', inside),
+        (r'layer([1-4])\.(\d+)\.(bn)([1-4])\.bn_(\d+\.\w+)', inside),
+        # The authors' forward pass generates its shortcuts and leaves these alone.
+        (r'(layer[1-4]\.\d+\.downsample\..*)', rf'{UNUSED}\1'),
+        (r'fc\.module\.(\w+)', r'head.fc.\1'),
+    )
+    return _substitute(rules, key)
+
+
+def _rename_san_mobilenet(key, state_dict):
+    def inside(match):
+        block, kind, number, rest = match.groups()
+        position, stage = int(block) - 1, 0
+        while stage < len(SAN_BLOCKS) and position >= SAN_BLOCKS[stage]:
+            position -= SAN_BLOCKS[stage]
+            stage += 1
+        parts = ('depthwise', 'project') if block == '1' else ('expand', 'depthwise', 'project')
+        if stage == len(SAN_BLOCKS) or int(number) > len(parts):
+            return None
+        place = f'backbone.stages.{stage}.{position}.{parts[int(number) - 1]}'
+        return f'{place}.conv.generator.{rest}' if kind == 'fc' else f'{place}.norm.norms.{rest}'
+
+    rules = (
+        (r'features\.0\.fc\.(\w+)', r'backbone.stem.conv.generator.\1'),
+        (r'features\.0\.bn\.bn_(\d+)\.(\w+)', r'backbone.stem.norm.norms.\1.\2'),
+        (r'features\.([1-9]\d*)\.(fc)([1-3])\.(\w+)', inside),
+        (r'features\.([1-9]\d*)\.(bn)([1-3])\.bn_(\d+\.\w+)', inside),
+        (r'conv\.fc\.(\w+)', r'backbone.stages.4.0.conv.generator.\1'),
+        (r'conv\.bn\.bn_(\d+)\.(\w+)', r'backbone.stages.4.0.norm.norms.\1.\2'),
+        (r'classifier\.module\.(\w+)', r'head.fc.\1'),
+    )
+    return _substitute(rules, key)
+
+
 class Source(NamedTuple):
     """Whose names, a name that tells them from the later ones, and how to rename."""
 
@@ -185,4 +238,6 @@ SOURCES = (
     Source("the authors' ReXNet", 'features.3.out.0.weight', _rename_authors_rexnet),
     Source("timm's ReXNet", 'features.0.conv_dw.conv.weight', _rename_timm),
     Source("the authors' ScaleNet", 'layer1.0.conv2.0.weight', _rename_scalenet),
+    Source("the authors' SAN ResNet", 'layer1.0.fc1.weight', _rename_san_resnet),
+    Source("the authors' SAN MobileNetV2", 'features.1.fc1.weight', _rename_san_mobilenet),
 )

@@ -72,15 +72,18 @@ class Stage(nn.Sequential):
         super().__init__(*blocks)
         self.with_cp = with_cp
 
-    def forward(self, x):
-        """Take (N, C_in, H, W) to (N, C_out, H', W')."""
+    def forward(self, x, *extra):
+        """Take (N, C_in, H, W) to (N, C_out, H', W'); every block gets `extra` too."""
         for block in self:
-            x = _recomputed(block, x) if self.with_cp and torch.is_grad_enabled() else block(x)
+            if self.with_cp and torch.is_grad_enabled():
+                x = _recomputed(block, x, *extra)
+            else:
+                x = block(x, *extra)
         return x
 
 
-def _recomputed(block, x):
-    """``block(x)``, whose activations are not kept but computed again in the backward pass."""
+def _recomputed(block, *inputs):
+    """``block(*inputs)``; activations are not kept but computed again in the backward pass."""
     return checkpoint(
-        block, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _untracked(block))
+        block, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _untracked(block))
     )

@@ -1,4 +1,5 @@
 from mmscale.models.backbones.rexnet import ReXNet, ReXNetLite
+from mmscale.models.backbones.san import SANMobileNetV2, SANResNet
 from mmscale.models.backbones.scalenet import ScaleNet
 
-__all__ = ['ReXNet', 'ReXNetLite', 'ScaleNet']
+__all__ = ['ReXNet', 'ReXNetLite', 'SANMobileNetV2', 'SANResNet', 'ScaleNet']

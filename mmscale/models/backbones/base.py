@@ -192,11 +192,15 @@ class Backbone(BaseModule):
         Raises:
             ValueError: If an image is smaller than 32 px on a side.
         """
+        return self.extract(x)
+
+    def extract(self, x, *extra):
+        """The forward pass; the stem and every block get `extra` beside their input."""
         check_size(x)
-        x = self.stem(x)
+        x = self.stem(x, *extra)
         outputs = []
         for index, stage in enumerate(self.stages):
-            x = stage(x)
+            x = stage(x, *extra)
             if index in self.out_indices:
                 outputs.append(x)
         return tuple(outputs)

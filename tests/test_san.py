@@ -1,0 +1,242 @@
+"""SAN: the authors' networks, every resolution its own norms, and the plain network of each."""
+
+import golden
+import pytest
+import torch
+from conftest import tool
+from mmengine.registry import MODELS
+from torch import nn
+
+from mmscale import checkpoints
+from mmscale.checkpoints import fitting
+from mmscale.models import SANMobileNetV2, SANResNet
+from mmscale.models.backbones.san import GeneratedConv2d
+
+TAPS = ('stride4', 'stride8', 'stride16', 'stride32', 'conv')
+CASES = {
+    'san_resnet18': (SANResNet, dict(depth=18)),
+    'san_resnet18_taps': (SANResNet, dict(depth=18, resolutions=(224, 192, 160))),
+    'san_resnet18_208_data_free': (SANResNet, dict(depth=18, inference='data-free')),
+    'san_resnet50': (SANResNet, dict(depth=50)),
+    'san_resnext50_32x4d': (SANResNet, dict(depth=50, groups=32, base_width=4)),
+    'san_mobilenetv2': (SANMobileNetV2, dict(out_indices=(4,))),
+    'san_mobilenetv2_taps': (
+        SANMobileNetV2,
+        dict(resolutions=(224, 192, 160), out_indices=(0, 1, 2, 3, 4)),
+    ),
+}
+SMALL = dict(resolutions=(64, 48, 32), encoding_base=91)
+NETWORKS = {
+    'resnet18': (SANResNet, dict(depth=18, **SMALL)),
+    'resnext50': (SANResNet, dict(depth=50, groups=32, base_width=4, **SMALL)),
+    'mobilenetv2': (SANMobileNetV2, SMALL),
+}
+each_network = pytest.mark.parametrize(('network', 'arguments'), NETWORKS.values(), ids=NETWORKS)
+
+
+def build(network, **arguments):
+    """A float64 network whose norms all differ, with generators as small as trained ones."""
+    torch.manual_seed(0)
+    model = network(**arguments).double()
+    for name, value in model.state_dict().items():
+        if '.generator.' in name:
+            value *= 0.02
+        elif '.norms.' in name and value.is_floating_point():
+            value.uniform_(0.5, 1.5)
+    return model
+
+
+def images(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1)).double()
+
+
+@pytest.mark.parametrize(('case', 'network'), CASES.items(), ids=CASES)
+def test_outputs_are_the_references(case, network, tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr(fitting, 'print_log', lambda text, **_: lines.append(text))
+    reference = golden.Golden(case)
+    state = golden.state_dict(case)
+    path = tmp_path / 'san.pth'  # as a DataParallel checkpoint
+    torch.save({'state_dict': {f'module.{key}': value for key, value in state.items()}}, path)
+    cls, arguments = network
+    model = cls(**arguments, init_cfg=dict(type='Pretrained', checkpoint=str(path))).double()
+    model.init_weights()
+    model.eval()
+    assert f'matched {len(model.state_dict())} of' in lines[0]
+    assert ('unused (' in lines[0]) == ('resnet' in case or 'resnext' in case)
+    weight = state.get('fc.module.weight', state.get('classifier.module.weight'))
+    bias = state.get('fc.module.bias', state.get('classifier.module.bias'))
+    errors = {}
+    with torch.no_grad():
+        for name in reference.names:
+            tap, _, resolution = name.replace('logits', 'logits@').partition('@')
+            features = model(golden.image(1, int(resolution), int(resolution)))
+            if tap == 'logits':
+                output = features[-1].mean((2, 3)) @ weight.T + bias
+            else:
+                output = features[TAPS.index(tap)]
+            errors[name] = reference.error(name, output)
+    assert max(errors.values()) <= 1e-9, errors
+
+
+@pytest.mark.parametrize('case', ['san_resnet18', 'san_mobilenetv2'])
+def test_tool_converts_them(case, tmp_path, capsys):
+    source = tmp_path / 'source.pth'
+    torch.save(golden.state_dict(case), source)
+    out = tmp_path / 'out.safetensors'
+    tool('convert_weights')([str(source), str(out)])
+    assert 'SAN' in capsys.readouterr().out
+    state = checkpoints.read_file(out)['state_dict']
+    assert not [key for key in state if key.startswith('unused')]
+    network, arguments = CASES[case]
+    backbone = {k.removeprefix('backbone.'): v for k, v in state.items() if 'head' not in k}
+    network(**arguments).load_state_dict(backbone, strict=True)
+
+
+@each_network
+@pytest.mark.parametrize('resolution', [64, 48, 32, 56, 40, 200])
+@pytest.mark.parametrize('inference', ['proxy', 'ideal', 'data-free'])
+def test_plain_network_is_the_same(network, arguments, resolution, inference):
+    model = build(network, inference=inference, **arguments).eval()
+    x = images(1, 3, 64, 80)
+    with torch.no_grad():
+        ours = model(x, resolution=resolution)
+        plain = model.plain(resolution)
+        theirs = plain(x)
+    assert not [m for m in plain.modules() if isinstance(m, GeneratedConv2d)]
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a - b).abs().max() <= 1e-9 * a.abs().max()
+
+
+def test_plain_resnet_has_torchvisions_names():
+    from torchvision.models import resnet18
+
+    plain = build(SANResNet, depth=18, **SMALL).plain(64)
+    expected = {k: v.shape for k, v in resnet18().state_dict().items() if not k.startswith('fc.')}
+    assert {key: value.shape for key, value in plain.state_dict().items()} == expected
+
+
+@pytest.mark.parametrize(
+    ('inference', 'resolution', 'scale'),
+    [
+        # Trained ones: their own weights and norms, whatever the mode.
+        *[(mode, 192, (192, 1, 1, 0)) for mode in ('proxy', 'ideal', 'data-free')],
+        # Ties go to the larger.
+        *[('proxy', r, (t, i, i, 0)) for r, t, i in ((208, 224, 0), (176, 192, 1), (112, 128, 3))],
+        ('proxy', 199, (192, 1, 1, 0)),
+        ('proxy', 800, (224, 0, 0, 0)),
+        ('proxy', 33, (96, 4, 4, 0)),
+        ('ideal', 208, (208, 0, 0, 0)),
+        ('ideal', 800, (800, 0, 0, 0)),
+        ('data-free', 208, (208, 0, 1, 0.5)),
+        ('data-free', 200, (200, 0, 1, 0.75)),
+        ('data-free', 100, (100, 3, 4, 0.875)),
+        ('data-free', 800, (800, 0, 0, 0)),
+        ('data-free', 64, (64, 4, 4, 0)),
+    ],
+)
+def test_scales(inference, resolution, scale):
+    with torch.device('meta'):
+        model = SANResNet(18, inference=inference)
+    encoding, *rest = scale
+    assert model.scale_of(resolution) == (encoding / 320, *rest)
+
+
+@each_network
+def test_order_of_the_resolutions_is_free(network, arguments):
+    down = build(network, inference='data-free', **arguments).eval()
+    up = build(network, inference='data-free', **dict(arguments, resolutions=(32, 48, 64)))
+    last = len(SMALL['resolutions']) - 1
+    state = {}
+    for name, value in down.state_dict().items():
+        head, dot, tail = name.partition('.norms.')
+        if dot:
+            number, _, leaf = tail.partition('.')
+            name = f'{head}.norms.{last - int(number)}.{leaf}'
+        state[name] = value
+    up.load_state_dict(state)
+    up.eval()
+    x = images(1, 3, 56, 56)
+    with torch.no_grad():
+        for a, b in zip(down(x), up(x), strict=True):
+            torch.testing.assert_close(a, b)
+
+
+@each_network
+def test_all_resolutions_train_at_once(network, arguments):
+    model = build(network, **arguments).train()
+    outputs = model([images(2, 3, size, size) for size in SMALL['resolutions']])
+    assert [out[0].shape[-1] for out in outputs] == [16, 12, 8]
+    sum(y.square().mean() for out in outputs for y in out).backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
+
+
+@each_network
+@pytest.mark.parametrize('index', [0, 1, 2])
+def test_each_norm_sees_only_its_own_resolution(network, arguments, index):
+    model = build(network, **arguments).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    size = SMALL['resolutions'][index]
+    sum(y.mean() for y in model(images(2, 3, size, size))).backward()
+    for name, module in model.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            own = name.endswith(f'.norms.{index}')
+            assert (module.weight.grad is not None) == own
+            moved = not torch.equal(module.running_mean, before[f'{name}.running_mean'])
+            assert moved == own, name
+
+
+@each_network
+def test_batches_at_once_are_batches_one_by_one(network, arguments):
+    model = build(network, **arguments).eval()
+    batches = [images(2, 3, 64, 64) for _ in SMALL['resolutions']]
+    with torch.no_grad():
+        at_once = model(batches)
+        for batch, resolution, outputs in zip(batches, SMALL['resolutions'], at_once, strict=True):
+            for a, b in zip(outputs, model(batch, resolution=resolution), strict=True):
+                assert torch.equal(a, b)
+
+
+def test_a_fixed_resolution_rules_over_the_images_size():
+    model = build(SANResNet, depth=18, resolution=64, **SMALL).eval()
+    x = images(1, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(model(x)[0], model(x, resolution=64)[0])
+        assert not torch.equal(model(x)[0], model(x, resolution=32)[0])
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (dict(resolutions=()), ['resolutions=()', '32 px']),
+        (dict(resolutions=224), ['resolutions=224']),
+        (dict(resolutions=(64, 64)), ['(64, 64)', 'different']),
+        (dict(resolutions=(64, 16)), ['(64, 16)']),
+        (dict(resolutions=(64.0,)), ['(64.0,)']),
+        (dict(inference='nearest'), ["'nearest'", "'data-free'"]),
+        (dict(encoding_base=0), ['encoding_base=0']),
+        (dict(encoding_base='320'), ["encoding_base='320'"]),
+        (dict(resolution='auto'), ["resolution='auto'"]),
+        (dict(resolution=0), ['resolution=0']),
+    ],
+    ids=str,
+)
+def test_wrong_arguments(changes, words):
+    with torch.device('meta'), pytest.raises(ValueError) as error:
+        SANResNet(18, **changes)
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_wrong_number_of_batches():
+    model = SANResNet(18, **SMALL)
+    with pytest.raises(ValueError, match=r'2 batches do not fit resolutions=\(64, 48, 32\)'):
+        model([torch.zeros(1, 3, 64, 64)] * 2)
+
+
+def test_mobilenets_generators_start_small():
+    model = MODELS.build(dict(type='mmscale.SANMobileNetV2', resolutions=(64,)))
+    model.init_weights()
+    generators = [m.generator for m in model.modules() if isinstance(m, GeneratedConv2d)]
+    slopes = torch.cat([generator.weight.flatten() for generator in generators])
+    assert slopes.std().item() == pytest.approx(0.01, rel=0.02)
+    assert not any(generator.bias.any() for generator in generators)
