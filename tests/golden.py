@@ -29,6 +29,12 @@ CONFIGS = {
     'scalenet50_light_train_224x224': 'scalenet-50-light',
     'scalenet101_224x224': 'scalenet-101',
 }
+SAN_CONFIGS = {
+    'san_resnet18': 'san-resnet-18',
+    'san_resnet50': 'san-resnet-50',
+    'san_resnext50_32x4d': 'san-resnext-50-32x4d',
+    'san_mobilenetv2': 'san-mobilenet-v2',
+}
 
 
 def value(key, shape):

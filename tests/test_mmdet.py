@@ -17,6 +17,7 @@ from mmengine.hub import get_config
 from mmengine.registry import DefaultScope
 
 from mmscale import feature_channels
+from mmscale.models import BACKBONES
 
 REXNET = dict(type='mmscale.ReXNet', width_mult=1.0)
 LITE = dict(type='mmscale.ReXNetLite', width_mult=1.0)
@@ -45,7 +46,9 @@ def is_detector(name):
 
 
 DETECTORS = [name for name in CONFIGS if is_detector(name)]
-PUBLISHED = [name for name in CONFIGS if re.match(r'(faster|mask|rexnet/|scalenet/|class)', name)]
+PUBLISHED = [
+    name for name in CONFIGS if re.match(r'(faster|mask|rexnet/|scalenet/|san/|class)', name)
+]
 
 
 def build(model):
@@ -141,13 +144,9 @@ def test_name_is_what_it_holds(name):
         match = re.fullmatch(pattern, stem)
         assert match, f'{name} does not follow the convention'
         variant = match[1] or match[2]
-    backbone = config(name).model.backbone
-    if backbone.type == 'mmscale.ScaleNet':
-        depth = '50-light' if backbone.get('structure') == 'scalenet50_light' else backbone.depth
-        expected = f'scalenet-{depth}'
-    else:
-        lite = '-lite' if backbone.type == 'mmscale.ReXNetLite' else ''
-        expected = f'rexnet{lite}-{round(backbone.width_mult * 100):03d}'
+    with torch.device('meta'):
+        label = build(copy.deepcopy(config(name).model.backbone)).variant
+    expected = {v.label: v.config for cls in BACKBONES for v in cls.variants()}[label]
     assert variant == expected
     if '/' in name and is_detector(name):
         assert name.split('/')[0] == variant.split('-')[0]

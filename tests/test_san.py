@@ -108,6 +108,55 @@ def test_plain_network_is_the_same(network, arguments, resolution, inference):
         assert (a - b).abs().max() <= 1e-9 * a.abs().max()
 
 
+@pytest.mark.parametrize('case', golden.SAN_CONFIGS)
+def test_classifiers_of_the_configs_are_the_references(case, tmp_path):
+    path = tmp_path / 'san.pth'
+    torch.save(golden.state_dict(case), path)
+    classifier = golden.build_classifier(golden.SAN_CONFIGS[case]).double()
+    classifier.init_cfg = dict(type='Pretrained', checkpoint=str(path))
+    classifier.init_weights()
+    classifier.eval()
+    reference = golden.Golden(case)
+    with torch.no_grad():
+        for name in reference.names:
+            size = int(name.removeprefix('logits'))
+            features = classifier.backbone(golden.image(1, size, size))
+            logits = classifier.head(classifier.neck(features))
+            assert reference.error(name, logits) <= 1e-9
+
+
+@pytest.mark.parametrize('kd', [False, True])
+def test_classifier_trains_all_resolutions(kd):
+    from mmpretrain.structures import DataSample
+
+    torch.manual_seed(0)
+    classifier = golden.build_classifier('san-resnet-18', num_classes=5, resolutions=(64, 48, 32))
+    classifier.kd = kd
+    samples = [DataSample().set_gt_label(label) for label in (0, 3, 4)]
+    losses = classifier.loss(torch.randn(3, 3, 64, 64), samples)
+    expected = ['loss_64', 'loss_48', 'loss_32']
+    assert list(losses) == [*expected, 'loss_kd'] if kd else expected
+    sum(losses.values()).backward()
+    generators = [m for m in classifier.modules() if isinstance(m, GeneratedConv2d)]
+    assert all(m.generator.weight.grad.abs().max() > 0 for m in generators)
+
+
+def test_distillation_flows_to_smaller_resolutions_only():
+    from mmscale.models.classifiers import SANClassifier
+
+    logits = {r: torch.randn(4, 5, requires_grad=True) for r in (64, 48, 32)}
+    loss = SANClassifier._distillation(logits)
+    loss.backward()
+    assert logits[64].grad is None
+    assert logits[48].grad.abs().max() > 0
+    assert logits[32].grad.abs().max() > 0
+    expected = 0
+    for teacher, student in ((64, 48), (64, 32), (48, 32)):
+        p, q = logits[teacher].softmax(1), logits[student].softmax(1)
+        expected += (p * (p / q).log()).sum(1).mean()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_plain_resnet_has_torchvisions_names():
     from torchvision.models import resnet18
 

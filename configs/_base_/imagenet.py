@@ -7,6 +7,7 @@ _base_ = 'mmpretrain::_base_/default_runtime.py'
 
 import os
 
+custom_imports = dict(imports=['mmscale.models.classifiers'], allow_failed_imports=False)
 data_root = os.path.join(os.environ.get('IMAGENET_ROOT') or 'data/imagenet', '')
 
 # RGB with ImageNet's mean and std.

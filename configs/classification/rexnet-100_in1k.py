@@ -4,7 +4,6 @@ _base_ = '../_base_/rexnet_recipe.py'
 
 from mmscale import feature_channels
 
-custom_imports = dict(imports=['mmscale.models.classifiers'], allow_failed_imports=False)
 model = dict(
     type='mmscale.ImageClassifier',
     backbone=dict(type='mmscale.ReXNet', width_mult=1.0, out_indices=(4,)),

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from mmengine.registry import MODELS
 from mmpretrain import models as mmpretrain
 from torch import nn
@@ -49,3 +51,57 @@ class DropoutLinearClsHead(mmpretrain.LinearClsHead):
     def pre_logits(self, feats):
         """Take the last of `feats`, (N, C), and drop some of it."""
         return self.dropout(super().pre_logits(feats))
+
+
+@SCOPED.register_module()
+class SANClassifier(ImageClassifier):
+    """Trains all resolutions of a SAN backbone at once, from one crop of every image (section 3.3).
+
+    Args:
+        kd (bool): Distil: every smaller resolution also learns from every larger one.
+        flip_prob (float): With which an image is flipped, at each resolution anew.
+        **kwargs: mmpretrain's ImageClassifier's.
+    """
+
+    def __init__(self, *args, kd=False, flip_prob=0.5, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.kd = kd
+        self.flip_prob = flip_prob
+
+    def loss(self, inputs, data_samples):
+        """The losses of one step.
+
+        Args:
+            inputs (Tensor): Crops (N, 3, H, W), best at the largest resolution.
+            data_samples (list): mmpretrain's samples, with their labels.
+
+        Returns:
+            dict[str, Tensor]: A cross entropy for each resolution, and `loss_kd`.
+        """
+        resolutions = self.backbone.resolutions
+        target = torch.cat([sample.gt_label for sample in data_samples])
+        features = self.backbone([self._resized(inputs, r) for r in resolutions])
+        logits = [self.head(self.neck(maps)) for maps in features]
+        losses = {f'loss_{r}': F.cross_entropy(x, target) for r, x in zip(resolutions, logits)}
+        if self.kd:
+            losses['loss_kd'] = self._distillation(dict(zip(resolutions, logits)))
+        return losses
+
+    def _resized(self, inputs, resolution):
+        flipped = torch.rand(len(inputs), device=inputs.device) < self.flip_prob
+        x = torch.where(flipped[:, None, None, None], inputs.flip(3), inputs)
+        if x.shape[-2:] == (resolution, resolution):
+            return x
+        return F.interpolate(x, (resolution, resolution), mode='bilinear', antialias=True)
+
+    @staticmethod
+    def _distillation(logits):
+        """The sum of KL(larger, detached || smaller) over all pairs of resolutions."""
+        loss = torch.zeros(()).to(next(iter(logits.values())))
+        for larger, teacher in logits.items():
+            for smaller, student in logits.items():
+                if smaller < larger:
+                    loss = loss + F.kl_div(
+                        student.log_softmax(1), teacher.detach().softmax(1), reduction='batchmean'
+                    )
+        return loss
