@@ -1,8 +1,8 @@
 """Mask R-CNN with SAN ResNet-50 and FPN. No such result was ever published: it is an experiment.
 
-Images are far larger than any resolution that SAN is trained at; they all get the weights and norms
-of the largest. More than one of `resolutions` leaves norms unused, which several GPUs only take with
-find_unused_parameters=True.
+Images are far larger than any resolution that SAN is trained at; they all get the weights and
+norms of the largest. More than one of `resolutions` leaves norms unused, which several GPUs only
+take with find_unused_parameters=True.
 """
 
 _base_ = [

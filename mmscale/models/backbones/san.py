@@ -1,7 +1,7 @@
 """SAN: ResNets and MobileNetV2 whose weights are generated from the input's resolution.
 
 Paper: Learning to Learn Parameterized Classification Networks for Scalable Input Images, ECCV 2020
-(https://arxiv.org/abs/2007.06181). Authors' code: https://github.com/d-li14/SAN (MIT). Written from
+(https://arxiv.org/abs/2007.06181). Authors' code: https://github.com/d-li14/SAN . Written from
 the paper and the published network's facts. In detectors it is this project's extension: no result
 was ever published.
 """
