@@ -32,8 +32,6 @@ VARIANTS = {
     'scalenet-101': (dict(type='ScaleNet', depth=101), RESNET_CHANNELS),
     'scalenet-152': (dict(type='ScaleNet', depth=152), RESNET_CHANNELS),
     'san-resnet-18': (dict(type='SANResNet', depth=18, resolutions=(64,)), (64, 128, 256, 512)),
-    'san-resnet-34': (dict(type='SANResNet', depth=34, resolutions=(64,)), (64, 128, 256, 512)),
-    'san-resnet-50': (dict(type='SANResNet', depth=50, resolutions=(64,)), RESNET_CHANNELS),
     'san-resnext-50': (
         dict(type='SANResNet', depth=50, resolutions=(64,), groups=32, base_width=4),
         RESNET_CHANNELS,

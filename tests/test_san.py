@@ -17,8 +17,6 @@ CASES = {
     'san_resnet18': (SANResNet, dict(depth=18)),
     'san_resnet18_taps': (SANResNet, dict(depth=18, resolutions=(224, 192, 160))),
     'san_resnet18_208_data_free': (SANResNet, dict(depth=18, inference='data-free')),
-    'san_resnet50': (SANResNet, dict(depth=50)),
-    'san_resnext50_32x4d': (SANResNet, dict(depth=50, groups=32, base_width=4)),
     'san_mobilenetv2': (SANMobileNetV2, dict(out_indices=(4,))),
     'san_mobilenetv2_taps': (
         SANMobileNetV2,
@@ -50,15 +48,17 @@ def images(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1)).double()
 
 
-@pytest.mark.parametrize(('case', 'network'), CASES.items(), ids=CASES)
-def test_outputs_are_the_references(case, network, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    'case', ['san_resnet18_taps', 'san_resnet18_208_data_free', 'san_mobilenetv2_taps']
+)
+def test_outputs_are_the_references(case, tmp_path, monkeypatch):
     lines = []
     monkeypatch.setattr(fitting, 'print_log', lambda text, **_: lines.append(text))
     reference = golden.Golden(case)
     state = golden.state_dict(case)
     path = tmp_path / 'san.pth'  # as a DataParallel checkpoint
     torch.save({'state_dict': {f'module.{key}': value for key, value in state.items()}}, path)
-    cls, arguments = network
+    cls, arguments = CASES[case]
     model = cls(**arguments, init_cfg=dict(type='Pretrained', checkpoint=str(path))).double()
     model.init_weights()
     model.eval()
@@ -94,8 +94,10 @@ def test_tool_converts_them(case, tmp_path, capsys):
 
 
 @each_network
-@pytest.mark.parametrize('resolution', [64, 48, 32, 56, 40, 200])
-@pytest.mark.parametrize('inference', ['proxy', 'ideal', 'data-free'])
+@pytest.mark.parametrize(
+    ('inference', 'resolution'),
+    [('proxy', 48), ('proxy', 200), ('ideal', 40), ('data-free', 40), ('data-free', 200)],
+)
 def test_plain_network_is_the_same(network, arguments, resolution, inference):
     model = build(network, inference=inference, **arguments).eval()
     x = images(1, 3, 64, 80)
