@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -15,7 +16,7 @@ def written_aside(out):
         Path: The temporary name, with the suffix of `out`.
     """
     out = Path(out)
-    temporary = out.with_name(f'{out.stem}.tmp{out.suffix}')
+    temporary = out.with_name(f'{out.stem}.{secrets.token_hex(4)}.tmp{out.suffix}')
     try:
         yield temporary
         with open(temporary, 'rb') as file:

@@ -52,7 +52,9 @@ class CheckpointFitHook(Hook):
             model = model.module  # mmengine loads into this too
         state_dict = checkpoint.get('state_dict', checkpoint)
         result = checkpoints.fit(model, state_dict)
-        named = str(runner._load_from).removeprefix(checkpoints.SCHEME)
+        named = str(runner._load_from)
+        for scheme in (checkpoints.SCHEME, checkpoints.TRUSTED):
+            named = named.removeprefix(scheme)
         required = '' if self.whole else 'backbone.'
         checkpoints.report(model, result, state_dict, named, required=required)
 

@@ -14,6 +14,7 @@ from mmengine.runner import CheckpointLoader, Runner, find_latest_checkpoint
 from mmscale import checkpoints
 from mmscale.datasets.checks import check_data, check_folders
 from mmscale.errors import UserError
+from mmscale.registry import BACKBONES
 
 CONFIGS = Path(__file__).parent / '.mim' / 'configs'
 
@@ -96,13 +97,17 @@ def train(
                 'add auto_scale_lr=dict(base_batch_size=...) to it'
             )
         cfg.auto_scale_lr.enable = True
+    if resume is None and cfg.get('resume'):  # the config's own switch
+        resume = cfg.get('load_from') or 'auto'
     if resume is not None:
         cfg.resume = True
         cfg.load_from = newest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
     if cfg.get('load_from'):
         _load_from(cfg, cfg.load_from, trust_checkpoint, whole=cfg.get('resume', False))
     if cfg.get('resume') and cfg.load_from:
-        _keep_seed(cfg)
+        _check_resumable(cfg)
+    if trust_checkpoint:
+        _trust_weights(cfg.model)
     _check(cfg, ('train', 'val'))
     runner = Runner.from_cfg(cfg)
     runner.train()
@@ -203,12 +208,38 @@ def newest_checkpoint(work_dir):
     return str(max(saved, key=lambda path: path.stat().st_mtime)) if saved else None
 
 
-def _keep_seed(cfg):
-    """Resume with the seed of the checkpoint: mmengine shuffles the data before it looks there."""
+def _check_resumable(cfg):
+    """Resume with the seed of the checkpoint: mmengine shuffles the data before it looks there.
+
+    Raises:
+        UserError: If the checkpoint holds weights only.
+    """
+    if '://' in cfg.load_from:
+        return
     content = CheckpointLoader.load_checkpoint(cfg.load_from, map_location='cpu')
-    seed = content.get('meta', {}).get('seed')
-    if seed is not None and cfg.get('randomness', {}).get('seed') is None:
-        cfg.randomness = dict(cfg.get('randomness', {}), seed=seed)
+    meta = content['meta']
+    lacks = [key for key in ('optimizer', 'message_hub') if key not in content]
+    lacks += [f'meta.{key}' for key in ('epoch', 'iter') if key not in meta]
+    if lacks:
+        raise UserError(
+            f'{cfg.load_from.partition(":")[2]} cannot be resumed: it lacks {lacks}. To start from '
+            'its weights: --cfg-options load_from=FILE, without --resume'
+        )
+    if meta.get('seed') is not None and cfg.get('randomness', {}).get('seed') is None:
+        cfg.randomness = dict(cfg.get('randomness', {}), seed=meta['seed'])
+
+
+def _trust_weights(model):
+    """Have this package's models trust the checkpoints of their own init_cfg too."""
+    for node in (model, model.get('backbone', {})):
+        init_cfg = node.get('init_cfg')
+        own = str(node.get('type')).removeprefix('mmscale.')
+        if (
+            isinstance(init_cfg, dict)
+            and init_cfg.get('checkpoint')
+            and (own in BACKBONES or own != node.get('type'))
+        ):
+            init_cfg['trust_checkpoint'] = True
 
 
 def _load_from(cfg, checkpoint, trust, *, whole):
@@ -216,7 +247,7 @@ def _load_from(cfg, checkpoint, trust, *, whole):
     checkpoint = str(checkpoint)
     if '://' not in checkpoint or checkpoint.startswith(('http', checkpoints.TIMM_SCHEME)):
         checkpoint = str(checkpoints.find_file(checkpoint))
-        checkpoint = checkpoint if trust else checkpoints.SCHEME + checkpoint
+        checkpoint = (checkpoints.TRUSTED if trust else checkpoints.SCHEME) + checkpoint
     cfg.load_from = checkpoint  # other schemes are mmengine's own
     hook = dict(type='mmscale.CheckpointFitHook', whole=whole)
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]

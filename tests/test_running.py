@@ -291,7 +291,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize('trust', [False, True])
-@pytest.mark.parametrize('kind', ['resume', 'test'])
+@pytest.mark.parametrize('kind', ['resume', "config's resume", 'backbone', 'test'])
 def test_checkpoints_that_run_code_want_trust(trained, tmp_path, kind, trust):
     ran = tmp_path / 'ran'
     path = changed(trained, tmp_path / 'code.pth', lambda c: c.update(extra=Bomb(ran)))
@@ -300,15 +300,30 @@ def test_checkpoints_that_run_code_want_trust(trained, tmp_path, kind, trust):
     options = ['--cfg-options', *SHORT, 'train_cfg.max_iters=5']
     if kind == 'resume':
         start = [*command, '--resume', str(path), *options]
+    elif kind == "config's resume":
+        start = [*command, *options, 'resume=True', f'load_from={path}']
+    elif kind == 'backbone':
+        init_cfg = [
+            f'model.backbone.init_cfg.{k}' for k in ('type=Pretrained', f'checkpoint={path}')
+        ]
+        start = [*command, *options, *init_cfg, 'train_cfg.max_iters=1']
     else:
         start = [*command[:1], str(path), *command[1:], *options]
-    run = tool('train' if kind == 'resume' else 'test')
+    run = tool('test' if kind == 'test' else 'train')
     if trust:
         run(start)
     else:
         with pytest.raises(SystemExit, match='may run code.*--trust-checkpoint'):
             run(start)
     assert ran.exists() == trust
+
+
+@pytest.mark.parametrize('part', ['optimizer', 'message_hub', 'meta'])
+def test_weights_alone_are_no_run_to_resume(trained, tmp_path, part):
+    path = changed(trained, tmp_path / 'part.pth', lambda c: c.pop(part))
+    with pytest.raises(SystemExit, match=f'part.pth cannot be resumed: it lacks .*{part}'):
+        train_briefly(tmp_path / 'run', '--resume', path)
+    assert not (tmp_path / 'run').exists()
 
 
 def test_quoted_config_is_not_run(trained, tmp_path):

@@ -4,14 +4,19 @@ import http.server
 import io
 import os
 import pickle
+import struct
 import threading
 import zipfile
+from collections import Counter
 from functools import partial
 
 import golden
+import numpy as np
 import pytest
 import torch
 from conftest import tool
+from mmengine.logging import HistoryBuffer
+from mmengine.model import PretrainedInit
 from mmengine.registry import MODELS
 from safetensors.torch import save_file
 
@@ -133,7 +138,9 @@ WRAPPERS = {
             'neck.lateral_convs.0.conv.weight': torch.zeros(8, 8, 1, 1),
         }
     },
-    'none': lambda state: state,
+    'compiled': lambda state: {'net': {f'_orig_mod.{key}': v for key, v in state.items()}},
+    'twice': lambda state: {'model': {f'module.model.{key}': v for key, v in state.items()}},
+    'none': lambda state: {7: torch.zeros(1), **state},
 }
 
 
@@ -222,7 +229,7 @@ class History:
     """Asks for mmengine's own way in, getattr, to reach further."""
 
     def __reduce__(self):
-        return (getattr, (reading.HistoryBuffer, '__init__'))
+        return (getattr, (HistoryBuffer, '__init__'))
 
 
 def resnet50():
@@ -283,6 +290,8 @@ def file_of(kind, folder):
     elif kind == 'zip':
         with zipfile.ZipFile(path, 'w') as archive:
             archive.writestr('readme.txt', 'hello')
+    elif kind == 'program':
+        torch.jit.script(torch.nn.ReLU()).save(str(path))
     elif kind == 'text':
         path.write_text('{"weights": 1}')
     elif kind == 'folder':
@@ -306,11 +315,12 @@ WRONG = {
     'getattr': ["getattr of '__init__'", 'may run code'],
     'whole model': ['torch.nn.modules.linear.Linear', 'may run code'],
     'list': ['holds a list'],
-    'no tensors': ['no tensors in it', 'epoch'],
+    'no tensors': ['no named tensors in it', 'epoch'],
     'empty': ['is empty'],
     'missing': ['is missing'],
     'folder': ['is a folder'],
-    'zip': ['is a zip archive, but no PyTorch checkpoint'],
+    'zip': ['cut off or no PyTorch checkpoint'],
+    'program': ['is a TorchScript program'],
     'text': ['neither a PyTorch checkpoint nor safetensors', "b'{"],
 }
 
@@ -347,19 +357,72 @@ def test_trust_lets_code_run(tmp_path):
     assert (tmp_path / 'ran').exists()
 
 
+def with_pickle(path, attack):
+    """A checkpoint in torch's format around the bytes of a pickle."""
+    buffer = io.BytesIO()
+    torch.save({'a': torch.zeros(1)}, buffer)
+    with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(path, 'w') as out:
+        for item in source.infolist():
+            inside = attack if item.filename.endswith('data.pkl') else source.read(item)
+            out.writestr(item, inside)
+    return path
+
+
 @pytest.mark.parametrize('name', ['os.system', 'builtins.eval', 'torch.load', 'numpy.load'])
 def test_no_name_outside_the_list_is_imported(name, tmp_path):
     module, _, function = name.rpartition('.')
     # GLOBAL, then a call with one string.
     attack = f'c{module}\n{function}\n(Vtrue\ntR.'.encode()
-    buffer = io.BytesIO()
-    torch.save({'a': torch.zeros(1)}, buffer)
-    path = tmp_path / 'weights.pth'
-    with zipfile.ZipFile(buffer) as source, zipfile.ZipFile(path, 'w') as out:
-        for item in source.infolist():
-            inside = attack if item.filename.endswith('data.pkl') else source.read(item)
-            out.writestr(item, b'\x80\x02' + inside if inside is attack else inside)
     with pytest.raises(UserError, match='may run code'):
+        reading.read_file(with_pickle(tmp_path / 'weights.pth', attack))
+
+
+# A name, then a state for it: (None, {attribute: torch.Size}).
+STATES = {
+    'a container': b'ccollections\nCounter\n(N}Velements\nctorch\nSize\nstb',
+    'a history': b'cmmengine.logging.history_buffer\nHistoryBuffer\n(N}Vupdate\nctorch\nSize\nstb',
+    'a function': b'ctorch._utils\n_rebuild_tensor\n(N}V__defaults__\n(I1\ntstb',
+    'our own': b'cbuiltins\ngetattr\n(N}V__defaults__\n(Vmin\ntstb',
+}
+
+
+@pytest.mark.parametrize('attack', STATES.values(), ids=STATES)
+def test_reading_changes_no_class_and_no_function(attack, tmp_path):
+    watched = [Counter.elements, HistoryBuffer.update, torch._utils._rebuild_tensor.__defaults__]
+    with pytest.raises(UserError, match='a state of .* may run code'):
+        reading.read_file(with_pickle(tmp_path / 'weights.pth', b'}Vx\n' + attack + b's.'))
+    now = [Counter.elements, HistoryBuffer.update, torch._utils._rebuild_tensor.__defaults__]
+    assert all(a is b for a, b in zip(now, watched))
+
+
+class Record:
+    """A numpy type whose bytes would be taken for addresses of objects."""
+
+    def __reduce__(self):
+        fields = {'f': (np.dtype('O'), 0)}
+        return (np.dtype, ('V8', False, True), (3, '|', None, ('f',), fields, 8, 1, 0))
+
+
+@pytest.mark.parametrize('kind', [np.array([{}], object), Record()], ids=['objects', 'record'])
+def test_numpy_arrays_hold_numbers_only(kind, tmp_path):
+    path = tmp_path / 'weights.pth'
+    torch.save({'a': torch.zeros(1), 'e': kind}, path)
+    with pytest.raises(UserError, match=r'numpy\.dtype'):
+        reading.read_file(path)
+
+
+def test_archive_with_two_lists_of_files_is_refused(tmp_path):
+    # Python's zipfile would believe the second one, torch the first.
+    path = tmp_path / 'weights.pth'
+    torch.jit.script(torch.nn.ReLU()).save(str(path))
+    content = path.read_bytes()
+    end = content.rindex(b'PK\x05\x06')
+    count, size, start = struct.unpack('<HII', content[end + 10 : end + 20])
+    names = content[start : start + size]
+    hidden = names.replace(b'constants.pkl', b'constants.pkx')
+    tail = struct.pack('<HHHHIIH', 0, 0, count, count, size, start, 0)
+    path.write_bytes(content[:start] + names + hidden + b'PK\x05\x06' + tail)
+    with pytest.raises(UserError, match=f'{path} is'):
         reading.read_file(path)
 
 
@@ -471,6 +534,50 @@ def test_urls_are_fetched_once_and_their_checksum_verified(server, tmp_path):
         checkpoints.find_file(f'{address}/{name}')
 
 
+def test_urls_with_one_name_are_two_files(server):
+    folder, address = server
+    for name, value in (('a', 1.0), ('b', 2.0)):
+        (folder / name).mkdir()
+        save(small_state(value)[1], folder / name / 'model.safetensors')
+    for name, value in (('a', 1.0), ('b', 2.0)):
+        model, _ = small_state()
+        checkpoint = f'{address}/{name}/model.safetensors'
+        model.init_cfg = dict(type='Pretrained', checkpoint=checkpoint)
+        model.init_weights()
+        assert holds(model, value)
+
+
+def test_what_is_fetched_but_no_checkpoint_is_not_kept(server, tmp_path):
+    folder, address = server
+    (folder / 'page.pth').write_text('<html>sign in</html>')
+    with pytest.raises(UserError, match='was not kept.*web page'):
+        checkpoints.find_file(f'{address}/page.pth')
+    assert not list((tmp_path / 'torch').rglob('*.pth'))
+
+
+@pytest.mark.parametrize(
+    ('name', 'kept'),
+    [('-20240131.pth', True), ('-DEADBEEF.pth', False), ('-deadbeef.pth.tar', False)],
+    ids=['date', 'capitals', 'tar'],
+)
+def test_which_digits_are_a_checksum(name, kept, server):
+    folder, address = server
+    save(small_state()[1], folder / f'rexnet{name}')
+    if kept:
+        assert checkpoints.find_file(f'{address}/rexnet{name}').is_file()
+    else:
+        with pytest.raises(UserError, match='(?i)deadbeef'):
+            checkpoints.find_file(f'{address}/rexnet{name}')
+
+
+@pytest.mark.parametrize(
+    'url', ['http://127.0.0.1', 'http://127.0.0.1:99999/a.pth', 'http:///a.pth']
+)
+def test_impossible_urls_are_refused(url):
+    with pytest.raises(UserError, match=url):
+        checkpoints.find_file(url)
+
+
 def test_url_with_a_wrong_checksum_is_not_kept(server, tmp_path):
     folder, address = server
     save(small_state()[1], folder / 'rexnet-01234567.pth')
@@ -514,6 +621,16 @@ def test_wrong_init_cfg_is_refused_at_once(init_cfg):
     assert str(init_cfg) in str(error.value)
 
 
+@pytest.mark.parametrize('name', ['Pretrained', 'mmengine.Pretrained', PretrainedInit])
+def test_every_name_of_mmengines_initialiser_goes_through_the_checks(name, tmp_path):
+    path = file_of('other width', tmp_path)
+    model = MODELS.build(
+        dict(type='mmscale.ReXNet', width_mult=0.9, init_cfg=dict(type=name, checkpoint=str(path)))
+    )
+    with pytest.raises(UserError, match='looks like ReXNet 1.0'):
+        model.init_weights()
+
+
 @pytest.mark.parametrize(
     ('checkpoint', 'expected'), [(None, False), ('file.pth', True)], ids=['scratch', 'weights']
 )
@@ -540,6 +657,46 @@ def test_tool_refuses_what_is_no_classifier(tmp_path):
     with pytest.raises(SystemExit, match='is the file to convert'):
         tool('convert_weights')([backbone, backbone])
     assert not out.exists()
+
+
+EDITS = {
+    'extra': lambda state: {**state, 'head.extra.weight': torch.zeros(3)},
+    'narrow': lambda state: {**state, 'head.fc.weight': torch.zeros(1000, 512)},
+    'flat': lambda state: {**state, 'head.fc.weight': torch.zeros(1000)},
+    'no bias': lambda state: {k: v for k, v in state.items() if k != 'head.fc.bias'},
+}
+
+
+@pytest.mark.parametrize('edit', EDITS.values(), ids=EDITS)
+def test_tool_writes_whole_classifiers_only(edit, tmp_path):
+    state = golden.build_classifier('rexnet-100').state_dict()
+    source = save(edit(state), tmp_path / 'source.pth')
+    out = tmp_path / 'out.pth'
+    with pytest.raises(SystemExit, match='head'):
+        tool('convert_weights')([source, str(out)])
+    assert os.listdir(tmp_path) == ['source.pth']
+
+
+def test_tool_fills_in_counters_and_keeps_its_source(tmp_path):
+    state = golden.build_classifier('rexnet-100').state_dict()
+    counter = torch.tensor(3)  # shared, which safetensors does not take
+    old = {k: v for k, v in state.items() if 'head' in k or not k.endswith('batches_tracked')}
+    old['backbone.stem.norm.num_batches_tracked'] = counter
+    old['backbone.stages.0.0.depthwise.norm.num_batches_tracked'] = counter
+    source = save(old, tmp_path / 'out.tmp.pth')  # the name that writing aside might take
+    out = tmp_path / 'out.safetensors'
+    tool('convert_weights')([source, str(out)])
+    golden.build_classifier('rexnet-100').load_state_dict(reading.read_file(out)['state_dict'])
+    assert sorted(os.listdir(tmp_path)) == ['out.safetensors', 'out.tmp.pth']
+    tool('convert_weights')([source, str(tmp_path / 'out.pth')])
+    assert torch.equal(torch.load(source)['head.fc.bias'], state['head.fc.bias'])
+
+
+def test_tool_cannot_write_into_a_folder(tmp_path):
+    source = save(golden.build_classifier('rexnet-100').state_dict(), tmp_path / 'source.pth')
+    (tmp_path / 'out.pth').mkdir()
+    with pytest.raises(SystemExit, match='is a folder'):
+        tool('convert_weights')([source, str(tmp_path / 'out.pth')])
 
 
 def test_pickles_of_other_programs_are_no_checkpoints(tmp_path):

@@ -3,6 +3,7 @@
 from mmscale.checkpoints.converting import Converted, convert_file
 from mmscale.checkpoints.fitting import (
     SCHEME,
+    TRUSTED,
     Fit,
     Weights,
     fit,
@@ -17,7 +18,7 @@ from mmscale.checkpoints.names import Conversion, convert
 from mmscale.checkpoints.reading import TIMM_SCHEME, find_file, read_file
 
 __all__ = [
-    'SCHEME', 'TIMM_SCHEME', 'Conversion', 'Converted', 'Fit', 'Weights', 'convert', 'convert_file',
-    'find_file', 'fit', 'identify', 'load',
-    'read_file', 'read_weights', 'report', 'variant_of', 'weights',
+    'SCHEME', 'TIMM_SCHEME', 'TRUSTED', 'Conversion', 'Converted', 'Fit', 'Weights', 'convert',
+    'convert_file', 'find_file', 'fit', 'identify', 'load', 'read_file', 'read_weights', 'report',
+    'variant_of', 'weights',
 ]  # fmt: skip

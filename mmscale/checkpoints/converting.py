@@ -5,14 +5,15 @@ from typing import NamedTuple
 
 import torch
 
-from mmscale.checkpoints.fitting import describe, identify, read_weights
+from mmscale.checkpoints.fitting import OPTIONAL, describe, identify, read_weights
 from mmscale.checkpoints.names import UNUSED
 from mmscale.checkpoints.reading import find_file, sha256
 from mmscale.errors import UserError
 from mmscale.files import written_aside
 
 SUFFIXES = ('.pth', '.safetensors')
-CLASSIFIER = ('head.fc.weight', 'head.layers.1.fc.weight')  # ReXNet-lite's has a hidden layer
+CLASSIFIER = ('head.fc.weight', 'head.layers.1.fc.weight')
+HIDDEN = 1024  # of ReXNet-lite's head
 
 
 class Converted(NamedTuple):
@@ -42,6 +43,8 @@ def convert_file(source, out, *, trust=False):
     out = Path(out)
     if out.suffix not in SUFFIXES:
         raise UserError(f'{str(out)!r} must end in one of {SUFFIXES}')
+    if out.is_dir():
+        raise UserError(f'{str(out)!r} is a folder; give the name of a file')
     if not out.parent.is_dir():
         raise UserError(f'folder {str(out.parent)!r} for {out.name!r} is missing')
     path = find_file(source)
@@ -56,7 +59,7 @@ def convert_file(source, out, *, trust=False):
             f'{source} is no published network of ReXNet, ReXNet-lite or ScaleNet'
             + (f'; it looks like {look}' if look else f', with names such as {[*state_dict][:3]}')
         )
-    num_classes = _check_whole(source, state_dict, variant)
+    state_dict, num_classes = _whole(source, state_dict, variant)
     meta = dict(
         source=f'{path.name} ({known})',
         sha256=sha256(path),
@@ -64,27 +67,55 @@ def convert_file(source, out, *, trust=False):
         config=f'{variant.config}_in1k',
         num_classes=num_classes,
     )
-    with written_aside(out) as temporary:
-        _write(temporary, {key: value.contiguous() for key, value in state_dict.items()}, meta)
+    # Clones, as safetensors takes no memory that two tensors share.
+    tensors = {key: value.clone().contiguous() for key, value in state_dict.items()}
+    try:
+        with written_aside(out) as temporary:
+            _write(temporary, tensors, meta)
+    except (OSError, RuntimeError, KeyError) as error:
+        raise UserError(f'{str(out)!r} cannot be written ({error!r:.200})') from error
     return Converted(out, known, variant.label, meta['config'], num_classes)
 
 
-def _check_whole(source, state_dict, variant):
-    """The number of classes, once every tensor of the classifier is there."""
+def _whole(source, state_dict, variant):
+    """The classifier's tensors, each checked, and the number of classes."""
     with torch.device('meta'):
-        expected = [f'backbone.{name}' for name in variant.build().state_dict()]
-    missing = [name for name in expected if name not in state_dict]
-    classifier = next((name for name in CLASSIFIER if name in state_dict), None)
-    if missing or classifier is None:
+        backbone = variant.build()
+    shapes = {f'backbone.{name}': value.shape for name, value in backbone.state_dict().items()}
+    last = next((name for name in CLASSIFIER if name in state_dict), None)
+    classes = len(state_dict[last]) if last and state_dict[last].ndim == 2 else 0
+    shapes |= _head_shapes(last == CLASSIFIER[1], backbone.out_channels[-1], classes)
+    # Old files do not count batches.
+    for name, shape in shapes.items():
+        if name.endswith(OPTIONAL):
+            state_dict.setdefault(name, torch.zeros(shape, dtype=torch.long))
+    wrong = [
+        n for n, shape in shapes.items() if n not in state_dict or state_dict[n].shape != shape
+    ]
+    if wrong or not classes:
         raise UserError(
             f'{source} is {variant.label}, but no whole classifier: it lacks '
-            f'{(missing or ["head.fc.weight"])[0]}. There is no need to convert it: init_cfg of a '
-            'backbone takes the file as it is'
+            f'{(wrong or ["head.fc.weight"])[0]} in its shape. There is no need to convert it: '
+            'init_cfg of a backbone takes the file as it is'
         )
-    strange = [name for name in state_dict if not name.startswith(('backbone.', 'head.'))]
+    strange = [name for name in state_dict if name not in shapes]
     if strange:
         raise UserError(f'{source} holds more than a classifier: {strange[:3]}')
-    return len(state_dict[classifier])
+    return {name: state_dict[name] for name in shapes}, classes
+
+
+def _head_shapes(hidden, channels, classes):
+    if not hidden:
+        return {'head.fc.weight': (classes, channels), 'head.fc.bias': (classes,)}
+    norm = dict.fromkeys(('weight', 'bias', 'running_mean', 'running_var'), (HIDDEN,))
+    norm['num_batches_tracked'] = ()
+    return {
+        'head.layers.0.fc.weight': (HIDDEN, channels),
+        'head.layers.0.fc.bias': (HIDDEN,),
+        **{f'head.layers.0.norm.{name}': shape for name, shape in norm.items()},
+        'head.layers.1.fc.weight': (classes, HIDDEN),
+        'head.layers.1.fc.bias': (classes,),
+    }
 
 
 def _write(path, state_dict, meta):

@@ -15,8 +15,10 @@ from mmscale.errors import UserError
 
 # Has mmengine's Runner read a checkpoint through this package: mmscale:PATH.
 SCHEME = 'mmscale:'
+TRUSTED = 'mmscale-trusted:'
 OWN = 'mmscale'
-WRAPPERS = ('state_dict', 'model', 'model_state_dict')
+WRAPPERS = ('state_dict', 'model', 'model_state_dict', 'module', 'net', 'weights')
+PREFIXES = ('module.', '_orig_mod.', 'model.')
 # Counts batches; nothing is computed from it, and old files do not have it.
 OPTIONAL = '.num_batches_tracked'
 SHOWN = 3  # differences that a message lists
@@ -72,23 +74,28 @@ def weights(content, prefix=None):
     Raises:
         UserError: If there are no tensors, or (under `prefix`) none of that name.
     """
-    for key in WRAPPERS:
-        if isinstance(content.get(key), dict):
-            content = content[key]
-    state = {key: value for key, value in content.items() if isinstance(value, torch.Tensor)}
+    while inner := [content[key] for key in WRAPPERS if isinstance(content.get(key), dict)]:
+        content = inner[0]
+    state = {
+        key: value
+        for key, value in content.items()
+        if isinstance(key, str) and isinstance(value, torch.Tensor)
+    }
     if not state:
-        raise UserError(f'no tensors in it, only {sorted(map(str, content))[:5]}')
-    while all(key.startswith('module.') for key in state):
-        state = _without('module.', state)
+        raise UserError(f'no named tensors in it, only {sorted(map(str, content))[:5]}')
+    while common := [p for p in PREFIXES if all(key.startswith(p) for key in state)]:
+        state = _without(common[0], state)
     if prefix:
         first = sorted({key.partition('.')[0] for key in state})
         state = _without(prefix, state)
         if not state:
             raise UserError(f'no name in it begins with prefix={prefix!r}, but {first}')
     backbone = _without('backbone.', state)
-    for names in (state, backbone):
+    rest = {key: v for key, v in state.items() if not key.startswith('backbone.')}
+    for names, others in ((state, {}), (backbone, rest)):
         if any(source.marker in names for source in SOURCES):
-            return Weights(*convert(names))
+            source, converted = convert(names)
+            return Weights(source, {**converted, **others})
     if 'stem.conv.weight' in state and any(key.startswith('stages.0.') for key in state):
         return Weights(OWN, {f'backbone.{key}': value for key, value in state.items()})
     if 'stem.conv.weight' in backbone and any(key.startswith('stages.0.') for key in backbone):
@@ -192,6 +199,9 @@ def report(model, result, state_dict, named, *, required):
         look = describe(state_dict)
         known = look is not None and look not in variant
         looks = f' It looks like {look}; this model is {variant}.' if known else ''
+        if not result.matched:
+            first = sorted({name.partition('.')[0] for name in state_dict})[:5]
+            looks += f' Its names begin with {first}; prefix= in init_cfg chooses a part.'
         raise UserError(
             f'{text}.{looks} {"; ".join(wrong[:SHOWN])}{more}. Nothing was loaded: give a '
             f'checkpoint of this model, or change the config to what the file holds'
@@ -284,13 +294,17 @@ def _resnet(names):
     return f'a ResNet-{depth} or a relative of it'
 
 
-@CheckpointLoader.register_scheme(prefixes=(SCHEME, TIMM_SCHEME))
+@CheckpointLoader.register_scheme(prefixes=(SCHEME, TRUSTED, TIMM_SCHEME))
 def load_from_mmscale(filename, map_location=None):
     """How mmengine's Runner reads ``mmscale:SOURCE`` and ``timm://NAME``.
 
     Always to the CPU, from where the model takes it. The config that a checkpoint's meta quotes is
     left out: resuming would run it as Python.
     """
-    content, state = read_weights(filename.removeprefix(SCHEME))
-    meta = {key: value for key, value in content.get('meta', {}).items() if key != 'config'}
-    return {**content, 'state_dict': state.state_dict, 'meta': meta}
+    trust = filename.startswith(TRUSTED)
+    source = filename.removeprefix(TRUSTED).removeprefix(SCHEME)
+    content, state = read_weights(source, trust=trust)
+    meta = content.get('meta')
+    if isinstance(meta, dict):
+        meta = {key: value for key, value in meta.items() if key != 'config'}
+    return {**content, 'state_dict': state.state_dict, 'meta': meta or {}}

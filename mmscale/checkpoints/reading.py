@@ -1,15 +1,13 @@
 """Checkpoint files: found, fetched and read, without running code that they may carry."""
 
 import hashlib
-import pickle
+import http.client
 import re
-import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
-from mmengine.logging import HistoryBuffer
 
+from mmscale.checkpoints.unpickling import SAFE_PICKLE, Unsafe
 from mmscale.errors import UserError
 
 TIMM_SCHEME = 'timm://'
@@ -82,24 +80,41 @@ def _from_timm(source):
 
 
 def _from_url(url):
-    name = url.partition('?')[0].rstrip('/').rpartition('/')[2]
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / name
-    checksum = re.search(r'-([0-9a-f]{8,64})\.\w+$', name)
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # torch writes aside, compares the checksum and renames.
-            torch.hub.download_url_to_file(url, str(path), checksum and checksum[1])
-        except RuntimeError as error:  # torch's word for a checksum that differs
-            raise UserError(f'{url!r} was not kept: {_first_line(error)}') from error
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f'checkpoint {url!r} cannot be fetched ({_first_line(error)}). Get it by hand and '
-                f'save it as {path}, or anywhere: {WITHOUT}'
-            ) from error
-    elif checksum and not sha256(path).startswith(checksum[1]):
-        raise UserError(f'{path}, kept from {url!r}, is not the file its name says; remove it')
+    name = re.split('[?#]', url)[0].rpartition('/')[2]
+    if not re.fullmatch(r'[\w.%-]*[\w%-][\w.%-]*', name):
+        raise UserError(f'{url!r} names no file; it should end in NAME.pth or NAME.safetensors')
+    # Files of different places have the same name: model.safetensors.
+    folder = hashlib.sha256(url.encode()).hexdigest()[:16]
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / 'mmscale' / folder / name
+    checksum = _checksum(name)
+    if path.is_file():
+        if checksum and not sha256(path).startswith(checksum):
+            raise UserError(f'{path}, kept from {url!r}, is not the file its name says; remove it')
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # torch writes aside, compares the checksum and renames.
+        torch.hub.download_url_to_file(url, str(path), checksum)
+        _check_format(path)
+    except UserError as error:
+        path.unlink()
+        raise UserError(f'what {url!r} gave was not kept: {error}') from None
+    except RuntimeError as error:  # torch's word for a checksum that differs
+        raise UserError(f'{url!r} was not kept: {_first_line(error)}') from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise UserError(
+            f'checkpoint {url!r} cannot be fetched ({_first_line(error)}). Get it by hand and '
+            f'save it as {path}, or anywhere: {WITHOUT}'
+        ) from error
     return path
+
+
+def _checksum(name):
+    """The first digits of the SHA-256 in a file's name, or None; a date is no checksum."""
+    found = re.search(r'-([0-9a-f]{8,64})\.(pth|pt|bin|safetensors)(\.tar)?$', name.lower())
+    if found is None or re.fullmatch(r'(19|20)\d{6}', found[1]):
+        return None
+    return found[1]
 
 
 def sha256(path):
@@ -126,10 +141,7 @@ def read_file(path, *, trust=False):
             anything but tensors, plain containers and what mmengine's own checkpoints hold.
     """
     path = Path(path)
-    with open(path, 'rb') as file:
-        head = file.read(512)
-    _check_format(path, head)
-    if head[8:9] == b'{':
+    if _check_format(path) == 'safetensors':
         return _read_safetensors(path)
     content = _read_pickle(path, trust)
     if not isinstance(content, dict):
@@ -137,30 +149,44 @@ def read_file(path, *, trust=False):
     return content
 
 
-def _check_format(path, head):
+def _check_format(path):
+    """'safetensors' or 'pickle'; anything else is refused by what it is."""
+    with open(path, 'rb') as file:
+        head = file.read(512)
     if not head:
         raise UserError(f'{path} is empty; fetch it again')
-    start = head.lstrip()[:64].lower()
+    start = head.lstrip(b'\xef\xbb\xbf \t\r\n')[:64].lower()
     if start.startswith(b'version https://git-lfs'):
         raise UserError(f'{path} is a Git LFS pointer, not the file itself; run "git lfs pull"')
-    if start.startswith((b'<!doctype', b'<html', b'<?xml', b'<head')):
+    if start.startswith((b'<!', b'<html', b'<?xml', b'<head', b'<script')):
         raise UserError(
             f'{path} is a web page, not weights: the link leads to a page about the file. Open it '
             'in a browser and save the file that it offers'
         )
+    if head[8:9] == b'{':
+        return 'safetensors'
     if head.startswith(b'PK'):
-        if not zipfile.is_zipfile(path):
-            raise UserError(f'{path} is cut off (an unfinished download?); fetch it again')
-        with zipfile.ZipFile(path) as archive:
-            names = {name.rpartition('/')[2] for name in archive.namelist()}
-        if 'constants.pkl' in names:
-            raise UserError(f'{path} is a TorchScript program, not a dict of tensors')
-        if 'data.pkl' not in names:
-            raise UserError(f'{path} is a zip archive, but no PyTorch checkpoint')
-    elif head[:1] != b'\x80' and head[8:9] != b'{':
+        _check_archive(path)
+    elif head[:1] != b'\x80':
         raise UserError(
             f'{path} is neither a PyTorch checkpoint nor safetensors: it begins with {head[:16]!r}'
         )
+    return 'pickle'
+
+
+def _check_archive(path):
+    # By torch's own reader: to another one, a forged archive may show other files.
+    try:
+        names = torch._C.PyTorchFileReader(str(path)).get_all_records()
+    except RuntimeError as error:
+        raise UserError(
+            f'{path} is cut off or no PyTorch checkpoint (an unfinished download?): '
+            f'{_first_line(error)}; fetch it again'
+        ) from None
+    if 'constants.pkl' in names:
+        raise UserError(f'{path} is a TorchScript program, not a dict of tensors')
+    if 'data.pkl' not in names:
+        raise UserError(f'{path} is a zip archive, but no PyTorch checkpoint')
 
 
 def _read_safetensors(path):
@@ -171,7 +197,7 @@ def _read_safetensors(path):
             names = list(file.keys())
             state_dict = {name: file.get_tensor(name) for name in names}
             return dict(state_dict=state_dict, meta=file.metadata() or {})
-    except SafetensorError as error:
+    except (SafetensorError, AttributeError) as error:  # torch may lack the number format
         raise UserError(
             f'{path} is damaged or cut off ({_first_line(error)}); fetch it again'
         ) from error
@@ -180,18 +206,15 @@ def _read_safetensors(path):
 def _read_pickle(path, trust):
     # Not weights_only: torch 2.1 cannot be told what else is safe, and its own check can be escaped
     # (CVE-2025-32434). One rule for every version, and no code runs before it is known.
-    options: dict = {} if trust else dict(pickle_module=_PICKLE)
+    options: dict = {} if trust else dict(pickle_module=SAFE_PICKLE)
     try:
         return torch.load(path, map_location='cpu', weights_only=False, **options)
-    except _Unsafe as error:
+    except Unsafe as error:
         raise UserError(
             f'{path} carries {error}, which is no tensor and may run code when it is loaded; '
             f'it was not loaded; {TRUST}'
         ) from None
-    except (
-        EOFError, pickle.UnpicklingError, RuntimeError, ValueError, KeyError, AttributeError,
-        ImportError, IndexError, TypeError,
-    ) as error:  # fmt: skip
+    except Exception as error:  # damaged bytes can raise anything
         raise UserError(
             f'{path} is damaged or cut off ({_first_line(error)}); fetch it again'
         ) from error
@@ -199,59 +222,3 @@ def _read_pickle(path, trust):
 
 def _first_line(error):
     return f'{type(error).__name__}: {error}'.strip().split('\n')[0]
-
-
-class _Unsafe(Exception):
-    """A pickle asks for something that is not in `_SAFE`."""
-
-
-def _statistic(owner, name):
-    """In getattr's place: mmengine's histories refer to their own methods by it."""
-    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
-        return getattr(HistoryBuffer, name)
-    raise _Unsafe(f'getattr of {name!r}')
-
-
-# Tensors and plain containers, and what mmengine declares safe beside them (its
-# get_torch_safe_globals): the numbers and histories of its message hub.
-_SAFE = {
-    'builtins': {'bytearray', 'complex', 'set', 'slice'},
-    'collections': {'Counter', 'OrderedDict'},
-    'torch': {'Size', 'Tensor', 'device'},
-    'torch._tensor': {'_rebuild_from_type_v2'},
-    'torch._utils': {
-        '_rebuild_parameter', '_rebuild_parameter_with_state', '_rebuild_tensor',
-        '_rebuild_tensor_v2',
-    },
-    'torch.nn.parameter': {'Parameter'},
-    'torch.serialization': {'_get_layout'},
-    '_codecs': {'encode'},
-    'numpy': {'dtype', 'ndarray'},
-    'numpy.core.multiarray': {'_reconstruct', 'scalar'},
-    'numpy._core.multiarray': {'_reconstruct', 'scalar'},
-    'numpy.dtypes': {'Float64DType', 'Int64DType', 'UInt32DType'},
-    'mmengine.logging.history_buffer': {'HistoryBuffer'},
-}  # fmt: skip
-
-
-class _Unpickler(pickle.Unpickler):
-    """Refuses names outside `_SAFE` before they are even imported."""
-
-    def find_class(self, module, name):
-        module = {'__builtin__': 'builtins', 'copy_reg': 'copyreg'}.get(module, module)
-        if (module, name) == ('builtins', 'getattr'):
-            return _statistic
-        of_torch = module == 'torch' and (
-            name.endswith('Storage') or isinstance(getattr(torch, name, None), torch.dtype)
-        )
-        if not of_torch and name not in _SAFE.get(module, ()):
-            raise _Unsafe(f'{module}.{name}')
-        return super().find_class(module, name)
-
-
-# What torch.load wants to see as a pickle module.
-_PICKLE = SimpleNamespace(
-    Unpickler=_Unpickler,
-    load=lambda file, **options: _Unpickler(file, **options).load(),
-    __name__='pickle',
-)

@@ -38,7 +38,9 @@ def pretrained_cfg(init_cfg):
         ValueError: If it has no `checkpoint`, or a key that means nothing.
     """
     for cfg in init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg]:
-        if cfg and cfg.get('type') in ('Pretrained', PretrainedInit):
+        kind = cfg.get('type') if cfg else None
+        # With a scope too: mmengine.Pretrained.
+        if kind is PretrainedInit or str(kind).rpartition('.')[2] == 'Pretrained':
             unknown = [key for key in cfg if key not in PRETRAINED_KEYS]
             if unknown or 'checkpoint' not in cfg:
                 raise ValueError(
