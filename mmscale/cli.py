@@ -60,13 +60,12 @@ def one_line_errors():
         sys.exit(f'error: {error}')
 
 
-def run_parser(description):
-    """The arguments that all runs of a config have, by the names of the library's parameters."""
+def config_parser(description):
+    """The arguments of every tool that reads a config, by the names of the library's parameters."""
     from mmengine.config import DictAction
 
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='path of a config, or the bare name of one of mmscale')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go (work_dirs/CONFIG)')
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
@@ -80,6 +79,13 @@ def run_parser(description):
         metavar='KEY=VALUE',
         help="override settings: model.backbone.width_mult=1.3 train_cfg.max_epochs=24 'x=[1,2]'",
     )
+    return parser
+
+
+def run_parser(description):
+    """The arguments of every run of a config."""
+    parser = config_parser(description)
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (work_dirs/CONFIG)')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser

@@ -1,5 +1,7 @@
 """Hooks for mmengine's Runner."""
 
+from itertools import islice
+
 import numpy as np
 import torch
 from mmengine.dist import get_rank, get_world_size
@@ -8,6 +10,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import set_random_seed
 
 from mmscale import checkpoints
+from mmscale.calibration import BATCHES, calibrate
 from mmscale.registry import HOOKS
 
 
@@ -71,6 +74,29 @@ class EpochSeedHook(Hook):
         """Seed Python's, NumPy's and torch's generators, each process differently."""
         sequence = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
         set_random_seed(int(sequence.generate_state(1)[0]))
+
+
+@HOOKS.register_module()
+class CalibrateNormsHook(Hook):
+    """Before a SAN is tested, takes the statistics of its norms anew for a resolution.
+
+    The checkpoint stays as it is; tools/calibrate_bn.py writes one. A trained resolution has
+    statistics of its own and keeps them.
+
+    Args:
+        resolution (int): At which the test is made, in pixels.
+        batches (int): Of training images, that the statistics are averaged over.
+    """
+
+    def __init__(self, resolution, batches=BATCHES):
+        self.resolution = resolution
+        self.batches = batches
+
+    def before_test(self, runner):
+        """Run training images through the model."""
+        if self.resolution not in runner.model.backbone.resolutions:
+            loader = runner.build_dataloader(runner.cfg.train_dataloader, seed=runner.seed)
+            calibrate(runner.model, islice(loader, self.batches), self.resolution)
 
 
 @HOOKS.register_module()

@@ -108,7 +108,7 @@ def train(
         _check_resumable(cfg)
     if trust_checkpoint:
         _trust_weights(cfg.model)
-    _check(cfg, ('train', 'val'))
+    check(cfg, ('train', 'val'))
     runner = Runner.from_cfg(cfg)
     runner.train()
     return runner
@@ -161,7 +161,7 @@ def test(
         _use_tta(cfg)
     cfg.custom_hooks = [*cfg.custom_hooks, dict(type='mmscale.ThroughputHook')]
     dump = _set_out(cfg, out) if out else None
-    _check(cfg, ('test',))
+    check(cfg, ('test',))
     runner = Runner.from_cfg(cfg)
     if dump:
         runner.test_evaluator.metrics.append(dump)
@@ -190,12 +190,17 @@ def _join_cpu_processes(cfg):
     cfg.model_wrapper_cfg = {**wrapper, **cfg.get('model_wrapper_cfg', {})}
 
 
-def _check(cfg, splits):
+def check(cfg, splits):
+    """Look at the data of a config's splits ('train', 'val', 'test') before anything runs.
+
+    Raises:
+        UserError: If they do not fit the config.
+    """
     # One process looks at the files; if it stops, the launcher stops the others.
     if int(os.environ.get('RANK', 0)) == 0:
-        check = dict(mmdet=check_data, mmpretrain=check_folders).get(cfg.get('default_scope'))
-        if check:
-            check(cfg, splits)
+        look = dict(mmdet=check_data, mmpretrain=check_folders).get(cfg.get('default_scope'))
+        if look:
+            look(cfg, splits)
 
 
 def newest_checkpoint(work_dir):

@@ -151,19 +151,20 @@ def fit(model, state_dict):
     return Fit(matched, missing, misshapen, [name for name in state_dict if name not in own])
 
 
-def load(module, source, *, prefix=None, trust=False):
+def load(module, source, *, prefix=None, trust=False, whole=False):
     """Load a backbone's or classifier's weights from any file of its architecture, or fail.
 
     Args:
         module (nn.Module): One of this package's backbones, or a model that has one as `backbone`.
         source, prefix, trust: As in :func:`read_weights`.
+        whole (bool): Every tensor of the model has to be in the file, not only the backbone's.
 
     Returns:
         Fit: What was loaded; it is logged too.
 
     Raises:
-        UserError: If the file cannot be read, or lacks one of the backbone's tensors in its shape.
-            Nothing is loaded then.
+        UserError: If the file cannot be read, or lacks one of these tensors in its shape. Nothing
+            is loaded then.
     """
     _, state = read_weights(source, prefix=prefix, trust=trust)
     part, tensors = 'backbone.', state.state_dict
@@ -172,7 +173,7 @@ def load(module, source, *, prefix=None, trust=False):
         part = ''
     result = fit(module, tensors)
     named = f'{source} ({state.source})' if state.source else str(source)
-    report(module, result, state.state_dict, named, required=part)
+    report(module, result, state.state_dict, named, required='' if whole else part)
     module.load_state_dict({name: tensors[name] for name in result.matched}, strict=False)
     return result
 

@@ -9,6 +9,7 @@ from mmpretrain import models as mmpretrain
 from torch import nn
 
 from mmscale.models.backbones.base import load_pretrained, pretrained_cfg
+from mmscale.models.backbones.san import resized
 from mmscale.registry import MODELS as SCOPED
 
 
@@ -90,9 +91,7 @@ class SANClassifier(ImageClassifier):
     def _resized(self, inputs, resolution):
         flipped = torch.rand(len(inputs), device=inputs.device) < self.flip_prob
         x = torch.where(flipped[:, None, None, None], inputs.flip(3), inputs)
-        if x.shape[-2:] == (resolution, resolution):
-            return x
-        return F.interpolate(x, (resolution, resolution), mode='bilinear', antialias=True)
+        return resized(x, resolution)
 
     @staticmethod
     def _distillation(logits):

@@ -36,6 +36,13 @@ class Scale(NamedTuple):
     share: float
 
 
+def resized(images, resolution):
+    """Square images (N, 3, H, W) at a resolution in pixels, antialiased as Pillow's are."""
+    if images.shape[-2:] == (resolution, resolution):
+        return images
+    return F.interpolate(images, (resolution, resolution), mode='bilinear', antialias=True)
+
+
 class GeneratedConv2d(nn.Module):
     """A convolution without bias whose weight is a linear function of the encoding (section 3.2).
 
@@ -269,11 +276,14 @@ class SAN(Backbone):
         """The :class:`Scale` of the trained resolution number `index`."""
         return Scale(self.resolutions[index] / self.encoding_base, index, index, 0.0)
 
+    def nearest(self, resolution):
+        """The index of the trained resolution next to `resolution`; of two as near, the larger."""
+        known = self.resolutions
+        return min(range(len(known)), key=lambda i: (abs(known[i] - resolution), -known[i]))
+
     def scale_of(self, resolution):
         """The :class:`Scale` for a resolution in pixels, as `inference` says."""
-        known = self.resolutions
-        # Of two that are as near, the larger.
-        nearest = min(range(len(known)), key=lambda i: (abs(known[i] - resolution), -known[i]))
+        known, nearest = self.resolutions, self.nearest(resolution)
         if self.inference == 'proxy' or known[nearest] == resolution:
             return self.trained_scale(nearest)
         encoding = resolution / self.encoding_base

@@ -1,0 +1,119 @@
+"""Calibrated norms for SAN at resolutions that it was not trained at (paper, section 3.4)."""
+
+from contextlib import contextmanager
+from copy import deepcopy
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from mmscale import checkpoints
+from mmscale.errors import UserError
+from mmscale.files import written_aside
+from mmscale.models.backbones.san import SAN, ResolutionNorm, Scale, resized
+
+BATCHES = 100
+
+
+class Calibrated(NamedTuple):
+    """The file `out`, a checkpoint of the same SAN with these `resolutions`."""
+
+    out: Path
+    resolutions: tuple
+
+
+def calibrate(model, batches, resolution):
+    """Take the statistics of the norms of the nearest trained resolution anew, in place.
+
+    The weights are generated for `resolution`; means and variances become plain averages over the
+    batches. Nothing else changes.
+
+    Args:
+        model (SANClassifier): On its device.
+        batches (Iterable[dict]): As a loader of training images gives them; at least one.
+        resolution (int): In pixels; the images are resized to it.
+
+    Raises:
+        UserError: If there are no batches.
+    """
+    backbone = model.backbone
+    nearest = backbone.nearest(resolution)
+    scale = Scale(resolution / backbone.encoding_base, nearest, nearest, 0.0)
+    norms = [m.norms[nearest] for m in backbone.modules() if isinstance(m, ResolutionNorm)]
+    count = 0
+    with _averaging(norms), torch.no_grad():
+        for batch in batches:
+            images = model.data_preprocessor(batch, training=True)['inputs']
+            backbone.extract(resized(images, resolution), scale)
+            count += 1
+    if not count:
+        raise UserError('there are no batches to calibrate the norms with')
+
+
+@contextmanager
+def _averaging(norms):
+    """Have norms count their statistics anew, all batches alike."""
+    before = [(norm.momentum, norm.training) for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for a plain average
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, (momentum, training) in zip(norms, before):
+            norm.momentum = momentum
+            norm.train(training)
+
+
+def calibrate_checkpoint(
+    config, checkpoint, resolutions, out, *, batches=BATCHES, trust_checkpoint=False, overrides=None
+):
+    """Write a checkpoint of a SAN that has norms of its own for more resolutions.
+
+    Args:
+        config, checkpoint, trust_checkpoint, overrides: As in :func:`mmscale.running.test`.
+        resolutions (Sequence[int]): To be added, in pixels.
+        out (str): The file to write.
+        batches (int): Of training images, for each resolution.
+
+    Returns:
+        Calibrated: The file, and what ``model.backbone.resolutions`` has to be for it.
+
+    Raises:
+        UserError: If config, checkpoint or arguments do not fit.
+    """
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import Runner
+    from mmpretrain import get_model
+
+    from mmscale.running import check, load_config
+
+    cfg = load_config(config, overrides)
+    out = Path(out)
+    if not out.parent.is_dir():
+        raise UserError(f'folder {str(out.parent)!r} for {out.name!r} is missing')
+    check(cfg, ('train',))
+    init_default_scope(cfg.default_scope)
+    model = get_model(cfg)
+    known = getattr(model.backbone, 'resolutions', ())
+    if not isinstance(model.backbone, SAN):
+        raise UserError(f'the backbone of {config} is no SAN: it has no norms to calibrate')
+    if not resolutions or set(resolutions) & set(known) or len(set(resolutions)) < len(resolutions):
+        raise UserError(f'resolutions {[*resolutions]} must be new ones; {config} has {[*known]}')
+    checkpoints.load(model, checkpoint, trust=trust_checkpoint, whole=True)
+    model.to('cuda' if torch.cuda.is_available() else 'cpu')
+    state = model.state_dict()
+    for number, resolution in enumerate(resolutions, len(known)):
+        changed = deepcopy(model)
+        nearest = model.backbone.nearest(resolution)
+        loader = Runner.build_dataloader(deepcopy(cfg.train_dataloader), seed=0)
+        calibrate(changed, islice(loader, batches), resolution)
+        for name, value in changed.state_dict().items():
+            if f'.norms.{nearest}.' in name:
+                state[name.replace(f'.norms.{nearest}.', f'.norms.{number}.')] = value
+    state = {name: value.cpu() for name, value in state.items()}
+    with written_aside(out) as temporary:
+        torch.save(dict(state_dict=state, meta=dict(source=str(checkpoint))), temporary)
+    return Calibrated(out, (*known, *resolutions))

@@ -1,0 +1,107 @@
+"""Evaluation at several resolutions, in each of the ways that SAN has for new ones."""
+
+from copy import deepcopy
+
+from rich.console import Console
+from rich.table import Table
+
+from mmscale.errors import UserError
+from mmscale.models.backbones.san import INFERENCE, SAN
+from mmscale.registry import models
+from mmscale.running import load_config, test
+
+CALIBRATED = 'calibrated'  # 'ideal', with the norms' statistics taken anew
+WAYS = (*INFERENCE, CALIBRATED)
+SIZES = ('scale', 'crop_size')
+
+
+def test_resolutions(config, checkpoint, resolutions, inference=None, *, overrides=None, **options):
+    """Evaluate a checkpoint at each resolution and print one table.
+
+    Args:
+        config, checkpoint, overrides, **options: As in :func:`mmscale.running.test`.
+        resolutions (Sequence[int]): In pixels; the test pipeline's sizes are scaled to each.
+        inference (Sequence[str], optional): For a SAN: 'proxy', 'ideal', 'data-free' (see its
+            backbone), 'calibrated'. Default: the config's own.
+
+    Returns:
+        list[dict]: For each way and resolution: `inference`, `resolution` and the metrics.
+
+    Raises:
+        UserError: If an argument does not fit the config.
+    """
+    cfg = load_config(config, overrides)
+    if inference and not _is_san(cfg):
+        raise UserError(f'--inference {inference}: the backbone of {config} is no SAN')
+    if len(set(resolutions)) < len(resolutions) or min(resolutions) < 1:
+        raise UserError(f'--resolutions {resolutions} must be different sizes in pixels')
+    for way in inference or ():
+        if way not in WAYS:
+            raise UserError(f'--inference {way!r} is unknown; choose from {WAYS}')
+    rows = []
+    for way in inference or [None]:
+        for resolution in resolutions:
+            metrics = test(
+                config,
+                checkpoint,
+                overrides={**(overrides or {}), **_settings(cfg, resolution, way)},
+                **options,
+            )
+            rows.append(dict(inference=way, resolution=resolution, **metrics))
+    _print(rows)
+    return rows
+
+
+def pipeline_at(pipeline, resolution):
+    """A test pipeline whose sizes are scaled so that its last one is `resolution`.
+
+    Args:
+        pipeline (list[dict]): Transforms; those with `scale` or `crop_size` count. Of a pair of
+            sizes the smaller one is meant: 1333 x 800 is 800.
+        resolution (int): In pixels. 256, then a crop of 224, becomes int(256 / 224 x resolution),
+            then a crop of it.
+
+    Raises:
+        UserError: If no transform has a size.
+    """
+    pipeline = deepcopy(pipeline)
+    sized = [(step, key) for step in pipeline for key in SIZES if key in step]
+    if not sized:
+        raise UserError(f'--resolutions: no transform of the test pipeline has any of {SIZES}')
+    last, key = sized[-1]
+    base = min(_tuple(last[key]))
+    for step, key in sized:
+        sizes = tuple(int(side * resolution / base) for side in _tuple(step[key]))
+        step[key] = sizes if isinstance(step[key], (tuple, list)) else sizes[0]
+    return pipeline
+
+
+def _tuple(size):
+    return tuple(size) if isinstance(size, (tuple, list)) else (size,)
+
+
+def _is_san(cfg):
+    name = str(cfg.model.get('backbone', {}).get('type')).removeprefix('mmscale.')
+    return issubclass(getattr(models(), name, object), SAN)
+
+
+def _settings(cfg, resolution, way):
+    """What the config has to change for one row of the table."""
+    pipeline = pipeline_at(cfg.test_dataloader.dataset.pipeline, resolution)
+    settings = {'test_dataloader.dataset.pipeline': pipeline}
+    if way == CALIBRATED:
+        hook = dict(type='mmscale.CalibrateNormsHook', resolution=resolution)
+        settings['custom_hooks'] = [*cfg.get('custom_hooks', []), hook]
+    if way:
+        settings['model.backbone.inference'] = 'ideal' if way == CALIBRATED else way
+    return settings
+
+
+def _print(rows):
+    names = [name for name in rows[0] if name != 'inference' or rows[0]['inference']]
+    table = Table(*names)
+    for row in rows:
+        table.add_row(
+            *(f'{row[n]:.2f}' if isinstance(row[n], float) else f'{row[n]}' for n in names)
+        )
+    Console().print(table)

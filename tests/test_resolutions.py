@@ -1,0 +1,203 @@
+"""Several resolutions: pipelines scaled, one table, and a SAN's norms calibrated for new ones."""
+
+import pytest
+import torch
+from conftest import tool
+from mmengine.runner import Runner
+
+from mmscale.calibration import calibrate
+from mmscale.datasets.shapes import CLASSES
+from mmscale.errors import UserError
+from mmscale.models.backbones.san import ResolutionNorm
+from mmscale.resolutions import pipeline_at, test_resolutions
+from mmscale.running import load_config
+
+test_resolutions.__test__ = False  # a function of the package
+SAN = 'san-resnet-18_in1k'
+SIZES = [64, 48]
+
+
+@pytest.fixture(scope='module')
+def options(shapes):
+    """What makes a small SAN for the crops of the shapes set out of the one for ImageNet."""
+    loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+    return {
+        'model.backbone.resolutions': SIZES,
+        'model.backbone.encoding_base': 91,
+        'model.head.num_classes': len(CLASSES),
+        'data_preprocessor.num_classes': len(CLASSES),
+        'train_dataloader.dataset.pipeline.1.scale': SIZES[0],
+        **{f'{loader}.dataset.data_root': str(shapes / 'classes') for loader in loaders},
+        **{f'{loader}.batch_size': 8 for loader in loaders},
+        **{f'{loader}.num_workers': 0 for loader in loaders},
+        **{f'{loader}.persistent_workers': False for loader in loaders},
+    }
+
+
+def build(options):
+    from mmpretrain import get_model
+
+    torch.manual_seed(0)
+    model = get_model(load_config(SAN, options))
+    for name, value in model.state_dict().items():
+        if '.generator.' in name:
+            value *= 0.02  # as small as trained ones
+    return model
+
+
+@pytest.fixture(scope='module')
+def checkpoint(options, tmp_path_factory):
+    path = tmp_path_factory.mktemp('san') / 'san.pth'
+    torch.save({'state_dict': build(options).state_dict()}, path)
+    return str(path)
+
+
+def arguments(options):
+    return ['--cfg-options', *(f'{k}={v}'.replace(' ', '') for k, v in options.items())]
+
+
+def norms(model, number):
+    return {
+        name: module.norms[number].state_dict()
+        for name, module in model.named_modules()
+        if isinstance(module, ResolutionNorm)
+    }
+
+
+def test_one_table_for_all_ways(options, checkpoint, tmp_path, capsys):
+    sizes = ['--resolutions', '64', '56', '40']
+    ways = ['--inference', 'proxy', 'ideal', 'calibrated', 'data-free']
+    place = ['--work-dir', str(tmp_path)]
+    tool('test')([SAN, checkpoint, *place, *sizes, *ways, *arguments(options)])
+    lines = capsys.readouterr().out.splitlines()
+    heading = next(i for i, line in enumerate(lines) if 'accuracy/top5' in line)
+    cells = [line.replace('│', '|').split('|') for line in lines[heading + 1 :] if '│' in line]
+    found = [(row[1].strip(), int(row[2])) for row in cells]
+    assert found == [(way, r) for way in ways[1:] for r in (64, 56, 40)]
+    assert all(0 <= float(row[3]) <= 100 for row in cells)
+
+
+def test_plain_networks_have_a_table_too(shapes, tmp_path):
+    from mmpretrain import get_model
+
+    short = {
+        'model.backbone.width_mult': 0.9,
+        'model.head.in_channels': 1152,
+        'test_dataloader.num_workers': 0,
+        'test_dataloader.persistent_workers': False,
+        'test_dataloader.dataset.pipeline': [
+            dict(type='mmscale.LoadImage'),
+            dict(type='Resize', scale=64),
+            dict(type='PackInputs'),
+        ],
+    }
+    config = 'shapes/rexnet-100_shapes'
+    path = tmp_path / 'plain.pth'
+    torch.save(get_model(load_config(config, short)).state_dict(), path)
+    rows = test_resolutions(config, str(path), [64, 32], overrides=short, work_dir=tmp_path)
+    assert [row['resolution'] for row in rows] == [64, 32]
+    assert all({'accuracy/top1', 'accuracy/top5', 'images_per_second'} <= set(row) for row in rows)
+    with pytest.raises(UserError, match='is no SAN'):
+        test_resolutions(config, str(path), [64], ['ideal'], overrides=short, work_dir=tmp_path)
+
+
+def test_calibration_averages_over_the_batches(options):
+    model = build(options).eval()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    torch.manual_seed(1)
+    batches = [dict(inputs=list(torch.rand(4, 3, 40, 40) * 255)) for _ in range(3)]
+    calibrate(model, batches, 40)
+    # The stem's convolution is an ordinary one: its outputs can be had from outside.
+    stem = model.backbone.stem
+    outputs = [stem.conv(torch.stack(batch['inputs']).flip(1) / 255) for batch in batches]
+    changed = stem.norm.norms[1]  # 48 is next to 40
+    mean = torch.stack([x.mean((0, 2, 3)) for x in outputs]).mean(0)
+    var = torch.stack([x.var((0, 2, 3)) for x in outputs]).mean(0)
+    assert torch.allclose(changed.running_mean, mean, atol=1e-6)
+    assert torch.allclose(changed.running_var, var, rtol=1e-4)
+    assert not any(module.training for module in model.modules())
+    for key, value in model.state_dict().items():
+        own = '.norms.1.' in key and key.split('.')[-1] in (
+            'running_mean', 'running_var', 'num_batches_tracked'
+        )  # fmt: skip
+        assert torch.equal(value, before[key]) != own, key
+    with pytest.raises(UserError, match='no batches'):
+        calibrate(model, [], 40)
+
+
+def test_tool_writes_a_checkpoint_with_more_resolutions(options, checkpoint, tmp_path, capsys):
+    out = tmp_path / 'calibrated.pth'
+    few = ['--resolutions', '56', '40', '--batches', '2']
+    tool('calibrate_bn')([SAN, checkpoint, str(out), *few, *arguments(options)])
+    assert 'model.backbone.resolutions=[64, 48, 56, 40]' in capsys.readouterr().out
+    sizes = {'model.backbone.resolutions': [64, 48, 56, 40]}
+    model, plain = build({**options, **sizes}), build(options)
+    model.load_state_dict(torch.load(out)['state_dict'])
+    for number in (0, 1):  # nothing of the old ones is changed
+        for name, state in norms(plain, number).items():
+            assert all(torch.equal(v, norms(model, number)[name][k]) for k, v in state.items())
+    stem = model.backbone.stem.norm.norms
+    assert torch.equal(stem[2].weight, stem[0].weight)  # 56 is between; the larger of both
+    assert not torch.equal(stem[2].running_mean, stem[0].running_mean)
+    assert not torch.equal(stem[3].running_var, stem[1].running_var)
+    rows = test_resolutions(
+        SAN, str(out), [40], overrides={**options, **sizes}, work_dir=tmp_path / 'runs'
+    )
+    assert 0 <= rows[0]['accuracy/top1'] <= 100
+
+
+def test_calibrating_helps_strange_norms(options, tmp_path):
+    model = build(options).eval()
+    for name, value in model.state_dict().items():
+        if name.endswith('running_mean'):
+            value += 100.0  # every feature is off, and ReLU has put most of them out
+    cfg = load_config(SAN, options)
+    batch = next(iter(Runner.build_dataloader(cfg.test_dataloader, seed=0)))
+    images = model.data_preprocessor(batch, training=False)['inputs']
+    model.backbone.inference = 'ideal'
+    with torch.no_grad():
+        off = model.backbone(images, resolution=40)[0]
+        calibrate(model, [batch], 40)
+        mended = model.backbone(images, resolution=40)[0]
+    assert off.std(0).max() < 1e-3
+    assert mended.std(0).mean() > 0.1
+
+
+WRONG = {
+    'way': (dict(resolutions=[64], inference=['best']), "'best' is unknown; choose from"),
+    'twice': (dict(resolutions=[64, 64]), 'must be different sizes'),
+    'zero': (dict(resolutions=[0]), 'must be different sizes'),
+}
+
+
+@pytest.mark.parametrize(('given', 'words'), WRONG.values(), ids=WRONG)
+def test_wrong_tables(options, checkpoint, given, words):
+    with pytest.raises(UserError, match=words):
+        test_resolutions(SAN, checkpoint, overrides=options, **given)
+
+
+def test_wrong_calibrations(options, checkpoint, tmp_path):
+    run, rest = tool('calibrate_bn'), arguments(options)
+    with pytest.raises(SystemExit, match='must be new ones'):
+        run([SAN, checkpoint, str(tmp_path / 'a.pth'), '--resolutions', '48', *rest])
+    with pytest.raises(SystemExit, match='is missing'):
+        run([SAN, checkpoint, str(tmp_path / 'no/a.pth'), '--resolutions', '40', *rest])
+    plain = 'shapes/rexnet-100_shapes'
+    with pytest.raises(SystemExit, match='is no SAN'):
+        run([plain, checkpoint, str(tmp_path / 'a.pth'), '--resolutions', '40'])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('pipeline', 'resolution', 'expected'),
+    [
+        ([dict(scale=256), dict(crop_size=224)], 96, [dict(scale=109), dict(crop_size=96)]),
+        ([dict(scale=(1333, 800))], 400, [dict(scale=(666, 400))]),
+        ([dict(type='A'), dict(scale=32)], 20, [dict(type='A'), dict(scale=20)]),
+    ],
+    ids=['crop', 'detector', 'resize'],
+)
+def test_pipelines_are_scaled(pipeline, resolution, expected):
+    assert pipeline_at(pipeline, resolution) == expected
+    with pytest.raises(UserError, match='no transform'):
+        pipeline_at([dict(type='Load')], 96)
