@@ -9,6 +9,8 @@ import importlib
 import warnings
 from importlib import metadata, util
 
+from mmscale.errors import UserError
+
 FORKS = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmpretrain')
 UPSTREAM = ('mmengine', 'mmengine-lite', 'mmcv', 'mmcv-lite', 'mmdet', 'mmpretrain')
 
@@ -68,6 +70,24 @@ def require(module):
         raise ImportError(
             f'{module} is needed here, but {package} is {missing}.\n{INSTALL}'
         ) from error
+
+
+def check_operators():
+    """Checks that mmcv's operators run where torch would put the model.
+
+    Raises:
+        ImportError: If they are missing.
+        UserError: If torch has a GPU and they were compiled for the CPU alone.
+    """
+    import torch
+
+    compiled_for = require('mmcv.ops').get_compiling_cuda_version()
+    if torch.cuda.is_available() and compiled_for == 'not available':
+        raise UserError(
+            "torch would use the GPU, but mmcv's operators were compiled for the CPU alone. Compile "
+            f'them again with a CUDA toolkit (nvcc), or hide the GPU: CUDA_VISIBLE_DEVICES= before '
+            f'the command.\n{INSTALL}'
+        )
 
 
 def installed(names):

@@ -13,6 +13,7 @@ from mmengine.runner import CheckpointLoader, Runner, find_latest_checkpoint
 
 from mmscale import checkpoints
 from mmscale.datasets.checks import check_data, check_folders
+from mmscale.environment import check_operators
 from mmscale.errors import UserError
 from mmscale.registry import BACKBONES
 
@@ -191,11 +192,13 @@ def _join_cpu_processes(cfg):
 
 
 def check(cfg, splits):
-    """Look at the data of a config's splits ('train', 'val', 'test') before anything runs.
+    """Look at mmcv's operators and the data of some splits ('train', 'val', 'test') beforehand.
 
     Raises:
-        UserError: If they do not fit the config.
+        UserError: If they do not fit the machine or the config.
     """
+    if cfg.get('default_scope') == 'mmdet':
+        check_operators()
     # One process looks at the files; if it stops, the launcher stops the others.
     if int(os.environ.get('RANK', 0)) == 0:
         look = dict(mmdet=check_data, mmpretrain=check_folders).get(cfg.get('default_scope'))

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mmscale import environment
+from mmscale.errors import UserError
 
 FORKS = {'onedl-mmengine': '0.10.12', 'onedl-mmcv': '2.3.6', 'onedl-mmdetection': '3.5.1'}
 UPSTREAM = {'mmengine': '0.10.7', 'mmcv': '2.1.0', 'mmdet': '3.3.0'}
@@ -91,3 +92,17 @@ def test_require_hides_no_other_fault(monkeypatch):
     monkeypatch.setattr(importlib, 'import_module', import_module)
     with pytest.raises(ModuleNotFoundError, match='shapely'):
         environment.require('mmdet')
+
+
+@pytest.mark.parametrize(
+    ('gpu', 'compiled_for', 'fits'),
+    [(False, 'not available', True), (True, '12.8', True), (True, 'not available', False)],
+)
+def test_operators_for_the_cpu_on_a_machine_with_a_gpu(monkeypatch, gpu, compiled_for, fits):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: gpu)
+    monkeypatch.setattr('mmcv.ops.get_compiling_cuda_version', lambda: compiled_for)
+    if fits:
+        environment.check_operators()
+    else:
+        with pytest.raises(UserError, match='CUDA_VISIBLE_DEVICES='):
+            environment.check_operators()
