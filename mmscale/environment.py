@@ -84,9 +84,9 @@ def check_operators():
     compiled_for = require('mmcv.ops').get_compiling_cuda_version()
     if torch.cuda.is_available() and compiled_for == 'not available':
         raise UserError(
-            "torch would use the GPU, but mmcv's operators were compiled for the CPU alone. Compile "
-            f'them again with a CUDA toolkit (nvcc), or hide the GPU: CUDA_VISIBLE_DEVICES= before '
-            f'the command.\n{INSTALL}'
+            "there is a GPU, but mmcv's operators were compiled for the CPU alone. Hide the GPU "
+            '(CUDA_VISIBLE_DEVICES= before the command), or compile them again with a CUDA toolkit '
+            f'(nvcc).\n{INSTALL}'
         )
 
 
