@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from mmscale.datasets.shapes import make_shapes
+from mmscale.errors import UserError
 from mmscale.files import written_aside
 from mmscale.running import load_config, newest_checkpoint, train
 
 CONFIG = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
+PRETRAINING = 'shapes/rexnet-100_shapes'
 # pycocotools' twelve figures, in its order.
 FIGURES = (
     ('AP', 'IoU 0.50:0.95'),
@@ -34,31 +36,43 @@ FIGURES = (
 )
 
 
-def run_demo(config=CONFIG, work_dir='work_dirs/demo', overrides=None):
-    """Make the shapes set, train, evaluate, and draw; pick up where an earlier run was stopped.
+def run_demo(config=CONFIG, pretraining=PRETRAINING, work_dir='work_dirs/demo', overrides=None):
+    """Make the shapes set, train on it, evaluate, and draw; go on where an earlier run stopped.
 
     Args:
-        config (str): A shapes config, by path or bare name. It says where the data set goes.
+        config (str): A detector of configs/shapes, by path or bare name. It says where the data
+            set goes.
+        pretraining (str, optional): The classifier of configs/shapes with the same backbone, which
+            is trained first and handed on; None trains the detector from scratch.
         work_dir (str): Where everything else goes.
-        overrides (dict, optional): As in :func:`mmscale.running.load_config`.
+        overrides (dict, optional): For the detector, as in :func:`mmscale.running.load_config`.
 
     Returns:
         dict[str, float]: COCO's twelve figures by name (see `FIGURES`).
+
+    Raises:
+        UserError: If the two configs do not fit each other.
     """
-    console, work_dir = Console(), Path(work_dir)
+    console, work_dir, overrides = Console(), Path(work_dir), dict(overrides or {})
     cfg = load_config(config, overrides)
-    console.rule('1/3 data')
+    if pretraining and not cfg.model.backbone.type.startswith('mmscale.'):
+        raise UserError(f'the backbone of {config} is not that of {pretraining}: --from-scratch')
+    console.rule('1/4 data')
     make_shapes(cfg.data_root)
-    console.rule('2/3 training and evaluation')
     start = time.time()
+    if pretraining:
+        console.rule('2/4 pretraining: a classifier of small crops')
+        train(pretraining, work_dir=work_dir / 'classifier', resume='auto')
+        classifier = newest_checkpoint(work_dir / 'classifier')
+        overrides['model.backbone.init_cfg.checkpoint'] = classifier
+    console.rule('3/4 the detector: training and evaluation')
     # The last evaluation of the training run is the demo's.
-    keep = {'val_evaluator.outfile_prefix': str(work_dir / 'results')}
-    train(config, work_dir=work_dir, resume='auto', overrides={**(overrides or {}), **keep})
-    checkpoint = newest_checkpoint(work_dir)
-    results = work_dir / 'results.bbox.json'
+    overrides['val_evaluator.outfile_prefix'] = str(work_dir / 'results')
+    train(config, work_dir=work_dir, resume='auto', overrides=overrides)
     minutes = (time.time() - start) / 60
-    console.rule('3/3 pictures')
-    figures = coco_figures(cfg.test_evaluator.ann_file, results)
+    console.rule('4/4 pictures')
+    figures = coco_figures(cfg.test_evaluator.ann_file, work_dir / 'results.bbox.json')
+    checkpoint = newest_checkpoint(work_dir)
     predictions = draw_predictions(cfg, checkpoint, work_dir / 'predictions.png')
     curve = draw_curve(work_dir, work_dir / 'training_curve.png')
     table = Table('figure', 'of', 'value', title=f'Box figures after {minutes:.1f} minutes')

@@ -15,7 +15,7 @@ from mmscale import checkpoints
 from mmscale.datasets.checks import check_data, check_folders
 from mmscale.environment import check_operators
 from mmscale.errors import UserError
-from mmscale.registry import BACKBONES
+from mmscale.registry import BACKBONES, SCOPE
 
 CONFIGS = Path(__file__).parent / '.mim' / 'configs'
 
@@ -33,9 +33,22 @@ def load_config(name, overrides=None):
         UserError: If there is no such config.
     """
     cfg = get_config(name) if '::' in str(name) else Config.fromfile(find_config(name))
+    _leave_scope(cfg._cfg_dict)
     if overrides:
         cfg.merge_from_dict(overrides)
     return cfg
+
+
+def _leave_scope(node):
+    """Have what was inherited from ``mmscale::X`` built in the config's own default_scope.
+
+    mmengine would look for it in this package's, where mmdet's and mmpretrain's parts are unknown.
+    """
+    if isinstance(node, dict) and node.get('_scope_') == SCOPE:
+        del node['_scope_']
+    for value in node.values() if isinstance(node, dict) else node:
+        if isinstance(value, (dict, list, tuple)):
+            _leave_scope(value)
 
 
 def find_config(name):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT, tool
+from mmengine.registry import MODELS
 
 from mmscale.errors import UserError
 from mmscale.files import WholeFileBackend, written_aside
@@ -88,6 +89,21 @@ def test_switches(shapes, tmp_path, switch):
     run('train', '--work-dir', tmp_path, options=['train_cfg.max_epochs=1', switch])
     saved = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)
     assert ('ema_state_dict' in saved) == ('ema' in switch)
+
+
+def test_own_classes_template_trains(shapes, tmp_path):
+    text = (ROOT / 'configs/own_classes.py').read_text()
+    text = text.replace("'data/my_classes/'", repr(f'{shapes}/classes/'))
+    config = tmp_path / 'my_classes.py'
+    config.write_text(text.replace('num_classes = 102', 'num_classes = 8'))
+    path = tmp_path / 'weights.pth'  # of ImageNet's thousand classes
+    torch.save(MODELS.build(load_config('rexnet-100_in1k').model).state_dict(), path)
+    small = ['train_cfg.max_epochs=1']
+    small += [f'model.init_cfg.checkpoint={path}', *SHORT[3:]]
+    tool('train')([str(config), '--work-dir', str(tmp_path / 'run'), '--cfg-options', *small])
+    log = log_of(tmp_path / 'run')
+    assert 'head.fc.weight is (1000, 1280) in the file and (8, 1280) in the model' in log
+    assert 'accuracy/top1' in log
 
 
 def test_broken_images_are_named_and_the_run_goes_on(shapes, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ def build_parser():
     parser.add_argument('out', help='folder to make')
     parser.add_argument('--train', type=int, default=1600, help='training images')
     parser.add_argument('--val', type=int, default=240, help='validation images')
-    parser.add_argument('--train-crops', type=int, default=2000, help='training crops of 64 x 64')
+    parser.add_argument('--train-crops', type=int, default=6000, help='training crops of 64 x 64')
     parser.add_argument('--val-crops', type=int, default=400, help='validation crops of 64 x 64')
     parser.add_argument('--size', type=int, default=320, help='side of the images, 288 or more')
     parser.add_argument('--seed', type=int, default=0, help='another seed gives other pictures')

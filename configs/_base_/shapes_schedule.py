@@ -2,7 +2,7 @@
 
 _base_ = './runtime.py'
 
-max_iters = 420
+max_iters = 330
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters // 2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -593,7 +593,7 @@ def _overlapping(boxes):
 
 
 def make_shapes(
-    out, train=1600, val=240, train_crops=2000, val_crops=400, size=320, seed=0, force=False
+    out, train=1600, val=240, train_crops=6000, val_crops=400, size=320, seed=0, force=False
 ):
     """Write the data set into a folder, complete or not at all.
 
