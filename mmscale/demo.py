@@ -1,6 +1,5 @@
 """The whole road on a laptop: draw a data set, train a detector on it, evaluate, show it."""
 
-import json
 import time
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from pycocotools.cocoeval import COCOeval
 from rich.console import Console
 from rich.table import Table
 
+from mmscale.curves import draw_curve, write_png
 from mmscale.datasets.shapes import make_shapes
 from mmscale.errors import UserError
-from mmscale.files import written_aside
 from mmscale.running import load_config, newest_checkpoint, train
 
 CONFIG = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
@@ -130,38 +129,4 @@ def draw_predictions(cfg, checkpoint, out, count=6, zoom=2):
         rows.append(visualizer.get_image())
     if len(rows) % 2 == 0:
         rows = [np.concatenate(rows[i : i + 2], 1) for i in range(0, len(rows), 2)]
-    return _write_png(out, np.concatenate(rows)[..., ::-1])
-
-
-def draw_curve(work_dir, out):
-    """Draw the training loss and the box AP of a run's logs over its iterations.
-
-    Returns:
-        Path: Where the picture is.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
-    lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
-    losses = {line['step']: line['loss'] for line in lines if 'loss' in line}
-    scores = {line['step']: line['coco/bbox_mAP'] for line in lines if 'coco/bbox_mAP' in line}
-    figure = Figure(figsize=(8, 4.5), dpi=120, layout='tight')
-    left = figure.add_subplot()
-    left.plot(*zip(*sorted(losses.items())), color='tab:blue')
-    left.set(xlabel='iteration', ylim=(0, None))
-    left.set_ylabel('training loss', color='tab:blue')
-    right = left.twinx()
-    right.plot(*zip(*sorted(scores.items())), color='tab:orange', marker='o')
-    right.set(ylim=(0, 1))
-    right.set_ylabel('box AP (validation)', color='tab:orange')
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return _write_png(out, np.asarray(canvas.buffer_rgba())[..., 2::-1])
-
-
-def _write_png(out, picture):
-    """Write a BGR picture, whole or not at all."""
-    with written_aside(out) as temporary:
-        cv2.imwrite(str(temporary), picture)
-    return Path(out)
+    return write_png(out, np.concatenate(rows)[..., ::-1])

@@ -13,8 +13,9 @@ import torch
 from conftest import tool
 from mmengine.config import Config
 
+from mmscale.curves import draw_curve
 from mmscale.datasets.shapes import CLASSES
-from mmscale.demo import FIGURES, coco_figures, draw_curve, draw_predictions
+from mmscale.demo import FIGURES, coco_figures, draw_predictions
 from mmscale.errors import UserError
 from mmscale.running import load_config, train
 
@@ -99,6 +100,23 @@ def test_pictures_of_the_demo(trained, shapes, tmp_path):
     curve = draw_curve(trained, tmp_path / 'curve.png')
     assert cv2.imread(str(curve)).shape[2] == 3
     assert not list(tmp_path.glob('*.tmp.png'))
+
+
+def test_runs_are_compared(trained, tmp_path, capsys):
+    out = tmp_path / 'comparison.png'
+    command = [f'a={trained},{trained}', f'b={trained}', '--out', str(out)]
+    tool('compare_runs')(command)
+    value = next(line['coco/bbox_mAP'] for line in scalars(trained) if 'coco/bbox_mAP' in line)
+    lines = capsys.readouterr().out.splitlines()
+    assert f'a: coco/bbox_mAP {value:.3f} ± 0.000 (2 runs)' in lines[0]
+    assert f'b: coco/bbox_mAP {value:.3f} (1 runs)' in lines[1]
+    assert cv2.imread(str(out)) is not None
+    for wrong, words in (
+        ('a', "'a' must be NAME=DIR"),
+        (f'a={tmp_path}', "has 'coco/bbox_mAP'"),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            tool('compare_runs')([wrong])
 
 
 def test_demo_from_crops_to_pictures(shapes, tmp_path, monkeypatch):

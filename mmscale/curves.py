@@ -1,0 +1,114 @@
+"""What the logs of runs say: one run's curve, and runs of several kinds beside each other."""
+
+import json
+import statistics
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmscale.errors import UserError
+from mmscale.files import written_aside
+
+COLOURS = ('tab:orange', 'tab:blue', 'tab:green', 'tab:red', 'tab:purple', 'tab:brown')
+
+
+def scalars(work_dir, name):
+    """A scalar over the steps of a run, all of its logs together.
+
+    Args:
+        work_dir (str | Path): The folder of the run.
+        name (str): As it is logged: ``loss``, ``coco/bbox_mAP``, ``accuracy/top1``.
+
+    Returns:
+        dict[int, float]: By iteration (or epoch, where the log counts those), in order; empty if it
+        was never logged.
+    """
+    logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+    return dict(sorted((line['step'], line[name]) for line in lines if name in line))
+
+
+def draw_curve(work_dir, out, metric='coco/bbox_mAP', label='box AP (validation)'):
+    """Draw the training loss and a metric of one run over its iterations.
+
+    Returns:
+        Path: Where the picture is.
+    """
+    figure, (left,) = _figure(1)
+    _plot(left, scalars(work_dir, 'loss'), color='tab:blue')
+    left.set(xlabel='iteration', ylim=(0, None))
+    left.set_ylabel('training loss', color='tab:blue')
+    right = left.twinx()
+    _plot(right, scalars(work_dir, metric), color='tab:orange', marker='o')
+    right.set(ylim=(0, 1))
+    right.set_ylabel(label, color='tab:orange')
+    return _write(figure, out)
+
+
+def compare_runs(kinds, metric, out):
+    """Draw the training loss and a metric of several kinds of runs, one thin line for each run.
+
+    Args:
+        kinds (dict[str, list]): The work dirs of each kind's runs, by the kind's name.
+        metric (str): As it is logged.
+        out (str | Path): The PNG to write.
+
+    Returns:
+        dict[str, list[float]]: The metric's last value of each run.
+
+    Raises:
+        UserError: If no log of a run has the metric.
+    """
+    figure, axes = _figure(2)
+    last = {}
+    for colour, (kind, work_dirs) in zip(COLOURS, kinds.items()):
+        for name, axis in zip(('loss', metric), axes):
+            for number, work_dir in enumerate(work_dirs):
+                values = scalars(work_dir, name)
+                label = kind if number == 0 else None
+                _plot(axis, values, color=colour, label=label, marker='.' * (len(values) < 30))
+        last[kind] = [_last(work_dir, metric) for work_dir in work_dirs]
+    for name, axis in zip(('loss', metric), axes):
+        axis.set(xlabel='step', ylabel=name)
+        axis.legend()
+    _write(figure, out)
+    return last
+
+
+def _last(work_dir, metric):
+    values = scalars(work_dir, metric)
+    if not values:
+        raise UserError(f'no log in {str(work_dir)!r} has {metric!r}')
+    return list(values.values())[-1]
+
+
+def summary(values):
+    """Mean and standard deviation, as in ``0.477 ± 0.004 (3 runs)``."""
+    spread = f' ± {statistics.stdev(values):.3f}' if len(values) > 1 else ''
+    return f'{statistics.mean(values):.3f}{spread} ({len(values)} runs)'
+
+
+def write_png(out, picture):
+    """Write a BGR picture, whole or not at all."""
+    with written_aside(out) as temporary:
+        cv2.imwrite(str(temporary), picture)
+    return Path(out)
+
+
+def _figure(panels):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4 + 4 * panels, 4.5), dpi=120, layout='tight')
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, panels, squeeze=False)[0]
+
+
+def _plot(axis, values, **style):
+    axis.plot(list(values), list(values.values()), linewidth=1.2, **style)
+
+
+def _write(figure, out):
+    figure.canvas.draw()
+    return write_png(out, np.asarray(figure.canvas.buffer_rgba())[..., 2::-1])
