@@ -7,7 +7,7 @@ num_classes too.
 
 _base_ = 'mmscale::rexnet/faster-rcnn_rexnet-100_fpn_1x_coco.py'
 
-classes = ('first', 'second', 'third')  # spelled as in the annotation files
+classes = ('first', 'second', 'third')  # spelling and order of the annotation files
 data_root = 'data/own/'
 train_set = dict(ann_file='annotations/train.json', data_prefix=dict(img='train/'))
 val_set = dict(ann_file='annotations/val.json', data_prefix=dict(img='val/'))
@@ -18,5 +18,5 @@ model = dict(roi_head=dict(bbox_head=dict(num_classes=len(classes))))
 train_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo, **train_set))
 val_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo, **val_set))
 test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + val_set['ann_file'])
+val_evaluator = dict(ann_file=f'{data_root}/{val_set["ann_file"]}')
 test_evaluator = val_evaluator

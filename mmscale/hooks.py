@@ -27,6 +27,8 @@ class ChannelsLastHook(Hook):
         runner.model.to(memory_format=torch.channels_last)
         for module in runner.model.modules():
             if type(module).__module__.startswith('mmcv.ops'):
+                # Its own convolutions too: those of deformable ones compute the offsets.
+                module.to(memory_format=torch.contiguous_format)
                 module.register_forward_pre_hook(_make_contiguous)
 
 

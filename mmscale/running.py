@@ -30,9 +30,12 @@ def load_config(name, overrides=None):
         overrides (dict, optional): Dotted keys and values, as from ``--cfg-options``.
 
     Raises:
-        UserError: If there is no such config.
+        UserError: If there is no such config, or it is none.
     """
-    cfg = get_config(name) if '::' in str(name) else Config.fromfile(find_config(name))
+    try:
+        cfg = get_config(name) if '::' in str(name) else Config.fromfile(find_config(name))
+    except (OSError, SyntaxError) as error:  # mmengine's own words
+        raise UserError(f'config {str(name)!r} cannot be read: {error}') from error
     _leave_scope(cfg._cfg_dict)
     if overrides:
         cfg.merge_from_dict(overrides)
@@ -123,7 +126,7 @@ def train(
     if trust_checkpoint:
         _trust_weights(cfg.model)
     check(cfg, ('train', 'val'))
-    runner = Runner.from_cfg(cfg)
+    runner = _runner(cfg)
     runner.train()
     return runner
 
@@ -169,14 +172,14 @@ def test(
         if hook is None:
             raise UserError(f'{config} has no visualization hook to draw pictures with')
         # mmdet calls the switch and the folder by other names than mmpretrain.
-        names = ('draw', 'test_out_dir') if 'Det' in hook.type else ('enable', 'out_dir')
+        names = ('draw', 'test_out_dir') if 'Det' in _name(hook.type) else ('enable', 'out_dir')
         hook.update({names[0]: True, names[1]: show_dir, 'show': show, 'wait_time': wait_time})
     if tta:
         _use_tta(cfg)
     cfg.custom_hooks = [*cfg.custom_hooks, dict(type='mmscale.ThroughputHook')]
     dump = _set_out(cfg, out) if out else None
     check(cfg, ('test',))
-    runner = Runner.from_cfg(cfg)
+    runner = _runner(cfg)
     if dump:
         runner.test_evaluator.metrics.append(dump)
     return runner.test()
@@ -286,7 +289,7 @@ def _set_out(cfg, out):
     evaluators = (
         cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     )
-    coco = [metric for metric in evaluators if metric.type.rsplit('.', 1)[-1] == 'CocoMetric']
+    coco = [metric for metric in evaluators if _name(metric.type) == 'CocoMetric']
     if suffix != '.json' or not coco:
         raise UserError(
             f'--out {str(out)!r} must be NAME.pkl, or NAME.json for a detector with CocoMetric'
@@ -294,6 +297,20 @@ def _set_out(cfg, out):
     for metric in coco:
         metric.outfile_prefix = str(Path(out).with_suffix(''))
     return None
+
+
+def _runner(cfg):
+    try:
+        return Runner.from_cfg(cfg)
+    except TypeError as error:
+        if 'unexpected keyword argument' not in str(error):
+            raise
+        raise UserError(f'the config does not fit: {error}') from error
+
+
+def _name(kind):
+    """The bare name of a config's type, which may be a class or have a scope."""
+    return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
 
 
 def _use_tta(cfg):

@@ -522,6 +522,7 @@ WRONG = [
     (dict(REXNET, width_mult='1.0'), ["width_mult='1.0'", '3.0']),
     (dict(LITE, width_mult=0.9), ['width_mult=0.9', 'ReXNetLite', '1.3', '2.0']),
     (dict(REXNET, depth_mult=0), ['depth_mult=0', 'positive']),
+    (dict(REXNET, depth_mult=True), ['depth_mult=True', 'positive']),
     (dict(type='SANResNet', depth=20), ['depth=20', '18', '152']),
     (dict(type='SANResNet', depth=18, groups=32), ['groups=32', 'depth 50']),
     (dict(type='ScaleNet', depth=18), ['depth=18', '50', '101', '152']),
@@ -543,6 +544,11 @@ WRONG_OUT_INDICES = [(0, 9), (-1,), (2, 1), (1, 1), (), 3, None, '03', (0.0, 1.0
         (dict(LITE, drop_path_rate=-0.1), ['drop_path_rate=-0.1', 'at least 0']),
         (dict(SCALENET, resize='cubic'), ["resize='cubic'", "'auto'", "'nearest'", "'bilinear'"]),
         (dict(SCALENET, out_indices=(3, 4)), ['out_indices=(3, 4)', '0 to 3']),
+        (dict(REXNET, drop_path_rate=False), ['drop_path_rate=False']),
+        (dict(REXNET, norm_cfg='BN'), ["norm_cfg='BN'", "dict(type='BN')"]),
+        (dict(SCALENET, norm_cfg={}), ['norm_cfg={}', "dict(type='BN')"]),
+        (dict(REXNET, init_cfg='timm://x'), ["init_cfg='timm://x'", "dict(type='Pretrained'"]),
+        (dict(SCALENET, init_cfg=dict(checkpoint='x')), ["dict(type='Pretrained'"]),
     ],
 )
 def test_wrong_arguments(cfg, words):

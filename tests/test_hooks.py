@@ -38,3 +38,17 @@ def test_channels_last_gives_mmcv_operators_what_they_can_read():
     output.square().sum().backward()
     torch.testing.assert_close(output, expected)
     torch.testing.assert_close(model.conv.weight.grad, gradient)
+
+
+def test_channels_last_leaves_deformable_convolutions_alone():
+    from mmcv.ops import DeformConv2dPack, ModulatedDeformConv2dPack
+
+    for kind in (ModulatedDeformConv2dPack, DeformConv2dPack):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 8, 3), kind(8, 8, 3, padding=1), nn.Conv2d(8, 8, 1))
+        nn.init.normal_(model[1].conv_offset.weight)
+        x = torch.rand(2, 3, 17, 19)
+        with torch.no_grad():
+            expected = model.eval()(x)
+            ChannelsLastHook().before_run(SimpleNamespace(model=model))
+            assert torch.allclose(model(x), expected, atol=1e-6)

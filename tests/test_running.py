@@ -148,7 +148,7 @@ def test_demo_from_crops_to_pictures(shapes, tmp_path, monkeypatch):
 
 
 def test_own_dataset_template_from_files_to_figures(shapes, tmp_path):
-    names = ('heart', 'ring', 'star')
+    names = ('star', 'ring', 'heart')
     config = write_own_config(shapes, tmp_path, names)
     work_dir = tmp_path / 'run'
     runner = train(config, work_dir=work_dir, overrides=own_overrides())
@@ -164,14 +164,14 @@ def write_own_config(shapes, folder, classes):
     for split in ('train', 'val'):
         shutil.copytree(shapes / split, root / split)
         content = json.loads((shapes / f'annotations/instances_{split}.json').read_text())
-        kept = [c for c in content['categories'] if c['name'] in ('heart', 'ring', 'star')]
+        kept = [c for c in content['categories'] if c['name'] in ('star', 'ring', 'heart')]
         ids = {c['id'] for c in kept}
         content['categories'] = kept
         content['annotations'] = [a for a in content['annotations'] if a['category_id'] in ids]
         (root / f'annotations/{split}.json').write_text(json.dumps(content))
     text = (ROOT / 'configs/own_dataset.py').read_text()
     changed = text.replace("('first', 'second', 'third')", repr(tuple(classes)))
-    changed = changed.replace("'data/own/'", repr(f'{root}/'))
+    changed = changed.replace("'data/own/'", repr(str(root)))  # without the slash at its end
     assert changed.count(str(root)) == 1
     config = folder / 'my_config.py'
     config.write_text(changed)
@@ -257,6 +257,12 @@ WRONG_COMMANDS = {
     'amp': (['train', DETECTOR, '--amp'], '--amp needs a GPU'),
     'resume': (['train', DETECTOR, '--resume', 'no.pth'], "checkpoint 'no.pth' is missing"),
     'checkpoint': (['test', DETECTOR, 'no.pth'], "checkpoint 'no.pth' is missing"),
+    'no config': (['train', str(ROOT / 'README.md')], 'README.md'),
+    'of mmdet': (['count_flops', 'mmdet::nope/nope.py'], "'mmdet::nope/nope.py' cannot be read"),
+    'argument': (
+        ['train', DETECTOR, '--cfg-options', 'model.backbone.wdith=1'],
+        "unexpected keyword argument 'wdith'",
+    ),
     'auto-scale-lr': (
         ['train', DETECTOR, '--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}'],
         'base_batch_size',
@@ -265,7 +271,8 @@ WRONG_COMMANDS = {
 
 
 @pytest.mark.parametrize(('command', 'words'), WRONG_COMMANDS.values(), ids=WRONG_COMMANDS)
-def test_wrong_commands_end_with_one_line(shapes, command, words):
+def test_wrong_commands_end_with_one_line(shapes, tmp_path, monkeypatch, command, words):
+    monkeypatch.chdir(tmp_path)
     if '--amp' in command and torch.cuda.is_available():
         pytest.skip('there is a GPU')
     with pytest.raises(SystemExit) as error:

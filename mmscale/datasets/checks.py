@@ -1,9 +1,9 @@
 """What can be wrong with a data set, found before training starts."""
 
 import inspect
-import json
 from pathlib import Path
 
+from mmscale.datasets.coco import check_classes, check_coco, check_images, check_usable, read_coco
 from mmscale.errors import UserError
 
 
@@ -17,21 +17,26 @@ def check_data(cfg, splits):
         splits (Sequence[str]): Which of 'train', 'val' and 'test' are about to be used.
 
     Raises:
-        UserError: If a file or folder is missing, a class name is not among the annotation's
-            categories, images are missing, or a head's `num_classes` differs.
+        UserError: If a file, a folder or images are missing, annotations are malformed, the class
+            names are not the annotation's, or a head's `num_classes` differs.
     """
-    annotations = {}
+    annotations: dict = {}
     for split in splits:
         loader = cfg.get(f'{split}_dataloader')
         for dataset in _datasets(loader.dataset) if loader else ():
             root = Path(dataset.get('data_root') or '')
             path = root / dataset.ann_file
             if path not in annotations:
-                annotations[path] = _read(path, root)
-            classes = _classes(dataset)
-            _check_classes(classes, annotations[path], path)
+                annotations[path] = read_coco(path, root)
+            content, classes = annotations[path], _classes(dataset)
+            masks = any(step.get('with_mask') for step in dataset.get('pipeline', ()))
+            check_coco(content, path, evaluated=split != 'train', masks=masks)
+            check_classes(classes, content, path)
+            if split == 'train':
+                check_usable(dataset, classes, content, path)
             _check_heads(classes, cfg.model)
-            _check_images(root / dataset.get('data_prefix', {}).get('img', ''), annotations[path])
+            check_images(root / dataset.get('data_prefix', {}).get('img', ''), content)
+        _check_evaluators(cfg.get(f'{split}_evaluator'), split)
 
 
 def check_folders(cfg, splits):
@@ -77,7 +82,7 @@ def check_folders(cfg, splits):
 
 
 def _datasets(dataset):
-    """Yield the COCO sets inside `dataset`, which may wrap or join others."""
+    """Yield the sets inside `dataset` that are read as COCO is; it may wrap or join others."""
     if 'dataset' in dataset:
         yield from _datasets(dataset.dataset)
     elif 'datasets' in dataset:
@@ -88,7 +93,9 @@ def _datasets(dataset):
 
 
 def _is_coco(kind):
-    return issubclass(_dataset_class(kind), _dataset_class('CocoDataset'))
+    # LVIS and others inherit from it, but read files of other keys.
+    own = getattr(_dataset_class(kind), 'load_data_list', None)
+    return own is _dataset_class('CocoDataset').load_data_list
 
 
 def _dataset_class(kind):
@@ -104,40 +111,16 @@ def _is_remote(dataset):
     return bool(dataset.get('backend_args')) or '://' in str(dataset.get('data_root') or '')
 
 
-def _read(path, root):
-    """The annotation file's content; one clear message if it is not there."""
-    if not path.is_file():
-        raise UserError(
-            f'annotation file {str(path)!r} is missing (data root: {str(root)!r}).\n'
-            'Put the data set there, or say where it is: COCO_ROOT=/path/to/coco for COCO '
-            '(annotations/, train2017/ and val2017/, see https://cocodataset.org/#download), '
-            'data_root in your config for a set of your own.\n'
-            'To try everything without any data: make demo, or tools/make_shapes.py data/shapes '
-            'and a config from configs/shapes/.'
-        )
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise UserError(f'annotation file {str(path)!r} is no JSON: {error}') from None
-    missing = [k for k in ('images', 'annotations', 'categories') if k not in content]
-    if missing:
-        raise UserError(f'annotation file {str(path)!r} lacks {missing}; it must be COCO format')
-    return content
-
-
 def _classes(dataset):
     classes = (dataset.get('metainfo') or {}).get('classes')
-    return tuple(classes or _dataset_class(dataset.type).METAINFO['classes'])
+    return classes or _dataset_class(dataset.type).METAINFO['classes']
 
 
-def _check_classes(classes, content, path):
-    categories = [category['name'] for category in content['categories']]
-    unknown = [name for name in classes if name not in categories]
-    if unknown:
-        raise UserError(
-            f'classes {unknown} are not in {str(path)!r}, whose categories are {categories}; '
-            'write the classes of your config just like these'
-        )
+def _check_evaluators(evaluators, split):
+    for metric in evaluators if isinstance(evaluators, list) else [evaluators or {}]:
+        path = metric.get('ann_file')
+        if path and '://' not in path and not Path(path).is_file():
+            raise UserError(f'{split}_evaluator.ann_file={path!r} is missing; correct the path')
 
 
 def _check_heads(classes, model):
@@ -161,19 +144,3 @@ def _num_classes(node, where):
                     yield f'{where}.{key}', value['num_classes']
             elif key not in ('rpn_head', 'train_cfg', 'test_cfg'):
                 yield from _num_classes(value, f'{where}.{key}')
-
-
-def _check_images(folder, content):
-    # One listing of each folder instead of a look-up per image: COCO has 118,000.
-    parents = {(folder / image['file_name']).parent for image in content['images']}
-    present = {path for parent in parents if parent.is_dir() for path in parent.iterdir()}
-    missing = [
-        image['file_name']
-        for image in content['images']
-        if folder / image['file_name'] not in present
-    ]
-    if missing:
-        raise UserError(
-            f'{len(missing)} of {len(content["images"])} annotated images are missing in '
-            f'{str(folder)!r}, such as {missing[:3]}; correct data_prefix, or complete the images'
-        )

@@ -23,6 +23,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from mmscale.errors import UserError
+
 # Part of the manifest: raise it whenever the same arguments give other pictures.
 VERSION = 2
 
@@ -614,7 +616,7 @@ def make_shapes(
         force: Replace the folder, with all that is in it.
 
     Raises:
-        ValueError: An argument is out of range, or the folder holds something else and ``force``
+        UserError: An argument is out of range, or the folder holds something else and ``force``
             is off.
         OSError: A file could not be written.
     """
@@ -637,11 +639,11 @@ def make_shapes(
 
 
 def _checked(**arguments):
-    """The arguments as plain ints, or a ValueError naming the first that is out of range."""
+    """The arguments as plain ints, or a UserError naming the first that is out of range."""
     for name, value in arguments.items():
         least = SMALLEST_IMAGE if name == 'size' else 0
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(f'{name} must be a whole number of {least} or more, got {value!r}')
+            raise UserError(f'{name} must be a whole number of {least} or more, got {value!r}')
     return {name: int(value) for name, value in arguments.items()}
 
 
@@ -658,14 +660,22 @@ def _manifest(arguments):
 
 
 def _require_free(out, force):
-    """Raise a ValueError unless the path is new, an empty folder, or a folder to be replaced."""
+    """Raise a UserError unless the path is new, an empty folder, or a folder to be replaced."""
     if out.exists() and not out.is_dir():
-        raise ValueError(f'{out} is a file: choose another folder')
+        raise UserError(f'{out} is a file: choose another folder')
     if out.is_dir() and any(out.iterdir()) and not force:
-        raise ValueError(
-            f'{out} already holds something else: choose another folder, or replace it with all '
-            'that is in it by --force (force=True)'
+        raise UserError(
+            f'{out} already holds something else{_made_with(out)}: choose another folder, or '
+            'replace it with all that is in it by --force (force=True)'
         )
+
+
+def _made_with(out):
+    try:
+        made = json.loads((out / 'shapes.json').read_text())['arguments']
+    except (OSError, ValueError, KeyError, TypeError):
+        return ''
+    return f' (shapes made with {made})'
 
 
 def _replace(out, part):

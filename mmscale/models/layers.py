@@ -40,7 +40,13 @@ def conv_norm(
 
 
 def norm(channels, norm_cfg=None):
-    """The norm layer that mmcv builds from `norm_cfg` (default: ``dict(type='BN')``)."""
+    """The norm layer that mmcv builds from `norm_cfg` (default: ``dict(type='BN')``).
+
+    Raises:
+        ValueError: If it is no dict with a type.
+    """
+    if norm_cfg is not None and not (isinstance(norm_cfg, dict) and 'type' in norm_cfg):
+        raise ValueError(f"norm_cfg={norm_cfg!r} must be a dict such as dict(type='BN')")
     return build_norm_layer(norm_cfg or dict(type='BN'), channels)[1]
 
 

@@ -35,9 +35,15 @@ def pretrained_cfg(init_cfg):
     """The `Pretrained` entry of an init_cfg, checked, or None.
 
     Raises:
-        ValueError: If it has no `checkpoint`, or a key that means nothing.
+        ValueError: If it is no dict with a type, has no `checkpoint`, or a key that means nothing.
     """
-    for cfg in init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg]:
+    entries = init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg or {}]
+    for cfg in entries:
+        if not isinstance(cfg, dict) or (cfg and 'type' not in cfg):
+            raise ValueError(
+                f"init_cfg={init_cfg!r} must be a dict such as dict(type='Pretrained', "
+                'checkpoint=FILE), or a list of such'
+            )
         kind = cfg.get('type') if cfg else None
         # With a scope too: mmengine.Pretrained.
         if kind is PretrainedInit or str(kind).rpartition('.')[2] == 'Pretrained':

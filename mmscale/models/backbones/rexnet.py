@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmscale.models.backbones.base import Backbone, Variant, check_out_indices
 from mmscale.models.layers import Stage, conv_norm, norm
@@ -108,7 +109,7 @@ class SqueezeExcite(nn.Module):
 
     def _normalise(self, gate):
         # One value per channel has no variance: BN would refuse a training batch of one image.
-        if isinstance(self.norm, nn.BatchNorm2d) and self.norm.training and gate.size(0) == 1:
+        if isinstance(self.norm, _BatchNorm) and self.norm.training and gate.size(0) == 1:
             bn = self.norm
             return F.batch_norm(
                 gate, bn.running_mean, bn.running_var, bn.weight, bn.bias, eps=bn.eps
@@ -222,7 +223,8 @@ class ReXNet(Backbone):
             norm_eval=norm_eval,
             init_cfg=init_cfg,
         )
-        if not isinstance(drop_path_rate, (int, float)) or not 0 <= drop_path_rate < 1:
+        number = isinstance(drop_path_rate, (int, float)) and not isinstance(drop_path_rate, bool)
+        if not number or not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate={drop_path_rate!r} must be at least 0 and below 1')
         self.variant = f'{self.name} {float(width_mult)}'
         if depth_mult != 1:
@@ -262,7 +264,8 @@ class ReXNet(Backbone):
                 f'width_mult={width_mult!r} of {cls.__name__} does not exist; '
                 f'choose from {cls.PUBLISHED_WIDTHS}'
             )
-        if not isinstance(depth_mult, (int, float)) or not 0 < depth_mult < float('inf'):
+        number = isinstance(depth_mult, (int, float)) and not isinstance(depth_mult, bool)
+        if not number or not 0 < depth_mult < float('inf'):
             raise ValueError(f'depth_mult={depth_mult!r} must be a positive number, such as 1.0')
         widths, depths = cls.widths(width_mult, depth_mult), stage_depths(depth_mult)
         ends = [sum(depths[: stages[-1] + 1]) for stages in TAP_STAGES]
