@@ -16,7 +16,7 @@ demo: .venv/ready  ## train, test and draw on data made on the spot, in minutes
 	$(KEEP_MEMORY) $(RUN) tools/demo.py
 
 test: lint  ## run the linters and the tests
-	$(RUN) -m pytest -rs
+	$(RUN) -m pytest -rs -n 2 --dist loadfile
 
 lint: .venv/ready  ## run the linters
 	$(RUN) -m ruff check

@@ -54,6 +54,7 @@ setup(
             'hypothesis',
             'mypy',
             'pytest',
+            'pytest-xdist',
             'ruff',
         ],
     },

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 # Threads wait for each other by spinning: where the cores are busy, one is many times faster.
-torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 2)))
+THREADS = 1 if 'PYTEST_XDIST_WORKER' in os.environ else 2
+torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', THREADS)))
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,7 +54,7 @@ def fresh_python():
         result = subprocess.run(
             [sys.executable, '-W', 'ignore', '-c', code, *map(str, arguments)],
             cwd=ROOT,
-            env={'OMP_NUM_THREADS': '2', **os.environ},
+            env={'OMP_NUM_THREADS': str(THREADS), **os.environ},
             capture_output=True,
             text=True,
         )
