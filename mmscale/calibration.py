@@ -115,5 +115,6 @@ def calibrate_checkpoint(
                 state[name.replace(f'.norms.{nearest}.', f'.norms.{number}.')] = value
     state = {name: value.cpu() for name, value in state.items()}
     with written_aside(out) as temporary:
-        torch.save(dict(state_dict=state, meta=dict(source=str(checkpoint))), temporary)
+        meta = dict(source=str(checkpoint), resolutions=[*known, *resolutions])
+        torch.save(dict(state_dict=state, meta=meta), temporary)
     return Calibrated(out, (*known, *resolutions))

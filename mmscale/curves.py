@@ -102,7 +102,7 @@ def _figure(panels):
 
     figure = Figure(figsize=(4 + 4 * panels, 4.5), dpi=120, layout='tight')
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(1, panels, squeeze=False)[0]
+    return figure, figure.subplots(1, panels, squeeze=False, sharex=True)[0]
 
 
 def _plot(axis, values, **style):

@@ -43,12 +43,14 @@ class CheckpointFitHook(Hook):
     Args:
         whole (bool): Every tensor of the model has to be in the checkpoint, as for testing and
             resuming; else only the backbone's, as for fine-tuning on other classes.
+        exact (bool): Nor may the checkpoint hold more than the model, as for resuming.
     """
 
     priority = 'VERY_HIGH'
 
-    def __init__(self, whole):
+    def __init__(self, whole, exact=False):
         self.whole = whole
+        self.exact = exact
 
     def after_load_checkpoint(self, runner, checkpoint):
         """Compare the checkpoint with the model before it is loaded."""
@@ -61,7 +63,7 @@ class CheckpointFitHook(Hook):
         for scheme in (checkpoints.SCHEME, checkpoints.TRUSTED):
             named = named.removeprefix(scheme)
         required = '' if self.whole else 'backbone.'
-        checkpoints.report(model, result, state_dict, named, required=required)
+        checkpoints.report(model, result, state_dict, named, required=required, exact=self.exact)
 
 
 @HOOKS.register_module()

@@ -119,12 +119,11 @@ def train(
     if resume is not None:
         cfg.resume = True
         cfg.load_from = newest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
+    _guard_weights(cfg, trust_checkpoint)
     if cfg.get('load_from'):
         _load_from(cfg, cfg.load_from, trust_checkpoint, whole=cfg.get('resume', False))
     if cfg.get('resume') and cfg.load_from:
         _check_resumable(cfg)
-    if trust_checkpoint:
-        _trust_weights(cfg.model)
     check(cfg, ('train', 'val'))
     runner = _runner(cfg)
     runner.train()
@@ -236,14 +235,21 @@ def _check_resumable(cfg):
     """Resume with the seed of the checkpoint: mmengine shuffles the data before it looks there.
 
     Raises:
-        UserError: If the checkpoint holds weights only.
+        UserError: If the checkpoint is not that of a run.
     """
-    if '://' in cfg.load_from:
-        return
     content = CheckpointLoader.load_checkpoint(cfg.load_from, map_location='cpu')
-    meta = content['meta']
-    lacks = [key for key in ('optimizer', 'message_hub') if key not in content]
-    lacks += [f'meta.{key}' for key in ('epoch', 'iter') if key not in meta]
+    meta, hub, optimizer = (content.get(key) for key in ('meta', 'message_hub', 'optimizer'))
+    known = isinstance(optimizer, dict) and (
+        'param_groups' in optimizer or any('.' in str(key) for key in optimizer)  # of several
+    )
+    lacks = [] if known else ['optimizer']
+    if not isinstance(hub, dict) or not {'log_scalars', 'runtime_info'} <= hub.keys():
+        lacks.append('message_hub')
+    for key in ('epoch', 'iter', 'seed'):
+        if not isinstance((meta or {}).get(key, 0 if key == 'seed' else None), (int, type(None))):
+            lacks.append(f'meta.{key} as a number')
+        elif key != 'seed' and (meta or {}).get(key) is None:
+            lacks.append(f'meta.{key}')
     if lacks:
         raise UserError(
             f'{cfg.load_from.partition(":")[2]} cannot be resumed: it lacks {lacks}. To start from '
@@ -253,27 +259,73 @@ def _check_resumable(cfg):
         cfg.randomness = dict(cfg.get('randomness', {}), seed=meta['seed'])
 
 
-def _trust_weights(model):
-    """Have this package's models trust the checkpoints of their own init_cfg too."""
-    for node in (model, model.get('backbone', {})):
-        init_cfg = node.get('init_cfg')
-        own = str(node.get('type')).removeprefix('mmscale.')
-        if (
-            isinstance(init_cfg, dict)
-            and init_cfg.get('checkpoint')
-            and (own in BACKBONES or own != node.get('type'))
-        ):
-            init_cfg['trust_checkpoint'] = True
+def _guard_weights(cfg, trust):
+    """Have every checkpoint that an init_cfg of the model names read by this package.
+
+    This package's models compare what they load; the checkpoint of a whole detector is loaded as
+    `load_from` is, which compares too.
+    """
+    model, scheme = cfg.model, checkpoints.TRUSTED if trust else checkpoints.SCHEME
+    whole = model.get('init_cfg')
+    if isinstance(whole, dict) and _is_pretrained(whole) and not _is_own(model):
+        if not cfg.get('load_from') and whole.get('checkpoint'):
+            cfg.load_from = whole['checkpoint']
+            cfg.resume = False  # there is nothing to resume
+        model.init_cfg = None
+    for node in _nodes(model):
+        given = node.get('pretrained')  # mmpretrain's word for it
+        if isinstance(given, str) and not _is_own(node) and not _is_mmengines(given):
+            node['pretrained'] = f'{scheme}{checkpoints.find_file(given)}'
+        entries = node.get('init_cfg')
+        for entry in entries if isinstance(entries, (list, tuple)) else [entries]:
+            if not isinstance(entry, dict) or not _is_pretrained(entry):
+                continue
+            checkpoint = entry.get('checkpoint')
+            if _is_own(node):
+                if trust and checkpoint:
+                    entry['trust_checkpoint'] = True
+            elif checkpoint and not _is_mmengines(checkpoint):
+                entry['checkpoint'] = f'{scheme}{checkpoints.find_file(checkpoint)}'
+
+
+def _nodes(value):
+    """Every dict inside `value`, itself first."""
+    if isinstance(value, dict):
+        yield value
+    if isinstance(value, (dict, list, tuple)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _nodes(inner)
+
+
+def _is_pretrained(init_cfg):
+    return str(init_cfg.get('type')).rpartition('.')[2] == 'Pretrained'
+
+
+def _is_own(node):
+    own = _name(node.get('type', ''))
+    return own in BACKBONES or str(node.get('type')).startswith(f'{SCOPE}.')
+
+
+def _is_mmengines(checkpoint):
+    """Whether it is in one of the stores that mmengine knows by a scheme: torchvision://resnet50."""
+    scheme = re.match(r'[\w-]+://', str(checkpoint))
+    known = scheme and scheme[0] in CheckpointLoader._schemes
+    return bool(known) and not str(checkpoint).startswith(('http', checkpoints.TIMM_SCHEME))
 
 
 def _load_from(cfg, checkpoint, trust, *, whole):
     """Have mmengine load `checkpoint` as this package reads it, and end if it does not fit."""
     checkpoint = str(checkpoint)
-    if '://' not in checkpoint or checkpoint.startswith(('http', checkpoints.TIMM_SCHEME)):
+    if not _is_mmengines(checkpoint):
         checkpoint = str(checkpoints.find_file(checkpoint))
         checkpoint = (checkpoints.TRUSTED if trust else checkpoints.SCHEME) + checkpoint
-    cfg.load_from = checkpoint  # other schemes are mmengine's own
-    hook = dict(type='mmscale.CheckpointFitHook', whole=whole)
+    elif not trust:
+        raise UserError(
+            f'checkpoint {checkpoint!r} would be read by mmengine, which runs code that it may '
+            'carry; fetch it and give the file, or say --trust-checkpoint'
+        )
+    cfg.load_from = checkpoint
+    hook = dict(type='mmscale.CheckpointFitHook', whole=whole, exact=cfg.get('resume', False))
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
 
 

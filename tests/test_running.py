@@ -371,6 +371,56 @@ def test_checkpoints_that_run_code_want_trust(trained, tmp_path, kind, trust):
     assert ran.exists() == trust
 
 
+PLACES = ('model', 'model.neck', 'model.roi_head.bbox_head')
+
+
+@pytest.mark.parametrize('place', PLACES)
+def test_weights_of_any_part_are_read_safely(trained, tmp_path, place):
+    ran = tmp_path / 'ran'
+    path = changed(trained, tmp_path / 'code.pth', lambda c: c.update(extra=Bomb(ran)))
+    init_cfg = f'{place}.init_cfg'
+    options = [f'{init_cfg}.type=Pretrained', f'{init_cfg}.checkpoint={path}']
+    with pytest.raises(SystemExit, match='may run code'):
+        train_briefly(tmp_path / 'run', options=options)
+    assert not ran.exists()
+
+
+def test_weights_of_a_whole_detector_have_to_fit(trained, tmp_path):
+    path = tmp_path / 'other.pth'
+    torch.save({'state_dict': {'encoder.weight': torch.zeros(2)}}, path)
+    options = ['model.init_cfg.type=Pretrained', f'model.init_cfg.checkpoint={path}']
+    with pytest.raises(SystemExit, match='matched 0 of 467'):
+        train_briefly(tmp_path / 'run', options=options)
+
+
+@pytest.mark.parametrize('checkpoint', ['x://weights.pth', 'openmmlab://weights'])
+def test_no_scheme_leads_around_the_checks(shapes, trained, tmp_path, monkeypatch, checkpoint):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'x:').mkdir()
+    changed(trained, tmp_path / 'x:/weights.pth', lambda c: c.update(extra=Bomb(tmp_path / 'ran')))
+    with pytest.raises(SystemExit, match='may run code|would be read by mmengine'):
+        tool('test')([DETECTOR, checkpoint, '--cfg-options', *SHORT])
+    assert not (tmp_path / 'ran').exists()
+
+
+STRANGE_RUNS = {
+    'mask': (
+        lambda c: c['state_dict'].update({'roi_head.mask_head.convs.0.bias': torch.zeros(1)}),
+        'mask_head.convs.0.bias is not in the model',
+    ),
+    'optimizer': (lambda c: c.update(optimizer={}), r"lacks \['optimizer'\]"),
+    'hub': (lambda c: c.update(message_hub={}), r"lacks \['message_hub'\]"),
+    'seed': (lambda c: c['meta'].update(seed='abc'), 'meta.seed as a number'),
+}
+
+
+@pytest.mark.parametrize(('change', 'words'), STRANGE_RUNS.values(), ids=STRANGE_RUNS)
+def test_strange_runs_are_not_resumed(trained, tmp_path, change, words):
+    path = changed(trained, tmp_path / 'strange.pth', change)
+    with pytest.raises(SystemExit, match=words):
+        train_briefly(tmp_path / 'run', '--resume', path)
+
+
 @pytest.mark.parametrize('part', ['optimizer', 'message_hub', 'meta'])
 def test_weights_alone_are_no_run_to_resume(trained, tmp_path, part):
     path = changed(trained, tmp_path / 'part.pth', lambda c: c.pop(part))

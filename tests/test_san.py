@@ -9,6 +9,7 @@ from torch import nn
 
 from mmscale import checkpoints
 from mmscale.checkpoints import fitting
+from mmscale.errors import UserError
 from mmscale.models import SANMobileNetV2, SANResNet
 from mmscale.models.backbones.san import GeneratedConv2d
 
@@ -291,3 +292,57 @@ def test_mobilenets_generators_start_small():
     slopes = torch.cat([generator.weight.flatten() for generator in generators])
     assert slopes.std().item() == pytest.approx(0.01, rel=0.02)
     assert not any(generator.bias.any() for generator in generators)
+
+
+def load(model, state, path, **meta):
+    torch.save({'state_dict': state, 'meta': meta}, path)
+    model.init_cfg = dict(type='Pretrained', checkpoint=str(path))
+    model.init_weights()
+
+
+@pytest.mark.parametrize(('file', 'model'), [(34, 18), (18, 34), (101, 50)])
+def test_another_depth_is_refused_by_name(file, model, tmp_path):
+    state = SANResNet(file).state_dict()
+    words = f'looks like SAN ResNet-{file}; this model is SAN ResNet-{model}'
+    with pytest.raises(UserError, match=words):
+        load(SANResNet(model), state, tmp_path / 'san.pth')
+    assert checkpoints.identify(checkpoints.weights(state).state_dict).label == f'SAN ResNet-{file}'
+
+
+@pytest.mark.parametrize('resolutions', [(96,), (96, 224), (96, 128, 160, 192, 224)])
+def test_norms_of_the_authors_files_go_to_their_resolutions(resolutions, tmp_path):
+    state = golden.state_dict('san_resnet18')
+    model = SANResNet(18, resolutions=resolutions).double()
+    load(model, state, tmp_path / 'san.pth')
+    for resolution, norm in zip(resolutions, model.stem.norm.norms):
+        number = (224, 192, 160, 128, 96).index(resolution)
+        assert torch.equal(norm.weight, state[f'bn1.bn_{number}.weight'])
+
+
+def test_norms_of_unknown_resolutions_are_refused(tmp_path):
+    state = SANResNet(18, **SMALL).state_dict()
+    path = tmp_path / 'san.pth'
+    with pytest.raises(UserError, match=r'norms for 3 resolutions, the model for \[48\]'):
+        load(SANResNet(18, resolutions=(48,)), state, path)
+    model = SANResNet(18, resolutions=(48,))
+    load(model, state, path, resolutions=[64, 48, 32])  # a file that says what it has
+    assert torch.equal(model.stem.norm.norms[0].weight, state['stem.norm.norms.1.weight'])
+
+
+def test_converted_files_say_their_resolutions(tmp_path):
+    path, out = tmp_path / 'san.pth', tmp_path / 'out.safetensors'
+    state = golden.state_dict('san_resnet18')
+    torch.save(state, path)
+    tool('convert_weights')([str(path), str(out)])
+    model = SANResNet(18, resolutions=(128,)).double()
+    model.init_cfg = dict(type='Pretrained', checkpoint=str(out))
+    model.init_weights()
+    assert torch.equal(model.stem.norm.norms[0].weight, state['bn1.bn_3.weight'])
+
+
+def test_a_bare_mobilenet_goes_into_its_classifier(tmp_path):
+    backbone = SANMobileNetV2(out_indices=(4,))
+    classifier = golden.build_classifier('san-mobilenet-v2')
+    load(classifier, backbone.state_dict(), tmp_path / 'bare.pth')
+    expected = backbone.stem.conv.generator.weight
+    assert torch.equal(classifier.backbone.stem.conv.generator.weight, expected)

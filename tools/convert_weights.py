@@ -15,7 +15,7 @@ def main(argv=None):
     parser.add_argument(
         'source',
         metavar='IN',
-        help="the authors' file (ReXNet, ReXNet-lite, ScaleNet), timm's ReXNet (a file or "
+        help="the authors' file (ReXNet, ReXNet-lite, ScaleNet, SAN), timm's ReXNet (a file or "
         'timm://rexnet_100.nav_in1k), a classifier trained here; or a URL',
     )
     parser.add_argument('out', metavar='OUT', help='NAME.pth or NAME.safetensors')
@@ -28,10 +28,8 @@ def main(argv=None):
     with one_line_errors():
         done = convert_file(**vars(parser.parse_args(argv)))
     classes = '' if done.num_classes == 1000 else f' with {done.num_classes} classes'
-    print(
-        f'{done.path}: {done.architecture} from {done.source}; '
-        f'fits configs/classification/{done.config}.py{classes}'
-    )
+    fits = f'fits configs/classification/{done.config}.py' if done.config else 'no config is for it'
+    print(f'{done.path}: {done.architecture} from {done.source}; {fits}{classes}')
 
 
 if __name__ == '__main__':

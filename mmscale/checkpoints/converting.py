@@ -5,7 +5,15 @@ from typing import NamedTuple
 
 import torch
 
-from mmscale.checkpoints.fitting import OPTIONAL, describe, identify, read_weights
+from mmscale.checkpoints.fitting import (
+    OPTIONAL,
+    OWN,
+    PUBLISHED,
+    describe,
+    identify,
+    norm_count,
+    read_weights,
+)
 from mmscale.checkpoints.names import UNUSED
 from mmscale.checkpoints.reading import find_file, sha256
 from mmscale.errors import UserError
@@ -13,6 +21,7 @@ from mmscale.files import written_aside
 
 SUFFIXES = ('.pth', '.safetensors')
 CLASSIFIER = ('head.fc.weight', 'head.layers.1.fc.weight')
+CONFIGS = Path(__file__).parents[1] / '.mim/configs/classification'
 HIDDEN = 1024  # of ReXNet-lite's head
 
 
@@ -35,7 +44,8 @@ def convert_file(source, out, *, trust=False):
         trust (bool): As in :func:`mmscale.checkpoints.read_file`.
 
     Returns:
-        Converted: It loads strictly into the model of ``configs/classification/{config}``.
+        Converted: It loads strictly into the model of ``configs/classification/{config}``, which is
+        None where there is no config for it.
 
     Raises:
         UserError: If the file is no whole classifier of a published network. Nothing is written.
@@ -50,23 +60,31 @@ def convert_file(source, out, *, trust=False):
     path = find_file(source)
     if out.exists() and out.samefile(path):
         raise UserError(f'{str(out)!r} is the file to convert; give another name')
-    _, (known, state_dict) = read_weights(path, trust=trust)
+    content, (known, state_dict) = read_weights(path, trust=trust)
     state_dict = {k: v for k, v in state_dict.items() if not k.startswith(UNUSED)}
     variant = identify(state_dict)
     if variant is None:
         look = describe(state_dict)
         raise UserError(
-            f'{source} is no published network of ReXNet, ReXNet-lite or ScaleNet'
+            f'{source} is no published network of ReXNet, ReXNet-lite, ScaleNet or SAN'
             + (f'; it looks like {look}' if look else f', with names such as {[*state_dict][:3]}')
         )
     state_dict, num_classes = _whole(source, state_dict, variant)
+    config = f'{variant.config}_in1k'
     meta = dict(
         source=f'{path.name} ({known})',
         sha256=sha256(path),
         architecture=variant.label,
-        config=f'{variant.config}_in1k',
+        config=config if (CONFIGS / f'{config}.py').is_file() else None,
         num_classes=num_classes,
     )
+    earlier = content.get('meta')
+    if isinstance(earlier, dict) and earlier.keys() >= meta.keys():  # it was converted before
+        meta |= {key: earlier[key] for key in ('source', 'sha256')}
+    if known != OWN and norm_count(state_dict) == len(PUBLISHED):
+        meta['resolutions'] = PUBLISHED
+    elif isinstance(earlier, dict) and 'resolutions' in earlier:
+        meta['resolutions'] = earlier['resolutions']
     # Clones, as safetensors takes no memory that two tensors share.
     tensors = {key: value.clone().contiguous() for key, value in state_dict.items()}
     try:

@@ -1,5 +1,6 @@
 """Fitting a checkpoint's tensors to a model: what matches, what does not, and what the file is."""
 
+import json
 import logging
 import re
 from collections import Counter
@@ -22,6 +23,8 @@ PREFIXES = ('module.', '_orig_mod.', 'model.')
 # Counts batches; nothing is computed from it, and old files do not have it.
 OPTIONAL = '.num_batches_tracked'
 SHOWN = 3  # differences that a message lists
+DEPTH = 8  # of wrappers inside each other
+PUBLISHED = [224, 192, 160, 128, 96]  # resolutions of the norms in the authors' SAN files
 
 
 class Weights(NamedTuple):
@@ -74,8 +77,9 @@ def weights(content, prefix=None):
     Raises:
         UserError: If there are no tensors, or (under `prefix`) none of that name.
     """
-    while inner := [content[key] for key in WRAPPERS if isinstance(content.get(key), dict)]:
-        content = inner[0]
+    for _ in range(DEPTH):
+        inner = [content[key] for key in WRAPPERS if isinstance(content.get(key), dict)]
+        content = inner[0] if inner else content
     state = {
         key: value
         for key, value in content.items()
@@ -83,24 +87,23 @@ def weights(content, prefix=None):
     }
     if not state:
         raise UserError(f'no named tensors in it, only {sorted(map(str, content))[:5]}')
-    while common := [p for p in PREFIXES if all(key.startswith(p) for key in state)]:
-        state = _without(common[0], state)
     if prefix:
-        first = sorted({key.partition('.')[0] for key in state})
-        state = _without(prefix, state)
-        if not state:
-            raise UserError(f'no name in it begins with prefix={prefix!r}, but {first}')
+        state = _part(prefix if prefix.endswith('.') else f'{prefix}.', state)
+    state = _unwrapped(state)
     backbone = _without('backbone.', state)
     rest = {key: v for key, v in state.items() if not key.startswith('backbone.')}
     for names, others in ((state, {}), (backbone, rest)):
         if any(source.marker in names for source in SOURCES):
             source, converted = convert(names)
             return Weights(source, {**converted, **others})
-    if 'stem.conv.weight' in state and any(key.startswith('stages.0.') for key in state):
+    if _is_own(state):
         return Weights(OWN, {f'backbone.{key}': value for key, value in state.items()})
-    if 'stem.conv.weight' in backbone and any(key.startswith('stages.0.') for key in backbone):
-        return Weights(OWN, state)
-    return Weights('', state)
+    return Weights(OWN if _is_own(backbone) else '', state)
+
+
+def _is_own(names):
+    stem = 'stem.conv.weight' in names or 'stem.conv.generator.weight' in names
+    return stem and any(name.startswith('stages.0.') for name in names)
 
 
 def read_weights(source, *, prefix=None, trust=False):
@@ -122,6 +125,21 @@ def read_weights(source, *, prefix=None, trust=False):
         return content, weights(content, prefix)
     except ValueError as error:
         raise UserError(f'{source}: {error}') from error
+
+
+def _unwrapped(state):
+    while common := [p for p in PREFIXES if all(key.startswith(p) for key in state)]:
+        state = _without(common[0], state)
+    return state
+
+
+def _part(prefix, state):
+    """What `prefix` chooses of the names as they are, or else without their common wrappers."""
+    for names in (state, _unwrapped(state)):
+        if chosen := _without(prefix, names):
+            return chosen
+    first = sorted({key.partition('.')[0] for key in state})
+    raise UserError(f'no name in it begins with prefix={prefix!r}, but {first}')
 
 
 def _without(prefix, state):
@@ -146,6 +164,8 @@ def fit(model, state_dict):
             missing.append(name)
         elif state_dict[name].shape != value.shape:
             misshapen[name] = (tuple(state_dict[name].shape), tuple(value.shape))
+        elif state_dict[name].is_floating_point() != value.is_floating_point():
+            misshapen[name] = (state_dict[name].dtype, value.dtype)
         else:
             matched.append(name)
     return Fit(matched, missing, misshapen, [name for name in state_dict if name not in own])
@@ -166,19 +186,56 @@ def load(module, source, *, prefix=None, trust=False, whole=False):
         UserError: If the file cannot be read, or lacks one of these tensors in its shape. Nothing
             is loaded then.
     """
-    _, state = read_weights(source, prefix=prefix, trust=trust)
-    part, tensors = 'backbone.', state.state_dict
+    content, state = read_weights(source, prefix=prefix, trust=trust)
+    whole_file = _for_resolutions(module, content, state)
+    part, tensors = 'backbone.', whole_file
     if not hasattr(module, 'backbone'):
         tensors = {key.removeprefix(part): value for key, value in tensors.items()}
         part = ''
     result = fit(module, tensors)
     named = f'{source} ({state.source})' if state.source else str(source)
-    report(module, result, state.state_dict, named, required='' if whole else part)
+    report(module, result, whole_file, named, required='' if whole else part)
     module.load_state_dict({name: tensors[name] for name in result.matched}, strict=False)
     return result
 
 
-def report(model, result, state_dict, named, *, required):
+def _for_resolutions(module, content, state):
+    """The tensors, a SAN's norms in the order of the module's `resolutions` where that is known."""
+    wanted = getattr(getattr(module, 'backbone', module), 'resolutions', None)
+    count = norm_count(state.state_dict)
+    if wanted is None or not count:
+        return state.state_dict
+    meta = content.get('meta')
+    known = meta.get('resolutions') if isinstance(meta, dict) else None
+    if isinstance(known, str):  # safetensors hold texts
+        known = json.loads(known)
+    if known is None and state.source not in ('', OWN) and count == len(PUBLISHED):
+        known = PUBLISHED
+    if known is None or len(known) != count or not set(wanted) <= set(known):
+        return state.state_dict
+    numbers = {known.index(resolution): i for i, resolution in enumerate(wanted)}
+    return _renumbered(state.state_dict, numbers)
+
+
+def norm_count(state_dict):
+    """How many resolutions a SAN's tensors have norms for; 0 if it is none."""
+    return len(re.findall(r'stem\.norm\.norms\.\d+\.weight', '\n'.join(state_dict)))
+
+
+def _renumbered(state_dict, numbers):
+    """Norm number i under number ``numbers[i]``; norms without a number go."""
+    found = {}
+    for name, value in state_dict.items():
+        before, inside, after = name.partition('.norms.')
+        number, _, rest = after.partition('.')
+        if not inside:
+            found[name] = value
+        elif int(number) in numbers:
+            found[f'{before}{inside}{numbers[int(number)]}.{rest}'] = value
+    return found
+
+
+def report(model, result, state_dict, named, *, required, exact=False):
     """Log how a file fits a model, or raise if it does not.
 
     Args:
@@ -187,19 +244,25 @@ def report(model, result, state_dict, named, *, required):
         state_dict (dict[str, Tensor]): The file's tensors, by :func:`weights`.
         named (str): The file, for the message.
         required (str): Where the names begin that have to be matched, '' for all of them.
+        exact (bool): The file may hold nothing else.
 
     Raises:
-        UserError: If one that has to be matched is not.
+        UserError: If one that has to be matched is not, or the file has more inside the stages that
+            the model has.
     """
     total = len(result.matched) + len(result.missing) + len(result.misshapen)
     variant = variant_of(model)
     text = f'matched {len(result.matched)} of {total} tensors of {variant} from {named}'
-    wrong = result.differences(required)
+    surplus = result.left_out if exact else _surplus(model, result.left_out)
+    wrong = result.differences(required) + [f'{name} is not in the model' for name in surplus]
+    if not any(name.startswith(required) for name in result.matched):
+        wrong = wrong or [f'no tensor of the model whose name begins with {required!r} is matched']
     if wrong:
         more = f', and {len(wrong) - SHOWN} more' if len(wrong) > SHOWN else ''
         look = describe(state_dict)
-        known = look is not None and look not in variant
+        known = look is not None and not variant.endswith(look)
         looks = f' It looks like {look}; this model is {variant}.' if known else ''
+        looks += _norms(model, state_dict)
         if not result.matched:
             first = sorted({name.partition('.')[0] for name in state_dict})[:5]
             looks += f' Its names begin with {first}; prefix= in init_cfg chooses a part.'
@@ -218,6 +281,27 @@ def report(model, result, state_dict, named, *, required):
             logger='current',
             level=logging.WARNING,
         )
+
+
+def _surplus(model, left_out):
+    """The file's tensors inside the stem and stages that the model has too, but smaller."""
+    backbone = getattr(model, 'backbone', model)
+    part = '' if backbone is model else 'backbone.'
+    built = ['stem', *(f'stages.{i}' for i in range(len(getattr(backbone, 'stages', ()))))]
+    places = tuple(f'{part}{name}.' for name in built) if hasattr(backbone, 'variant') else ()
+    return [name for name in left_out if places and name.startswith(places)]
+
+
+def _norms(model, state_dict):
+    """What to say where a SAN has norms for another number of resolutions."""
+    own = getattr(getattr(model, 'backbone', model), 'resolutions', ())
+    count = norm_count(state_dict)
+    if not own or count in (0, len(own)):
+        return ''
+    return (
+        f' It has norms for {count} resolutions, the model for {list(own)}: give resolutions= all '
+        "of the file's, and resolution= for one of them."
+    )
 
 
 def _summary(names):
@@ -245,16 +329,17 @@ def identify(state_dict):
     from mmscale.models import BACKBONES
 
     found = {k: v.shape for k, v in _without('backbone.', state_dict).items()}
+    best, likeness = None, 0.5
     for backbone in BACKBONES:
         for variant in backbone.variants():
             with torch.device('meta'):
                 reference = variant.build().state_dict()
             shared = [name for name in reference if name in found]
-            if 2 * len(shared) > len(reference) and all(
-                found[name] == reference[name].shape for name in shared
-            ):
-                return variant
-    return None
+            # Smaller networks of a family are parts of larger ones: names count both ways.
+            alike = len(shared) / len(reference.keys() | found.keys())
+            if alike > likeness and all(found[n] == reference[n].shape for n in shared):
+                best, likeness = variant, alike
+    return best
 
 
 # Other programs' networks, by names that only they have.
@@ -272,13 +357,15 @@ def describe(state_dict):
     if variant:
         return variant.label
     backbone = _without('backbone.', state_dict)
-    if 'stem.conv.weight' in backbone:
-        stem = backbone['stem.conv.weight'].shape[0]
+    if _is_own(backbone):
+        stem = next(v for k, v in backbone.items() if k.startswith('stem.conv.')).shape[0]
         branches = [name for name in backbone if name.startswith('stages.0.0.aggregate.branches.')]
         if branches:
             neurons = [len(backbone[name]) for name in branches if name.endswith('conv.weight')]
             return f'a ScaleNet of another structure, whose first row is {neurons}'
-        return f'a ReXNet of no published width, whose stem has {stem} channels'
+        if any('.norms.' in name for name in backbone):
+            return 'a SAN of another number of resolutions or another depth'
+        return f'a ReXNet of no published width or depth, whose stem has {stem} channels'
     for names in (state_dict, backbone):
         if 'layer1.0.conv1.weight' in names:
             return _resnet(names)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from mmscale.checkpoints.unpickling import SAFE_PICKLE, Unsafe
+from mmscale.checkpoints.unpickling import Unsafe, safe_pickle
 from mmscale.errors import UserError
 
 TIMM_SCHEME = 'timm://'
@@ -39,7 +39,7 @@ def find_file(source):
     source = str(source)
     if source.startswith(TIMM_SCHEME):
         return _from_timm(source)
-    if re.match('https?://', source):
+    if re.match('https?://', source, re.IGNORECASE):
         return _from_url(source)
     path = Path(source).expanduser()
     if not path.is_file():
@@ -66,9 +66,9 @@ def _from_timm(source):
     except EntryNotFoundError:  # the hub has no such file
         try:
             return Path(hf_hub_download(repo, 'pytorch_model.bin'))
-        except (OSError, ValueError) as error:
+        except Exception as error:
             reason = error
-    except (OSError, ValueError) as error:
+    except Exception as error:  # of the network, the proxy, the hub: the remedy is the same
         reason = error
     page = f'https://huggingface.co/{repo}'
     raise UserError(
@@ -81,7 +81,7 @@ def _from_timm(source):
 
 def _from_url(url):
     name = re.split('[?#]', url)[0].rpartition('/')[2]
-    if not re.fullmatch(r'[\w.%-]*[\w%-][\w.%-]*', name):
+    if not re.fullmatch(r'[\w.%+~,=-]*[\w%+~,=-][\w.%+~,=-]*', name):
         raise UserError(f'{url!r} names no file; it should end in NAME.pth or NAME.safetensors')
     # Files of different places have the same name: model.safetensors.
     folder = hashlib.sha256(url.encode()).hexdigest()[:16]
@@ -110,9 +110,9 @@ def _from_url(url):
 
 
 def _checksum(name):
-    """The first digits of the SHA-256 in a file's name, or None; a date is no checksum."""
+    """The first digits of the SHA-256 in a file's name, or None; digits alone are a date."""
     found = re.search(r'-([0-9a-f]{8,64})\.(pth|pt|bin|safetensors)(\.tar)?$', name.lower())
-    if found is None or re.fullmatch(r'(19|20)\d{6}', found[1]):
+    if found is None or (found[1].isdigit() and len(found[1]) < 64):
         return None
     return found[1]
 
@@ -206,9 +206,12 @@ def _read_safetensors(path):
 def _read_pickle(path, trust):
     # Not weights_only: torch 2.1 cannot be told what else is safe, and its own check can be escaped
     # (CVE-2025-32434). One rule for every version, and no code runs before it is known.
-    options: dict = {} if trust else dict(pickle_module=SAFE_PICKLE)
+    module, sizes = safe_pickle()
+    options: dict = {} if trust else dict(pickle_module=module)
     try:
-        return torch.load(path, map_location='cpu', weights_only=False, **options)
+        content = torch.load(path, map_location='cpu', weights_only=False, **options)
+        _check_sizes(path, sizes)
+        return content
     except Unsafe as error:
         raise UserError(
             f'{path} carries {error}, which is no tensor and may run code when it is loaded; '
@@ -218,6 +221,18 @@ def _read_pickle(path, trust):
         raise UserError(
             f'{path} is damaged or cut off ({_first_line(error)}); fetch it again'
         ) from error
+
+
+def _check_sizes(path, sizes):
+    # torch 2.1 believes a pickle that claims more numbers than its archive holds.
+    with open(path, 'rb') as file:
+        if file.read(2) != b'PK':
+            return
+    reader = torch._C.PyTorchFileReader(str(path))
+    for record, size in sizes.items():
+        held = len(reader.get_record(f'data/{record}'))
+        if held < size:
+            raise ValueError(f'data/{record} has {held} bytes, but its tensors want {size}')
 
 
 def _first_line(error):

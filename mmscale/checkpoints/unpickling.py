@@ -2,7 +2,7 @@
 
 import pickle
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,18 +15,13 @@ class Unsafe(Exception):
     """A pickle asks for more than data."""
 
 
-def _statistic(owner, name):
-    """In getattr's place: mmengine's histories refer to their own methods by it."""
-    if owner is HistoryBuffer and name in STATISTICS:
-        return getattr(HistoryBuffer, name)
-    raise Unsafe(f'getattr of {name!r}')
+class _DType:
+    """Stands for a numpy type of plain numbers; the pickle never gets hold of a real one."""
 
-
-def _dtype(kind, *_):
-    """In numpy.dtype's place: plain numbers and texts, no objects and no records."""
-    if kind in NUMBERS or re.fullmatch(r'[biufcSU]\d+', str(kind)):
-        return np.dtype(kind)
-    raise Unsafe(f'numpy.dtype({kind!r})')
+    def __init__(self, kind, *_):
+        if not re.fullmatch(r'[biufc]\d{1,2}|bool|u?int\d\d?|float\d\d', str(kind)):
+            raise Unsafe(f'numpy.dtype({kind!r})')
+        self.real = np.dtype(kind)
 
 
 def _array(owner, shape, kind):
@@ -36,54 +31,87 @@ def _array(owner, shape, kind):
     raise Unsafe('numpy._reconstruct')
 
 
-STATISTICS = ('min', 'max', 'mean', 'current')
-NUMBERS = ('bool', 'int32', 'int64', 'float32', 'float64')
+def _scalar(kind, data):
+    if isinstance(kind, _DType) and type(data) is bytes and len(data) == kind.real.itemsize:
+        return np.frombuffer(data, kind.real)[0]
+    raise Unsafe('numpy.scalar')
+
+
+def _statistic(owner, name):
+    """In getattr's place: mmengine's histories refer to their own methods by it."""
+    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
+        return getattr(HistoryBuffer, name)
+    raise Unsafe(f'getattr of {name!r}')
+
+
+def _bytes(*arguments):
+    """How empty byte strings are pickled."""
+    if arguments:
+        raise Unsafe('builtins.bytes')
+    return b''
+
+
 _NDARRAY = object()  # stands for numpy.ndarray, which nobody may call
 # Tensors and plain containers, and what mmengine declares safe beside them (its
 # get_torch_safe_globals): the numbers and histories of its message hub.
 _SAFE = {
-    'builtins': {'bytearray', 'complex', 'set', 'slice'},
+    'builtins': {'bytearray', 'complex', 'frozenset', 'set', 'slice'},
     'collections': {'Counter', 'OrderedDict'},
     'torch': {'Size', 'device'},
     'torch._utils': {
         '_rebuild_parameter', '_rebuild_parameter_with_state', '_rebuild_tensor',
-        '_rebuild_tensor_v2',
+        '_rebuild_tensor_v2', '_rebuild_tensor_v3',
     },
     'torch.nn.parameter': {'Parameter'},
     '_codecs': {'encode'},
-    'numpy.core.multiarray': {'scalar'},
-    'numpy._core.multiarray': {'scalar'},
     'mmengine.logging.history_buffer': {'HistoryBuffer'},
 }  # fmt: skip
-_REPLACED = {
+_REPLACED: dict = {
+    'builtins.bytes': _bytes,
     'builtins.getattr': _statistic,
-    'numpy.dtype': _dtype,
+    'numpy.dtype': _DType,
     'numpy.ndarray': _NDARRAY,
     'numpy.core.multiarray._reconstruct': _array,
     'numpy._core.multiarray._reconstruct': _array,
+    'numpy.core.multiarray.scalar': _scalar,
+    'numpy._core.multiarray.scalar': _scalar,
 }
+_HISTORY = {'max_length', '_log_history', '_count_history', 'statistics_methods'}
 
 
-def _state_is_plain(owner, state):
-    """Whether an object may be given a state: only those that hold data, and only data."""
-    if isinstance(owner, np.dtype):
-        plain = isinstance(state, tuple) and len(state) == 8 and state[2:5] == (None,) * 3
-        return plain and owner.kind in 'biufcSU' and state[7] == 0
-    if type(owner) is np.ndarray:
-        return isinstance(state[2], np.dtype) and isinstance(state[4], bytes)
-    if type(owner) is HistoryBuffer:
-        methods = state.get('statistics_methods', {})
-        return all(k in STATISTICS and v is getattr(HistoryBuffer, k) for k, v in methods.items())
-    return type(owner) is OrderedDict and isinstance(state, dict)
+def _set_state(owner, state):
+    """Give an object its state: only those that hold data, and only data."""
+    if type(owner) is _DType and type(state) is tuple and state[2:] == (None,) * 3 + (-1, -1, 0):
+        owner.real = owner.real.newbyteorder(state[1])
+    elif type(owner) is np.ndarray and _is_array(state):
+        version, shape, kind, fortran, data = state
+        owner.__setstate__((version, shape, kind.real, fortran, data))
+    elif type(owner) is HistoryBuffer and type(state) is dict and set(state) <= _HISTORY:
+        # Not its methods, which it would share with all others.
+        owner.__init__(max_length=int(state.get('max_length', 1000000)))
+        for name in ('_log_history', '_count_history'):
+            setattr(owner, name, np.asarray(state.get(name, [])))
+    elif type(owner) is OrderedDict and type(state) is dict and set(state) <= {'_metadata'}:
+        owner.__dict__.update(state)
+    else:
+        raise Unsafe(f'a state of {owner!r:.80}')
+
+
+def _is_array(state):
+    if type(state) is not tuple or len(state) != 5:
+        return False
+    _, shape, kind, _, data = state
+    return type(shape) is tuple and type(kind) is _DType and type(data) is bytes
 
 
 _Watchable: Any = pickle._Unpickler  # the one in Python, whose steps can be watched
 
 
 class _Unpickler(_Watchable):
-    """Refuses names outside `_SAFE` before they are imported, and states of anything but data."""
+    """Refuses names outside `_SAFE` before they are imported, and changes of anything but data."""
 
     dispatch = dict(_Watchable.dispatch)
+    sizes: dict = {}
 
     def find_class(self, module, name):
         module = {'__builtin__': 'builtins', 'copy_reg': 'copyreg'}.get(module, module)
@@ -98,17 +126,43 @@ class _Unpickler(_Watchable):
         return super().find_class(module, name)
 
     def load_build(self):
-        owner, state = self.stack[-2:]
-        if not _state_is_plain(owner, state):
-            raise Unsafe(f'a state of {owner!r:.80}')
-        super().load_build()
+        state = self.stack.pop()
+        _set_state(self.stack[-1], state)
+
+    def load_setitem(self):
+        self._require_dict(self.stack[-3])
+        super().load_setitem()
+
+    def load_setitems(self):
+        self._require_dict(self.metastack[-1][-1])
+        super().load_setitems()
+
+    def load_binpersid(self):
+        named = self.stack[-1]
+        super().load_binpersid()  # torch's, which checks what is named
+        if len(named) == 5:  # in an archive; the older format says more and is checked by torch
+            _, kind, key, _, count = named
+            dtype = torch.uint8 if kind is torch.UntypedStorage else kind.dtype
+            self.sizes[key] = max(self.sizes.get(key, 0), count * torch._utils._element_size(dtype))
+
+    def _require_dict(self, owner):
+        if type(owner) not in (dict, OrderedDict, Counter):
+            raise Unsafe(f'an item for {owner!r:.80}')
 
     dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.BINPERSID[0]] = load_binpersid
 
 
-# What torch.load takes as a pickle module.
-SAFE_PICKLE = SimpleNamespace(
-    Unpickler=_Unpickler,
-    load=lambda file, **options: _Unpickler(file, **options).load(),
-    __name__='pickle',
-)
+def safe_pickle():
+    """What torch.load takes as a pickle module.
+
+    Returns:
+        tuple[SimpleNamespace, dict[str, int]]: The module; and, once something was loaded, how many
+        bytes the tensors need of each record of the archive.
+    """
+    sizes: dict = {}
+    recording = type('Unpickler', (_Unpickler,), dict(sizes=sizes))
+    load = lambda file, **options: recording(file, **options).load()  # noqa: E731
+    return SimpleNamespace(Unpickler=recording, load=load, __name__='pickle'), sizes

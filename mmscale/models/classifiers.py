@@ -8,7 +8,7 @@ from mmengine.registry import MODELS
 from mmpretrain import models as mmpretrain
 from torch import nn
 
-from mmscale.models.backbones.base import load_pretrained, pretrained_cfg
+from mmscale.models.backbones.base import load_pretrained, other_rules
 from mmscale.models.backbones.san import resized
 from mmscale.registry import MODELS as SCOPED
 
@@ -28,8 +28,7 @@ class ImageClassifier(mmpretrain.ImageClassifier):
             UserError: If it cannot be read, or its backbone is another network's.
         """
         given = self.init_cfg
-        if pretrained_cfg(given):
-            self.init_cfg = None
+        self.init_cfg = other_rules(given)
         super().init_weights()
         self.init_cfg = given
         load_pretrained(self)

@@ -35,9 +35,11 @@ def pretrained_cfg(init_cfg):
     """The `Pretrained` entry of an init_cfg, checked, or None.
 
     Raises:
-        ValueError: If it is no dict with a type, has no `checkpoint`, or a key that means nothing.
+        ValueError: If it is no dict with a type, names several checkpoints or none, or has a key
+            that means nothing.
     """
     entries = init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg or {}]
+    found: list = []
     for cfg in entries:
         if not isinstance(cfg, dict) or (cfg and 'type' not in cfg):
             raise ValueError(
@@ -53,8 +55,17 @@ def pretrained_cfg(init_cfg):
                     f'init_cfg={dict(cfg)} must be dict(type="Pretrained", checkpoint=...), '
                     f'with no other keys than {PRETRAINED_KEYS[2:]}'
                 )
-            return cfg
-    return None
+            found.append(cfg)
+    if len(found) > 1:
+        raise ValueError(f'init_cfg={init_cfg!r} names more than one checkpoint')
+    return found[0] if found else None
+
+
+def other_rules(init_cfg):
+    """The entries of an init_cfg that name no checkpoint, or None."""
+    entries = init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg or {}]
+    pretrained = pretrained_cfg(init_cfg)
+    return [cfg for cfg in entries if cfg and cfg is not pretrained] or None
 
 
 def load_pretrained(module):
@@ -162,8 +173,7 @@ class Backbone(BaseModule):
             self.is_init = True
             return
         given = self.init_cfg
-        if given is None or pretrained_cfg(given):
-            self.init_cfg = self.scratch_cfg
+        self.init_cfg = other_rules(given) or self.scratch_cfg
         super().init_weights()
         self.init_cfg = given
 
