@@ -260,8 +260,8 @@ WRONG_COMMANDS = {
     'no config': (['train', str(ROOT / 'README.md')], 'README.md'),
     'of mmdet': (['count_flops', 'mmdet::nope/nope.py'], "'mmdet::nope/nope.py' cannot be read"),
     'argument': (
-        ['train', DETECTOR, '--cfg-options', 'model.backbone.wdith=1'],
-        "unexpected keyword argument 'wdith'",
+        ['train', DETECTOR, '--cfg-options', 'model.backbone.widths=1'],
+        "unexpected keyword argument 'widths'",
     ),
     'auto-scale-lr': (
         ['train', DETECTOR, '--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}'],
