@@ -14,7 +14,8 @@ from rich.table import Table
 from mmscale.curves import draw_curve, write_png
 from mmscale.datasets.shapes import make_shapes
 from mmscale.errors import UserError
-from mmscale.running import load_config, newest_checkpoint, train
+from mmscale.run_weights import newest_checkpoint
+from mmscale.running import load_config, train
 
 CONFIG = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
 PRETRAINING = 'shapes/rexnet-100_shapes'

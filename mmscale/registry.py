@@ -28,6 +28,11 @@ TRANSFORMS = Registry(
 METRICS = Registry('metric', parent=ROOT_METRICS, scope=SCOPE, locations=['mmscale.evaluation'])
 
 
+def type_name(kind):
+    """The bare name of a config's type, which may be a class or have a scope."""
+    return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
+
+
 def models():
     """The module of all models, imported when first asked for (mmengine.model takes a second)."""
     return import_module('mmscale.models')

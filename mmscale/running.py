@@ -2,20 +2,19 @@
 
 import difflib
 import os
-import re
 from copy import deepcopy
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
-from mmengine.runner import CheckpointLoader, Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
-from mmscale import checkpoints
 from mmscale.datasets.checks import check_data, check_folders
 from mmscale.environment import check_operators
 from mmscale.errors import UserError
-from mmscale.registry import BACKBONES, SCOPE
+from mmscale.registry import SCOPE, type_name
+from mmscale.run_weights import check_resumable, guard_weights, load_from, newest_checkpoint
 
 CONFIGS = Path(__file__).parent / '.mim' / 'configs'
 
@@ -119,11 +118,11 @@ def train(
     if resume is not None:
         cfg.resume = True
         cfg.load_from = newest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
-    _guard_weights(cfg, trust_checkpoint)
+    guard_weights(cfg, trust_checkpoint)
     if cfg.get('load_from'):
-        _load_from(cfg, cfg.load_from, trust_checkpoint, whole=cfg.get('resume', False))
+        load_from(cfg, cfg.load_from, trust_checkpoint, whole=cfg.get('resume', False))
     if cfg.get('resume') and cfg.load_from:
-        _check_resumable(cfg)
+        check_resumable(cfg)
     check(cfg, ('train', 'val'))
     runner = _runner(cfg)
     runner.train()
@@ -165,13 +164,14 @@ def test(
         UserError: If config, data or options do not fit.
     """
     cfg = _prepare(config, overrides, work_dir, launcher)
-    _load_from(cfg, checkpoint, trust_checkpoint, whole=True)
+    load_from(cfg, checkpoint, trust_checkpoint, whole=True)
     if show or show_dir:
         hook = cfg.default_hooks.get('visualization')
         if hook is None:
             raise UserError(f'{config} has no visualization hook to draw pictures with')
         # mmdet calls the switch and the folder by other names than mmpretrain.
-        names = ('draw', 'test_out_dir') if 'Det' in _name(hook.type) else ('enable', 'out_dir')
+        of_mmdet = 'Det' in type_name(hook.type)
+        names = ('draw', 'test_out_dir') if of_mmdet else ('enable', 'out_dir')
         hook.update({names[0]: True, names[1]: show_dir, 'show': show, 'wait_time': wait_time})
     if tta:
         _use_tta(cfg)
@@ -221,114 +221,6 @@ def check(cfg, splits):
             look(cfg, splits)
 
 
-def newest_checkpoint(work_dir):
-    """The path of the last checkpoint of a run, or None if it has none."""
-    named = find_latest_checkpoint(str(work_dir))
-    if named and Path(named).is_file():
-        return named
-    # The run was killed before it wrote down the name, or its folder was moved.
-    saved = [p for p in Path(work_dir).glob('*.pth') if re.fullmatch(r'(epoch|iter)_\d+', p.stem)]
-    return str(max(saved, key=lambda path: path.stat().st_mtime)) if saved else None
-
-
-def _check_resumable(cfg):
-    """Resume with the seed of the checkpoint: mmengine shuffles the data before it looks there.
-
-    Raises:
-        UserError: If the checkpoint is not that of a run.
-    """
-    content = CheckpointLoader.load_checkpoint(cfg.load_from, map_location='cpu')
-    meta, hub, optimizer = (content.get(key) for key in ('meta', 'message_hub', 'optimizer'))
-    known = isinstance(optimizer, dict) and (
-        'param_groups' in optimizer or any('.' in str(key) for key in optimizer)  # of several
-    )
-    lacks = [] if known else ['optimizer']
-    if not isinstance(hub, dict) or not {'log_scalars', 'runtime_info'} <= hub.keys():
-        lacks.append('message_hub')
-    for key in ('epoch', 'iter', 'seed'):
-        if not isinstance((meta or {}).get(key, 0 if key == 'seed' else None), (int, type(None))):
-            lacks.append(f'meta.{key} as a number')
-        elif key != 'seed' and (meta or {}).get(key) is None:
-            lacks.append(f'meta.{key}')
-    if lacks:
-        raise UserError(
-            f'{cfg.load_from.partition(":")[2]} cannot be resumed: it lacks {lacks}. To start from '
-            'its weights: --cfg-options load_from=FILE, without --resume'
-        )
-    if meta.get('seed') is not None and cfg.get('randomness', {}).get('seed') is None:
-        cfg.randomness = dict(cfg.get('randomness', {}), seed=meta['seed'])
-
-
-def _guard_weights(cfg, trust):
-    """Have every checkpoint that an init_cfg of the model names read by this package.
-
-    This package's models compare what they load; the checkpoint of a whole detector is loaded as
-    `load_from` is, which compares too.
-    """
-    model, scheme = cfg.model, checkpoints.TRUSTED if trust else checkpoints.SCHEME
-    whole = model.get('init_cfg')
-    if isinstance(whole, dict) and _is_pretrained(whole) and not _is_own(model):
-        if not cfg.get('load_from') and whole.get('checkpoint'):
-            cfg.load_from = whole['checkpoint']
-            cfg.resume = False  # there is nothing to resume
-        model.init_cfg = None
-    for node in _nodes(model):
-        given = node.get('pretrained')  # mmpretrain's word for it
-        if isinstance(given, str) and not _is_own(node) and not _is_mmengines(given):
-            node['pretrained'] = f'{scheme}{checkpoints.find_file(given)}'
-        entries = node.get('init_cfg')
-        for entry in entries if isinstance(entries, (list, tuple)) else [entries]:
-            if not isinstance(entry, dict) or not _is_pretrained(entry):
-                continue
-            checkpoint = entry.get('checkpoint')
-            if _is_own(node):
-                if trust and checkpoint:
-                    entry['trust_checkpoint'] = True
-            elif checkpoint and not _is_mmengines(checkpoint):
-                entry['checkpoint'] = f'{scheme}{checkpoints.find_file(checkpoint)}'
-
-
-def _nodes(value):
-    """Every dict inside `value`, itself first."""
-    if isinstance(value, dict):
-        yield value
-    if isinstance(value, (dict, list, tuple)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _nodes(inner)
-
-
-def _is_pretrained(init_cfg):
-    return str(init_cfg.get('type')).rpartition('.')[2] == 'Pretrained'
-
-
-def _is_own(node):
-    own = _name(node.get('type', ''))
-    return own in BACKBONES or str(node.get('type')).startswith(f'{SCOPE}.')
-
-
-def _is_mmengines(checkpoint):
-    """Whether it is in one of the stores that mmengine knows by a scheme: torchvision://resnet50."""
-    scheme = re.match(r'[\w-]+://', str(checkpoint))
-    known = scheme and scheme[0] in CheckpointLoader._schemes
-    return bool(known) and not str(checkpoint).startswith(('http', checkpoints.TIMM_SCHEME))
-
-
-def _load_from(cfg, checkpoint, trust, *, whole):
-    """Have mmengine load `checkpoint` as this package reads it, and end if it does not fit."""
-    checkpoint = str(checkpoint)
-    if not _is_mmengines(checkpoint):
-        checkpoint = str(checkpoints.find_file(checkpoint))
-        checkpoint = (checkpoints.TRUSTED if trust else checkpoints.SCHEME) + checkpoint
-    elif not trust:
-        raise UserError(
-            f'checkpoint {checkpoint!r} would be read by mmengine, which runs code that it may '
-            'carry; fetch it and give the file, or say --trust-checkpoint'
-        )
-    cfg.load_from = checkpoint
-    hook = dict(type='mmscale.CheckpointFitHook', whole=whole, exact=cfg.get('resume', False))
-    cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-
-
 def _set_out(cfg, out):
     """Have the predictions written; return a metric that dumps them if mmengine is to do it."""
     suffix = Path(out).suffix
@@ -341,7 +233,7 @@ def _set_out(cfg, out):
     evaluators = (
         cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     )
-    coco = [metric for metric in evaluators if _name(metric.type) == 'CocoMetric']
+    coco = [metric for metric in evaluators if type_name(metric.type) == 'CocoMetric']
     if suffix != '.json' or not coco:
         raise UserError(
             f'--out {str(out)!r} must be NAME.pkl, or NAME.json for a detector with CocoMetric'
@@ -358,11 +250,6 @@ def _runner(cfg):
         if 'unexpected keyword argument' not in str(error):
             raise
         raise UserError(f'the config does not fit: {error}') from error
-
-
-def _name(kind):
-    """The bare name of a config's type, which may be a class or have a scope."""
-    return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
 
 
 def _use_tta(cfg):

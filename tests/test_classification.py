@@ -16,7 +16,8 @@ from mmengine.registry import MODELS
 
 from mmscale.errors import UserError
 from mmscale.files import WholeFileBackend, written_aside
-from mmscale.running import load_config, newest_checkpoint, train
+from mmscale.run_weights import newest_checkpoint
+from mmscale.running import load_config, train
 
 CLASSIFIER = 'shapes/rexnet-100_shapes'
 SHORT = [
