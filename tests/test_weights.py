@@ -640,7 +640,7 @@ def test_urls_are_fetched_once_and_their_checksum_verified(server, tmp_path):
     folder, address = server
     model, state = small_state()
     served = type(folder)(save(state, folder / 'weights.pth'))
-    name = f'rexnet-{reading.sha256(served)[:8]}.pth'
+    name = f'rexnet-{reading.sha256(served)}.pth'
     served.rename(folder / name)
     model.init_cfg = dict(type='Pretrained', checkpoint=f'{address}/{name}')
     model.init_weights()
