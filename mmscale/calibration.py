@@ -94,6 +94,8 @@ def calibrate_checkpoint(
     out = Path(out)
     if not out.parent.is_dir():
         raise UserError(f'folder {str(out.parent)!r} for {out.name!r} is missing')
+    if cfg.default_scope != 'mmpretrain':
+        raise UserError(f'{config} is no classifier: norms are calibrated on those')
     check(cfg, ('train',))
     init_default_scope(cfg.default_scope)
     model = get_model(cfg)

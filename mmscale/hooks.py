@@ -98,9 +98,10 @@ class CalibrateNormsHook(Hook):
 
     def before_test(self, runner):
         """Run training images through the model."""
-        if self.resolution not in runner.model.backbone.resolutions:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if self.resolution not in model.backbone.resolutions:
             loader = runner.build_dataloader(runner.cfg.train_dataloader, seed=runner.seed)
-            calibrate(runner.model, islice(loader, self.batches), self.resolution)
+            calibrate(model, islice(loader, self.batches), self.resolution)
 
 
 @HOOKS.register_module()

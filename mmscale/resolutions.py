@@ -7,7 +7,7 @@ from rich.table import Table
 
 from mmscale.errors import UserError
 from mmscale.models.backbones.san import INFERENCE, SAN
-from mmscale.registry import models
+from mmscale.registry import models, type_name
 from mmscale.running import load_config, test
 
 CALIBRATED = 'calibrated'  # 'ideal', with the norms' statistics taken anew
@@ -33,6 +33,8 @@ def test_resolutions(config, checkpoint, resolutions, inference=None, *, overrid
     cfg = load_config(config, overrides)
     if inference and not _is_san(cfg):
         raise UserError(f'--inference {inference}: the backbone of {config} is no SAN')
+    if CALIBRATED in (inference or ()) and cfg.default_scope != 'mmpretrain':
+        raise UserError(f'--inference {CALIBRATED}: {config} is no classifier')
     if len(set(resolutions)) < len(resolutions) or min(resolutions) < 1:
         raise UserError(f'--resolutions {resolutions} must be different sizes in pixels')
     for way in inference or ():
@@ -81,7 +83,7 @@ def _tuple(size):
 
 
 def _is_san(cfg):
-    name = str(cfg.model.get('backbone', {}).get('type')).removeprefix('mmscale.')
+    name = type_name(cfg.model.get('backbone', {}).get('type', ''))
     return issubclass(getattr(models(), name, object), SAN)
 
 

@@ -82,18 +82,15 @@ def check_resumable(cfg):
         UserError: If the checkpoint is not that of a run.
     """
     content = CheckpointLoader.load_checkpoint(cfg.load_from, map_location='cpu')
-    meta, hub, optimizer = (content.get(key) for key in ('meta', 'message_hub', 'optimizer'))
-    known = isinstance(optimizer, dict) and (
-        'param_groups' in optimizer or any('.' in str(key) for key in optimizer)  # of several
-    )
-    lacks = [] if known else ['optimizer']
-    if not isinstance(hub, dict) or not {'log_scalars', 'runtime_info'} <= hub.keys():
+    meta, hub, optimizer = (content.get(key) or {} for key in ('meta', 'message_hub', 'optimizer'))
+    several = any('.' in str(key) for key in optimizer)  # optimizers, under the names of parts
+    lacks = [f'meta.{key}' for key in ('epoch', 'iter') if not isinstance(meta.get(key), int)]
+    if not isinstance(meta.get('seed', 0), (int, type(None))):
+        lacks.append('meta.seed as a number')
+    if not {'log_scalars', 'runtime_info'} <= set(hub):
         lacks.append('message_hub')
-    for key in ('epoch', 'iter', 'seed'):
-        if not isinstance((meta or {}).get(key, 0 if key == 'seed' else None), (int, type(None))):
-            lacks.append(f'meta.{key} as a number')
-        elif key != 'seed' and (meta or {}).get(key) is None:
-            lacks.append(f'meta.{key}')
+    if 'param_groups' not in optimizer and not several:
+        lacks.append('optimizer')
     if lacks:
         raise UserError(
             f'{cfg.load_from.partition(":")[2]} cannot be resumed: it lacks {lacks}. To start from '

@@ -33,7 +33,7 @@ def load_config(name, overrides=None):
     """
     try:
         cfg = get_config(name) if '::' in str(name) else Config.fromfile(find_config(name))
-    except (OSError, SyntaxError) as error:  # mmengine's own words
+    except (OSError, SyntaxError, ValueError) as error:  # mmengine's own words
         raise UserError(f'config {str(name)!r} cannot be read: {error}') from error
     _leave_scope(cfg._cfg_dict)
     if overrides:

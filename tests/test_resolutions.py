@@ -185,6 +185,11 @@ def test_wrong_calibrations(options, checkpoint, tmp_path):
     plain = 'shapes/rexnet-100_shapes'
     with pytest.raises(SystemExit, match='is no SAN'):
         run([plain, checkpoint, str(tmp_path / 'a.pth'), '--resolutions', '40'])
+    detector = 'san/faster-rcnn_san-resnet-50_fpn_1x_coco'
+    with pytest.raises(SystemExit, match='is no classifier'):
+        run([detector, checkpoint, str(tmp_path / 'a.pth'), '--resolutions', '40'])
+    with pytest.raises(UserError, match='is no classifier'):
+        test_resolutions(detector, checkpoint, [224], ['calibrated'])
     assert not list(tmp_path.iterdir())
 
 

@@ -259,6 +259,7 @@ WRONG_COMMANDS = {
     'checkpoint': (['test', DETECTOR, 'no.pth'], "checkpoint 'no.pth' is missing"),
     'no config': (['train', str(ROOT / 'README.md')], 'README.md'),
     'of mmdet': (['count_flops', 'mmdet::nope/nope.py'], "'mmdet::nope/nope.py' cannot be read"),
+    'no folder': (['train', 'inherits.py'], 'inherits.py'),
     'argument': (
         ['train', DETECTOR, '--cfg-options', 'model.backbone.widths=1'],
         "unexpected keyword argument 'widths'",
@@ -273,6 +274,7 @@ WRONG_COMMANDS = {
 @pytest.mark.parametrize(('command', 'words'), WRONG_COMMANDS.values(), ids=WRONG_COMMANDS)
 def test_wrong_commands_end_with_one_line(shapes, tmp_path, monkeypatch, command, words):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / 'inherits.py').write_text("_base_ = 'mmscale::faster_rcnn_rexnet_fpn.py'")
     if '--amp' in command and torch.cuda.is_available():
         pytest.skip('there is a GPU')
     with pytest.raises(SystemExit) as error:

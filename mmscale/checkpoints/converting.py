@@ -7,11 +7,9 @@ import torch
 
 from mmscale.checkpoints.fitting import (
     OPTIONAL,
-    OWN,
-    PUBLISHED,
     describe,
     identify,
-    norm_count,
+    published_resolutions,
     read_weights,
 )
 from mmscale.checkpoints.names import UNUSED
@@ -60,7 +58,8 @@ def convert_file(source, out, *, trust=False):
     path = find_file(source)
     if out.exists() and out.samefile(path):
         raise UserError(f'{str(out)!r} is the file to convert; give another name')
-    content, (known, state_dict) = read_weights(path, trust=trust)
+    content, read = read_weights(path, trust=trust)
+    known, state_dict = read
     state_dict = {k: v for k, v in state_dict.items() if not k.startswith(UNUSED)}
     variant = identify(state_dict)
     if variant is None:
@@ -78,13 +77,12 @@ def convert_file(source, out, *, trust=False):
         config=config if (CONFIGS / f'{config}.py').is_file() else None,
         num_classes=num_classes,
     )
-    earlier = content.get('meta')
-    if isinstance(earlier, dict) and earlier.keys() >= meta.keys():  # it was converted before
+    earlier = content.get('meta') if isinstance(content.get('meta'), dict) else {}
+    if earlier.keys() >= meta.keys():  # it was converted before
         meta |= {key: earlier[key] for key in ('source', 'sha256')}
-    if known != OWN and norm_count(state_dict) == len(PUBLISHED):
-        meta['resolutions'] = PUBLISHED
-    elif isinstance(earlier, dict) and 'resolutions' in earlier:
-        meta['resolutions'] = earlier['resolutions']
+    resolutions = earlier.get('resolutions') or published_resolutions(read)
+    if resolutions:
+        meta['resolutions'] = resolutions
     # Clones, as safetensors takes no memory that two tensors share.
     tensors = {key: value.clone().contiguous() for key, value in state_dict.items()}
     try:

@@ -24,7 +24,6 @@ PREFIXES = ('module.', '_orig_mod.', 'model.')
 OPTIONAL = '.num_batches_tracked'
 SHOWN = 3  # differences that a message lists
 DEPTH = 8  # of wrappers inside each other
-PUBLISHED = [224, 192, 160, 128, 96]  # resolutions of the norms in the authors' SAN files
 
 
 class Weights(NamedTuple):
@@ -209,12 +208,19 @@ def _for_resolutions(module, content, state):
     known = meta.get('resolutions') if isinstance(meta, dict) else None
     if isinstance(known, str):  # safetensors hold texts
         known = json.loads(known)
-    if known is None and state.source not in ('', OWN) and count == len(PUBLISHED):
-        known = PUBLISHED
+    known = known or published_resolutions(state)
     if known is None or len(known) != count or not set(wanted) <= set(known):
         return state.state_dict
     numbers = {known.index(resolution): i for i, resolution in enumerate(wanted)}
     return _renumbered(state.state_dict, numbers)
+
+
+def published_resolutions(state):
+    """The resolutions of the norms in the authors' SAN files; None if `state` is of no such."""
+    from mmscale.models.backbones.san import RESOLUTIONS
+
+    authors = state.source not in ('', OWN) and norm_count(state.state_dict) == len(RESOLUTIONS)
+    return list(RESOLUTIONS) if authors else None
 
 
 def norm_count(state_dict):
