@@ -2,7 +2,7 @@
 PYTHON ?= python3
 # What the set-up found out about this machine, then the command.
 RUN = . .venv/ready && .venv/bin/python
-# glibc gives large buffers back to the system at every step otherwise, a tenth of the time.
+# glibc gives large buffers back to the system at every step otherwise, 15 % of the time.
 KEEP_MEMORY = export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;
 
 .PHONY: help setup demo test lint
