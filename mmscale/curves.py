@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from itertools import cycle
 from pathlib import Path
 
 import cv2
@@ -26,11 +27,12 @@ def scalars(work_dir, name):
     """
     logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
     lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
-    return dict(sorted((line['step'], line[name]) for line in lines if name in line))
+    values = {line['step']: line[name] for line in lines if name in line}  # the latest log counts
+    return dict(sorted(values.items()))
 
 
-def draw_curve(work_dir, out, metric='coco/bbox_mAP', label='box AP (validation)'):
-    """Draw the training loss and a metric of one run over its iterations.
+def draw_curve(work_dir, out):
+    """Draw the training loss and the box AP of a detector's run over its iterations.
 
     Returns:
         Path: Where the picture is.
@@ -40,9 +42,9 @@ def draw_curve(work_dir, out, metric='coco/bbox_mAP', label='box AP (validation)
     left.set(xlabel='iteration', ylim=(0, None))
     left.set_ylabel('training loss', color='tab:blue')
     right = left.twinx()
-    _plot(right, scalars(work_dir, metric), color='tab:orange', marker='o')
+    _plot(right, scalars(work_dir, 'coco/bbox_mAP'), color='tab:orange', marker='o')
     right.set(ylim=(0, 1))
-    right.set_ylabel(label, color='tab:orange')
+    right.set_ylabel('box AP (validation)', color='tab:orange')
     return _write(figure, out)
 
 
@@ -62,7 +64,7 @@ def compare_runs(kinds, metric, out):
     """
     figure, axes = _figure(2)
     last = {}
-    for colour, (kind, work_dirs) in zip(COLOURS, kinds.items()):
+    for colour, (kind, work_dirs) in zip(cycle(COLOURS), kinds.items()):
         for name, axis in zip(('loss', metric), axes):
             for number, work_dir in enumerate(work_dirs):
                 values = scalars(work_dir, name)
