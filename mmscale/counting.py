@@ -72,6 +72,21 @@ def count(config, shape=None):
     }
 
 
+def backbone_macs(config, shape):
+    """Multiply-adds of a backbone alone, fast: nothing is computed (torch's meta device).
+
+    Args:
+        config (dict): The backbone's.
+        shape (Sequence[int]): Height and width in pixels.
+    """
+    with torch.device('meta'):
+        backbone = MODELS.build(dict(config)).eval()
+    image = torch.zeros(1, 3, *shape, device='meta')
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        backbone(image)
+    return counter.get_total_flops() // 2
+
+
 def _check_shape(shape):
     if len(shape) not in (1, 2) or min(shape) < SMALLEST:
         raise UserError(

@@ -37,7 +37,7 @@ def draw_curve(work_dir, out):
     Returns:
         Path: Where the picture is.
     """
-    figure, (left,) = _figure(1)
+    figure, [[left]] = new_figure(1)
     _plot(left, scalars(work_dir, 'loss'), color='tab:blue')
     left.set(xlabel='iteration', ylim=(0, None))
     left.set_ylabel('training loss', color='tab:blue')
@@ -45,7 +45,7 @@ def draw_curve(work_dir, out):
     _plot(right, scalars(work_dir, 'coco/bbox_mAP'), color='tab:orange', marker='o')
     right.set(ylim=(0, 1))
     right.set_ylabel('box AP (validation)', color='tab:orange')
-    return _write(figure, out)
+    return write_figure(figure, out)
 
 
 def compare_runs(kinds, metric, out):
@@ -62,7 +62,7 @@ def compare_runs(kinds, metric, out):
     Raises:
         UserError: If no log of a run has the metric.
     """
-    figure, axes = _figure(2)
+    figure, [axes] = new_figure(2, sharex=True)
     last = {}
     for colour, (kind, work_dirs) in zip(cycle(COLOURS), kinds.items()):
         for name, axis in zip(('loss', metric), axes):
@@ -74,7 +74,7 @@ def compare_runs(kinds, metric, out):
     for name, axis in zip(('loss', metric), axes):
         axis.set(xlabel='step', ylabel=name)
         axis.legend()
-    _write(figure, out)
+    write_figure(figure, out)
     return last
 
 
@@ -98,19 +98,22 @@ def write_png(out, picture):
     return Path(out)
 
 
-def _figure(panels):
+def new_figure(columns, rows=1, **options):
+    """A figure that needs no display, and its axes as an array (rows, columns)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4 + 4 * panels, 4.5), dpi=120, layout='tight')
+    size = (4 + 4 * columns, 1 + 3.5 * rows)
+    figure = Figure(figsize=size, dpi=120, layout='tight')
     FigureCanvasAgg(figure)
-    return figure, figure.subplots(1, panels, squeeze=False, sharex=True)[0]
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def _plot(axis, values, **style):
     axis.plot(list(values), list(values.values()), linewidth=1.2, **style)
 
 
-def _write(figure, out):
+def write_figure(figure, out):
+    """Write a figure as a PNG, whole or not at all."""
     figure.canvas.draw()
     return write_png(out, np.asarray(figure.canvas.buffer_rgba())[..., 2::-1])

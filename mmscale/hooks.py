@@ -8,9 +8,12 @@ from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import set_random_seed
+from torch.nn.functional import softshrink
 
 from mmscale import checkpoints
 from mmscale.calibration import BATCHES, calibrate
+from mmscale.errors import UserError
+from mmscale.models.backbones.scalenet import ScaleBranch
 from mmscale.registry import HOOKS
 
 
@@ -102,6 +105,45 @@ class CalibrateNormsHook(Hook):
         if self.resolution not in model.backbone.resolutions:
             loader = runner.build_dataloader(runner.cfg.train_dataloader, seed=runner.seed)
             calibrate(model, islice(loader, self.batches), self.resolution)
+
+
+@HOOKS.register_module()
+class GammaL1Hook(Hook):
+    """Draws the factors (gamma) of all SA blocks' norms towards 0, while a seed is trained.
+
+    After every step of the optimiser they are soft-thresholded by ``strength`` times the learning
+    rate: the proximal step of an L1 penalty. Unlike a penalty in the loss it means the same for
+    every optimiser and precision, and factors do reach 0.
+
+    Args:
+        strength (float): Of the penalty, 0 or more. An SGD with momentum m follows the loss with
+            steps 1 / (1 - m) as long, and is not slowed by this.
+
+    Raises:
+        ValueError: If `strength` is negative.
+    """
+
+    def __init__(self, strength):
+        if strength < 0:
+            raise ValueError(f'strength={strength!r} must be 0 or more')
+        self.strength = strength
+
+    def before_train(self, runner):
+        """Find the norms."""
+        self.gammas = {
+            module.norm.weight for module in runner.model.modules() if type(module) is ScaleBranch
+        }
+        if not self.gammas:
+            raise UserError('GammaL1Hook: the model has no SA blocks; it is for a ScaleNet')
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Take the step if the optimiser has taken one."""
+        if not runner.optim_wrapper.should_update():
+            return  # gradients are being accumulated
+        with torch.no_grad():
+            for group in runner.optim_wrapper.param_groups:
+                for gamma in self.gammas.intersection(group['params']):
+                    gamma.copy_(softshrink(gamma, self.strength * group['lr']))
 
 
 @HOOKS.register_module()

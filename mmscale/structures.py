@@ -1,5 +1,7 @@
 """Neuron structures of ScaleNet: how many output channels each scale of each block has (no torch).
 
+Published are four; :mod:`mmscale.allocation` finds others by training a :func:`seed`.
+
 A structure file is JSON::
 
     {"name": "scalenet50", "depth": 50, "scales": [1, 2, 4, 7],
@@ -10,8 +12,11 @@ A structure file is JSON::
 """
 
 import json
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
+
+from mmscale.files import written_aside
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 SCALES = (1, 2, 4, 7)
@@ -33,6 +38,92 @@ class Structure(NamedTuple):
         """Blocks of each stage."""
         return tuple(len(rows) for rows in self.stages)
 
+    @property
+    def shares(self):
+        """Share of each scale in all neurons."""
+        totals = [sum(counts) for counts in zip(*(row for rows in self.stages for row in rows))]
+        return tuple(total / sum(totals) for total in totals)
+
+    def content(self):
+        """What its file holds, a dict."""
+        published = [depth for depth, blocks in DEPTHS.items() if blocks == self.depths]
+        return dict(
+            name=self.name,
+            depth=published[0] if published else list(self.depths),
+            scales=list(self.scales),
+            rows=[list(row) for rows in self.stages for row in rows],
+            source=self.source,
+        )
+
+
+def stage_neurons(neurons):
+    """Neurons of a block in each of the four stages, which is the budget that scales compete for.
+
+    Args:
+        neurons (int | Sequence[int]): Of the last stage's blocks, n: stage s has
+            ``ceil(n / 2 ** (4 - s))``, as in all published structures; or of all four.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    numbers = [neurons] if isinstance(neurons, int) else neurons
+    fits = isinstance(numbers, (tuple, list)) and len(numbers) in (1, len(STAGE_SIDES))
+    if not fits or any(type(n) is not int or n < 1 for n in numbers):
+        raise ValueError(
+            f'neurons {neurons!r} must be a positive integer, the neurons of a block in the last '
+            f'stage, or {len(STAGE_SIDES)} of them, one for each stage'
+        )
+    if len(numbers) > 1:
+        return tuple(numbers)
+    return tuple(ceil(numbers[0] / 2**halvings) for halvings in (3, 2, 1, 0))
+
+
+def seed(neurons, depth=50, scales=SCALES):
+    """The structure to train for an allocation: every scale has all of its stage's neurons.
+
+    Args:
+        neurons (int | Sequence[int]): As in :func:`stage_neurons`.
+        depth (int | Sequence[int]): 50, 101, 152, or blocks per stage.
+        scales (Sequence[int]): Ascending pooling factors.
+
+    Returns:
+        dict: For ``ScaleNet(structure=...)``, in a config too.
+
+    Raises:
+        ValueError: If an argument does not fit.
+    """
+    stages = [[n] * len(scales) for n in stage_neurons(neurons)]
+    return _regular(f'seed of {neurons} neurons', stages, depth, scales)
+
+
+def uniform(neurons, depth=50, scales=SCALES):
+    """The structure in which all scales have the same share, to compare with.
+
+    What does not divide evenly goes to the finer scales. Arguments and result: :func:`seed`.
+    """
+    stages = []
+    for count in stage_neurons(neurons):
+        share, rest = divmod(count, len(scales))
+        stages.append([share + (index < rest) for index in range(len(scales))])
+    return _regular(f'{neurons} neurons, uniform', stages, depth, scales)
+
+
+def write_structure(structure, out):
+    """Write a :class:`Structure` to a .json file, one row a line, whole or not at all."""
+    content = structure.content()
+    rows = ',\n  '.join(json.dumps(row) for row in content.pop('rows'))
+    fields = [f' {json.dumps(key)}: {json.dumps(value)}' for key, value in content.items()]
+    fields.insert(-1, f' "rows": [\n  {rows}\n ]')
+    with written_aside(out) as temporary:
+        temporary.write_text('{\n' + ',\n'.join(fields) + '\n}\n')
+
+
+def _regular(name, stage_rows, depth, scales):
+    """A structure whose stages have the same row in all of their blocks, as a file's content."""
+    depths = _depths(depth, 'depth')
+    stages = tuple((tuple(row),) * blocks for row, blocks in zip(stage_rows, depths))
+    return Structure(name, _scales(scales, name), stages, 'mmscale.structures').content()
+
 
 def names():
     """Names of the structures that come with the package."""
@@ -43,10 +134,10 @@ def load_structure(structure, depth=None):
     """Read and check a structure.
 
     Args:
-        structure (str | Path | list | None): A name from :func:`names`, a path to a .json file, or
-            the rows themselves. A row has one count per scale; the authors' rows, which carry the
-            stage's side at 224 px as a fifth number, are accepted too. None is the published
-            structure of `depth`.
+        structure (str | Path | dict | list | None): A name from :func:`names`, a path to a .json
+            file, such a file's content, or the rows alone. A row has one count per scale; the
+            authors' rows, which carry the stage's side at 224 px as a fifth number, are accepted
+            too. None is the published structure of `depth`.
         depth (int | Sequence[int], optional): 50, 101, 152, or blocks per stage. Default: the
             structure's own, or 50 where that has none.
 
@@ -55,8 +146,9 @@ def load_structure(structure, depth=None):
     """
     if structure is None:
         structure = f'scalenet{_published(50 if depth is None else depth)}'
-    if isinstance(structure, (str, Path)):
-        content = _read(structure)
+    if isinstance(structure, (str, Path, dict)):
+        content = structure if isinstance(structure, dict) else _read(structure)
+        _check_content(content, 'structure' if content is structure else f'structure {structure}')
         name, source = content['name'], content['source']
         scales, rows = content['scales'], content['rows']
         depths = _depths(content['depth'], name)
@@ -96,19 +188,20 @@ def _read(structure):
         raise ValueError(f'structure file {str(path)!r} cannot be read: {error.strerror}') from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f'structure file {str(path)!r} is no JSON: {error}') from None
+    return content
+
+
+def _check_content(content, where):
     keys = ('name', 'depth', 'scales', 'rows', 'source')
     missing = [k for k in keys if not isinstance(content, dict) or k not in content]
     if missing:
-        raise ValueError(f'structure file {str(path)!r} lacks {missing}; it needs {list(keys)}')
+        raise ValueError(f'{where} lacks {missing}; it needs {list(keys)}')
     unknown = [key for key in content if key not in keys]
     if unknown:
-        raise ValueError(
-            f'structure file {str(path)!r} has unknown keys {unknown}, not {list(keys)}'
-        )
+        raise ValueError(f'{where} has unknown keys {unknown}, not {list(keys)}')
     for key in ('name', 'source'):
         if not isinstance(content[key], str):
-            raise ValueError(f'structure file {str(path)!r}: {key} {content[key]!r} must be a text')
-    return content
+            raise ValueError(f'{where}: {key} {content[key]!r} must be a text')
 
 
 def _depths(depth, name):

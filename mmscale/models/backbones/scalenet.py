@@ -13,7 +13,6 @@ from mmscale.models.backbones.base import Backbone, Variant, check_out_indices
 from mmscale.models.layers import Stage, conv_norm, norm
 from mmscale.structures import STAGE_SIDES, load_structure, names
 
-PLANES = (64, 128, 256, 512)
 EXPANSION = 4
 RESIZE_MODES = ('auto', 'nearest', 'bilinear')
 
@@ -160,6 +159,7 @@ class ScaleNet(Backbone):
         depth=None,
         structure=None,
         *,
+        base_channels=64,
         resize='auto',
         out_indices=(0, 1, 2, 3),
         frozen_stages=-1,
@@ -169,7 +169,7 @@ class ScaleNet(Backbone):
         init_cfg=None,
     ):
         super().__init__(
-            self.stage_channels(),
+            self.stage_channels(base_channels),
             out_indices=out_indices,
             frozen_stages=frozen_stages,
             norm_eval=norm_eval,
@@ -179,16 +179,21 @@ class ScaleNet(Backbone):
             raise ValueError(f'resize={resize!r} is unknown; choose from {RESIZE_MODES}')
         self.structure = load_structure(structure, depth)
         self.variant = f'ScaleNet {self.structure.name}'
-        self.stem = conv_norm(3, PLANES[0], kernel_size=7, stride=2, norm_cfg=norm_cfg, act=nn.ReLU)
+        if base_channels != 64:
+            self.variant += f' of {base_channels} base channels'
+        self.stem = conv_norm(
+            3, base_channels, kernel_size=7, stride=2, norm_cfg=norm_cfg, act=nn.ReLU
+        )
         self.stem.add_module('pool', nn.MaxPool2d(3, stride=2, padding=1))
-        in_channels = PLANES[0]
+        in_channels = base_channels
         for index in range(self.last_stage + 1):
+            planes = base_channels * 2**index
             blocks = []
             for position, neurons in enumerate(self.structure.stages[index]):
                 blocks.append(
                     ScaleBottleneck(
                         in_channels,
-                        PLANES[index],
+                        planes,
                         stride=2 if index > 0 and position == 0 else 1,
                         neurons=neurons,
                         scales=self.structure.scales,
@@ -197,7 +202,7 @@ class ScaleNet(Backbone):
                         norm_cfg=norm_cfg,
                     )
                 )
-                in_channels = PLANES[index] * EXPANSION
+                in_channels = planes * EXPANSION
             self.stages.append(Stage(*blocks, with_cp=with_cp))
         self.freeze()
 
@@ -209,13 +214,21 @@ class ScaleNet(Backbone):
             yield Variant(f'ScaleNet {name}', config, cls, dict(structure=name))
 
     @staticmethod
-    def stage_channels(**_):
-        """Channels of indices 0 to 3, the same for every depth and structure."""
-        return tuple(planes * EXPANSION for planes in PLANES)
+    def stage_channels(base_channels=64, **_):
+        """Channels of indices 0 to 3, the same for every depth and structure.
+
+        Raises:
+            ValueError: If `base_channels` is no positive integer.
+        """
+        if type(base_channels) is not int or base_channels < 1:
+            raise ValueError(f'base_channels={base_channels!r} must be a positive integer, 64 say')
+        return tuple(base_channels * 2**index * EXPANSION for index in range(len(STAGE_SIDES)))
 
     @classmethod
-    def feature_channels(cls, depth=None, structure=None, out_indices=(0, 1, 2, 3), **_):
+    def feature_channels(
+        cls, depth=None, structure=None, base_channels=64, out_indices=(0, 1, 2, 3), **_
+    ):
         """See :func:`mmscale.feature_channels`."""
         load_structure(structure, depth)  # says what is wrong with them
-        channels = cls.stage_channels()
+        channels = cls.stage_channels(base_channels)
         return tuple(channels[i] for i in check_out_indices(out_indices, len(channels)))
