@@ -583,8 +583,38 @@ def test_unknown_backbone(name):
 
 
 @each_family
-@pytest.mark.parametrize('shape', [(1, 3, 31, 64), (1, 3, 64, 31), (1, 1, 64, 64), (3, 64, 64)])
-def test_wrong_images(cfg, shape):
-    with pytest.raises(ValueError) as error:
-        build(cfg)(torch.zeros(shape))
-    assert all(word in str(error.value) for word in (str(shape), '(N, 3, H, W)', '32'))
+def test_wrong_images(cfg):
+    model, smallest = build(cfg), 16 if 'SAN' in cfg['type'] else 32
+    for shape in [(1, 3, smallest - 1, 64), (1, 3, 64, smallest - 1), (1, 1, 64, 64), (3, 64, 64)]:
+        with pytest.raises(ValueError) as error:
+            model(torch.zeros(shape))
+        words = (str(shape), '(N, 3, H, W)', f'at least {smallest} px')
+        assert all(word in str(error.value) for word in words)
+    assert all(map(len, model.eval()(torch.zeros(1, 3, smallest, smallest))))
+
+
+def test_zero_init_residual_begins_with_shortcuts_alone():
+    init_cfg = dict(type='Pretrained', checkpoint=None)
+    network = build(dict(type='ScaleNet', depth=50, zero_init_residual=True, init_cfg=init_cfg))
+    network.init_weights()
+    blocks = [block for stage in network.stages for block in stage]
+    assert len(blocks) == 16
+    x = torch.rand(2, 64, 9, 11)
+    assert torch.equal(blocks[1].eval()(blocks[0].eval()(x)), blocks[0](x))
+    assert all(block.reduce.norm.weight.all() for block in blocks)
+
+
+def test_zero_init_residual_leaves_weights_that_were_loaded(tmp_path):
+    source = build(dict(type='ScaleNet', structure=[[1, 1, 1, 1]] * 4, depth=(1, 1, 1, 1)))
+    torch.save(source.state_dict(), tmp_path / 'weights.pth')
+    network = build(
+        dict(
+            type='ScaleNet',
+            structure=[[1, 1, 1, 1]] * 4,
+            depth=(1, 1, 1, 1),
+            zero_init_residual=True,
+            init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'weights.pth')),
+        )
+    )
+    network.init_weights()
+    assert network.stages[0][0].expand.norm.weight.all()

@@ -7,7 +7,7 @@ from conftest import tool
 from mmengine.registry import MODELS
 from torch import nn
 
-from mmscale import checkpoints
+from mmscale import checkpoints, feature_channels
 from mmscale.checkpoints import fitting
 from mmscale.errors import UserError
 from mmscale.models import SANMobileNetV2, SANResNet
@@ -160,6 +160,17 @@ def test_distillation_flows_to_smaller_resolutions_only():
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_plain_resnet_of_another_width():
+    model = build(SANResNet, depth=18, base_channels=24, **SMALL).eval()
+    x = images(1, 3, 48, 64)
+    with torch.no_grad():
+        ours, theirs = model(x, resolution=64), model.plain(64)(x)
+    assert model.out_channels == (24, 48, 96, 192)
+    assert feature_channels('SANResNet', depth=18, base_channels=24) == model.out_channels
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a - b).abs().max() <= 1e-6 * a.abs().max()
+
+
 def test_plain_resnet_has_torchvisions_names():
     from torchvision.models import resnet18
 
@@ -260,7 +271,7 @@ def test_a_fixed_resolution_rules_over_the_images_size():
 @pytest.mark.parametrize(
     ('changes', 'words'),
     [
-        (dict(resolutions=()), ['resolutions=()', '32 px']),
+        (dict(resolutions=()), ['resolutions=()', '16 px']),
         (dict(resolutions=224), ['resolutions=224']),
         (dict(resolutions=(64, 64)), ['(64, 64)', 'different']),
         (dict(resolutions=(64, 16)), ['(64, 16)']),

@@ -5,7 +5,11 @@ _base_ = './rexnet-090_cifar10.py'
 from mmscale import feature_channels
 
 backbone = dict(
-    _delete_=True, type='mmscale.ScaleNet', structure='scalenet50_light', out_indices=(3,)
+    _delete_=True,
+    type='mmscale.ScaleNet',
+    structure='scalenet50_light',
+    zero_init_residual=True,
+    out_indices=(3,),
 )
 model = dict(
     backbone=backbone,
@@ -35,6 +39,7 @@ test_dataloader = val_dataloader
 
 max_epochs = 5
 train_cfg = dict(max_epochs=max_epochs)
+optim_wrapper = dict(optimizer=dict(lr=0.05))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=390),
     dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True, convert_to_iter_based=True),

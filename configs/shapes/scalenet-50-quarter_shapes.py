@@ -14,6 +14,7 @@ model = dict(
         type='mmscale.ScaleNet',
         base_channels=16,
         structure=uniform(neurons=222, depth=50, scales=(1, 2, 4)),
+        zero_init_residual=True,
         out_indices=(3,),
     ),
 )

@@ -11,8 +11,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmscale import checkpoints
 
 STRIDES = (4, 8, 16, 32, 32)
-MIN_SIZE = 32
-
 
 PRETRAINED_KEYS = ('type', 'checkpoint', 'prefix', 'map_location', 'trust_checkpoint')
 
@@ -134,6 +132,7 @@ class Backbone(BaseModule):
 
     # mmengine's rules for the layers of a network without weights; none are PyTorch's defaults.
     scratch_cfg: list = []
+    min_size = 32  # of an image's sides, in pixels
     init_cfg: Any
     is_init: bool
 
@@ -202,19 +201,19 @@ class Backbone(BaseModule):
         """Extract features.
 
         Args:
-            x (Tensor): Float images (N, 3, H, W), H and W at least 32.
+            x (Tensor): Float images (N, 3, H, W), H and W at least ``min_size``.
 
         Returns:
             tuple[Tensor]: One map (N, C, h, w) for each of `out_indices`.
 
         Raises:
-            ValueError: If an image is smaller than 32 px on a side.
+            ValueError: If an image is smaller.
         """
         return self.extract(x)
 
     def extract(self, x, *extra):
         """The forward pass; the stem and every block get `extra` beside their input."""
-        check_size(x)
+        check_size(x, self.min_size)
         x = self.stem(x, *extra)
         outputs = []
         for index, stage in enumerate(self.stages):
@@ -224,12 +223,12 @@ class Backbone(BaseModule):
         return tuple(outputs)
 
 
-def check_size(x):
+def check_size(x, min_size):
     """Refuse what is no image batch; not while tracing, where sizes are no numbers."""
     if torch.jit.is_tracing():
         return
-    if x.dim() != 4 or x.size(1) != 3 or x.size(2) < MIN_SIZE or x.size(3) < MIN_SIZE:
+    if x.dim() != 4 or x.size(1) != 3 or min(x.shape[2:]) < min_size:
         raise ValueError(
             f'images of shape {tuple(x.shape)} do not fit: expected (N, 3, H, W) with H and W of '
-            f'at least {MIN_SIZE} px; resize or pad smaller images'
+            f'at least {min_size} px; resize or pad smaller images'
         )

@@ -226,17 +226,19 @@ class SAN(Backbone):
             Nearest: the larger of two that are as near; beyond the trained range, its end.
     """
 
+    min_size = 16
+
     def __init__(self, channels, *, resolutions, encoding_base, resolution, inference, **kwargs):
         super().__init__(channels, **kwargs)
         given = list(resolutions) if isinstance(resolutions, (list, tuple)) else []
         if (
             not given
-            or any(type(r) is not int or r < 32 for r in given)
+            or any(type(r) is not int or r < self.min_size for r in given)
             or len(set(given)) < len(given)
         ):
             raise ValueError(
-                f'resolutions={resolutions!r} must be different integers of at least 32 px, such '
-                f'as {RESOLUTIONS}'
+                f'resolutions={resolutions!r} must be different integers of at least '
+                f'{self.min_size} px, such as {RESOLUTIONS}'
             )
         if inference not in INFERENCE:
             raise ValueError(f'inference={inference!r} is unknown; choose from {INFERENCE}')
@@ -330,6 +332,8 @@ class SANResNet(SAN):
     Args:
         depth (int): 18, 34, 50, 101 or 152.
         groups, base_width (int): 32 and 4 make ResNeXt-50 32x4d, 32 and 8 ResNeXt-101 32x8d.
+        base_channels (int): Channels of the stem and of stage 1, as in mmdet's ResNet; 64 is
+            published.
         resolutions, encoding_base, resolution, inference: See :class:`SAN`.
         out_indices (Sequence[int]): 0 to 3 are strides 4, 8, 16, 32.
         frozen_stages, norm_cfg, norm_eval, with_cp, init_cfg: As in mmdet's backbones.
@@ -352,7 +356,6 @@ class SANResNet(SAN):
         101: (3, 4, 23, 3),
         152: (3, 8, 36, 3),
     }
-    PLANES = (64, 128, 256, 512)
 
     def __init__(
         self,
@@ -364,6 +367,7 @@ class SANResNet(SAN):
         inference='proxy',
         groups=1,
         base_width=64,
+        base_channels=64,
         out_indices=(0, 1, 2, 3),
         frozen_stages=-1,
         norm_cfg=None,
@@ -372,7 +376,7 @@ class SANResNet(SAN):
         init_cfg=None,
     ):
         super().__init__(
-            self.stage_channels(depth, groups, base_width),
+            self.stage_channels(depth, groups, base_width, base_channels),
             resolutions=resolutions,
             encoding_base=encoding_base,
             resolution=resolution,
@@ -382,21 +386,25 @@ class SANResNet(SAN):
             norm_eval=norm_eval,
             init_cfg=init_cfg,
         )
-        self.arguments = dict(depth=depth, groups=groups, base_width=base_width)
+        self.arguments = dict(depth=depth, base_channels=base_channels)
         self.variant = f'SAN ResNet-{depth}'
+        if base_channels != 64:
+            self.variant += f' of {base_channels} base channels'
         if groups > 1:
+            self.arguments.update(groups=groups, base_width=base_width)
             self.variant = f'SAN ResNeXt-{depth} {groups}x{base_width}d'
         count = len(self.resolutions)
-        self.stem = ResNetStem(self.PLANES[0], count, norm_cfg)
+        self.stem = ResNetStem(base_channels, count, norm_cfg)
         bottleneck = depth >= 50
-        in_channels = self.PLANES[0]
+        in_channels = base_channels
         for index in range(self.last_stage + 1):
+            planes = base_channels * 2**index
             blocks = []
             for position in range(self.BLOCKS[depth][index]):
                 blocks.append(
                     ResidualBlock(
                         in_channels,
-                        self.PLANES[index],
+                        planes,
                         bottleneck=bottleneck,
                         stride=2 if index > 0 and position == 0 else 1,
                         groups=groups,
@@ -405,7 +413,7 @@ class SANResNet(SAN):
                         norm_cfg=norm_cfg,
                     )
                 )
-                in_channels = self.PLANES[index] * (4 if bottleneck else 1)
+                in_channels = planes * (4 if bottleneck else 1)
             self.stages.append(Stage(*blocks, with_cp=with_cp))
         self.freeze()
 
@@ -413,12 +421,11 @@ class SANResNet(SAN):
         """mmdet's network without generators, with weights of its own."""
         from mmdet.models import ResNet, ResNeXt
 
-        network, arguments = ResNet, dict(depth=self.arguments['depth'])
-        if self.arguments['groups'] > 1:
-            network, arguments = ResNeXt, self.arguments
+        network = ResNeXt if 'groups' in self.arguments else ResNet
         stages = self.last_stage + 1
         return network(
-            **arguments,
+            **self.arguments,
+            stem_channels=self.arguments['base_channels'],
             num_stages=stages,
             strides=(1, 2, 2, 2)[:stages],
             dilations=(1, 1, 1, 1)[:stages],
@@ -451,7 +458,7 @@ class SANResNet(SAN):
             yield Variant(f'SAN ResNeXt-{name}', config, cls, arguments)
 
     @classmethod
-    def stage_channels(cls, depth=50, groups=1, base_width=64):
+    def stage_channels(cls, depth=50, groups=1, base_width=64, base_channels=64):
         """Channels of indices 0 to 3."""
         if depth not in cls.BLOCKS:
             raise ValueError(f'depth={depth!r} does not exist; choose from {tuple(cls.BLOCKS)}')
@@ -460,12 +467,24 @@ class SANResNet(SAN):
                 f'groups={groups!r} and base_width={base_width!r} need a bottleneck: depth 50 or '
                 f'more, not {depth}'
             )
-        return tuple(planes * (4 if depth >= 50 else 1) for planes in cls.PLANES)
+        if type(base_channels) is not int or base_channels < 1:
+            raise ValueError(f'base_channels={base_channels!r} must be a positive integer, 64 say')
+        if groups > 1 and base_channels != 64:
+            raise ValueError(f'base_channels={base_channels!r} is for ResNets; a ResNeXt has 64')
+        return tuple(base_channels * 2**index * (4 if depth >= 50 else 1) for index in range(4))
 
     @classmethod
-    def feature_channels(cls, depth=50, groups=1, base_width=64, out_indices=(0, 1, 2, 3), **_):
+    def feature_channels(
+        cls,
+        depth=50,
+        groups=1,
+        base_width=64,
+        base_channels=64,
+        out_indices=(0, 1, 2, 3),
+        **_,
+    ):
         """See :func:`mmscale.feature_channels`."""
-        channels = cls.stage_channels(depth, groups, base_width)
+        channels = cls.stage_channels(depth, groups, base_width, base_channels)
         return tuple(channels[i] for i in check_out_indices(out_indices, len(channels)))
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmscale.models.backbones.base import Backbone, Variant, check_out_indices
+from mmscale.models.backbones.base import Backbone, Variant, check_out_indices, pretrained_cfg
 from mmscale.models.layers import Stage, conv_norm, norm
 from mmscale.structures import STAGE_SIDES, load_structure, names
 
@@ -135,6 +135,9 @@ class ScaleNet(Backbone):
         norm_cfg (dict, optional): Norm layers, as in mmcv. Default: ``dict(type='BN')``.
         norm_eval (bool | str): Keep BN in eval mode while training; 'auto' if there are weights.
         with_cp (bool): Save memory in training by recomputing each block's activations.
+        zero_init_residual (bool): Begin, without weights, with blocks that add nothing to their
+            shortcuts (the last norm's factors are 0), as mmdet's ResNets do. The authors do not,
+            and then gradients are some 90 times larger at first; short warm-ups need it.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=X)`` loads the authors' file
             or this package's. Without it: the authors' normal initialisation with std
             ``sqrt(2 / (k * k * out_channels))``.
@@ -166,6 +169,7 @@ class ScaleNet(Backbone):
         norm_cfg=None,
         norm_eval=False,
         with_cp=False,
+        zero_init_residual=False,
         init_cfg=None,
     ):
         super().__init__(
@@ -178,6 +182,7 @@ class ScaleNet(Backbone):
         if resize not in RESIZE_MODES:
             raise ValueError(f'resize={resize!r} is unknown; choose from {RESIZE_MODES}')
         self.structure = load_structure(structure, depth)
+        self.zero_init_residual = zero_init_residual
         self.variant = f'ScaleNet {self.structure.name}'
         if base_channels != 64:
             self.variant += f' of {base_channels} base channels'
@@ -205,6 +210,16 @@ class ScaleNet(Backbone):
                 in_channels = planes * EXPANSION
             self.stages.append(Stage(*blocks, with_cp=with_cp))
         self.freeze()
+
+    def init_weights(self):
+        """See :meth:`Backbone.init_weights`."""
+        pretrained = pretrained_cfg(self.init_cfg)
+        fresh = not self.is_init and not (pretrained and pretrained['checkpoint'])
+        super().init_weights()
+        if fresh and self.zero_init_residual:
+            for module in self.modules():
+                if isinstance(module, ScaleBottleneck):
+                    nn.init.zeros_(module.expand.norm.weight)
 
     @classmethod
     def variants(cls):

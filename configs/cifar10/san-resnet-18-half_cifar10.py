@@ -1,0 +1,48 @@
+"""SAN ResNet-18 of half the width on CIFAR-10, at 32, 28, 24, 20 and 16 px at once.
+
+A seventh of the published resolutions, with the same encodings.
+"""
+
+_base_ = '../_base_/cifar10.py'
+
+backbone = dict(
+    type='mmscale.SANResNet',
+    depth=18,
+    base_channels=32,
+    resolutions=(32, 28, 24, 20, 16),
+    encoding_base=320 / 7,
+    out_indices=(3,),
+)
+model = dict(
+    type='mmscale.SANClassifier',
+    kd=True,
+    backbone=backbone,
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(
+        type='LinearClsHead',
+        num_classes=10,
+        in_channels=256,
+        init_cfg=None,
+        loss=dict(type='CrossEntropyLoss'),
+    ),
+)
+# The model resizes, and flips at every resolution anew.
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='mmscale.LoadImage'),
+            dict(type='RandomCrop', crop_size=32, padding=4),
+            dict(type='PackInputs'),
+        ]
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='mmscale.LoadImage', replace=True),
+            dict(type='Resize', scale=32),
+            dict(type='PackInputs'),
+        ]
+    )
+)
+test_dataloader = val_dataloader
