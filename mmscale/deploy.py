@@ -9,6 +9,7 @@ from copy import deepcopy
 from inspect import Parameter, signature
 
 import torch
+import torch.nn.functional as F
 from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
 from mmcv.cnn.bricks.wrappers import Conv2d, Conv3d, Linear
 from mmengine.model import is_model_wrapper
@@ -17,8 +18,14 @@ from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mmscale.errors import UserError
+from mmscale.models.backbones.base import Backbone
 from mmscale.models.backbones.san import SAN, GeneratedConvNorm, ResNetStem
-from mmscale.models.backbones.scalenet import ScaleBranch
+from mmscale.models.backbones.scalenet import (
+    ScaleAggregation,
+    ScaleBranch,
+    resize_mode,
+    resize_to,
+)
 from mmscale.models.layers import to_channels_last
 
 # Exact types: a subclass may do more than its parent (timm's norms hold an activation, mmcv's
@@ -79,6 +86,44 @@ def _inference_copy(model):
     for parameter in model.parameters():
         parameter.grad = None
     return model
+
+
+# ScaleNet
+
+
+class FusedAggregation(nn.Module):
+    """An SA block without norms, which are folded.
+
+    Pooling by 4 is pooling by 2 twice, and what a nearest resize copies is rectified before.
+
+    Args:
+        block (ScaleAggregation): In eval mode, its norms folded.
+    """
+
+    def __init__(self, block):
+        super().__init__()
+        branches = block.branches.values()
+        self.scales = [branch.scale for branch in branches]
+        self.convs = nn.ModuleList(branch.conv for branch in branches)
+        self.resize = next(iter(branches)).resize
+
+    def forward(self, x):
+        """Take (N, in_channels, H, W) to (N, sum(neurons), H, W)."""
+        size = x.shape[2:]
+        pooled, maps = {1: x}, []
+        for scale, conv in zip(self.scales, self.convs):
+            if scale == 4 and 2 in pooled and min(size) >= 4:
+                pooled[4] = F.max_pool2d(pooled[2], 2)
+            elif scale > 1:
+                pooled[scale] = F.max_pool2d(x, [min(scale, side) for side in size])
+            y = conv(pooled[scale])
+            if scale == 1:
+                maps.append(y.relu_())
+            elif resize_mode(y, size, self.resize) == 'nearest':
+                maps.append(resize_to(y.relu_(), size, 'nearest'))
+            else:
+                maps.append(resize_to(y, size, 'bilinear').relu_())
+        return torch.cat(maps, 1)
 
 
 # SAN
@@ -173,6 +218,16 @@ def _fold_all(model):
         else:
             for layer, norm in _pairs(module):
                 _fold(module, layer, norm, owners)
+    for module in model.modules():
+        aggregate = getattr(module, 'aggregate', None)
+        if isinstance(aggregate, ScaleAggregation):
+            branches = aggregate.branches.values()
+            if all(isinstance(branch.norm, nn.Identity) for branch in branches):
+                module.aggregate = FusedAggregation(aggregate).eval()
+        elif isinstance(module, Backbone):
+            for act in module.modules():
+                if isinstance(act, nn.SiLU):  # there they follow a convolution or norm
+                    act.inplace = True
 
 
 class _Calls(fx.Tracer):

@@ -17,7 +17,8 @@ def conv_norm(
 
     Args:
         norm_cfg (dict, optional): As in mmcv. Default: ``dict(type='BN')``.
-        act (type, optional): An activation's class, ``nn.SiLU`` say, built with ``inplace=True``.
+        act (type, optional): An activation's class, ``nn.SiLU`` say. It works in place, but for
+            SiLU, of which autograd would first copy the input that it needs.
 
     Returns:
         nn.Sequential: With members ``conv``, ``norm`` and, if asked for, ``act``.
@@ -35,7 +36,7 @@ def conv_norm(
         norm=norm(out_channels, norm_cfg),
     )
     if act is not None:
-        layers['act'] = act(inplace=True)
+        layers['act'] = act(inplace=act is not nn.SiLU)
     return nn.Sequential(layers)
 
 
