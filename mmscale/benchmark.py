@@ -18,8 +18,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from mmengine.registry import MODELS as REGISTRY
+from mmengine.registry import DefaultScope
 
 from mmscale.deploy import fuse
 from mmscale.environment import require
@@ -108,10 +110,14 @@ def build(name):
         # Random scores are all but equal; suppression would depend on the seed.
         cfg.test_cfg.rpn.nms.iou_threshold = 1.0
         require('mmdet.models')
-        model = Detector(REGISTRY.build(cfg))
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            model = Detector(REGISTRY.build(cfg))
     else:
         require(f'{row["type"].partition(".")[0]}.models')
         model = REGISTRY.build(dict(row))
+    for key, parameter in model.named_parameters():
+        if '.generator.' in key:  # as small as a SAN's after training: maps stay finite
+            parameter.data *= 0.02
     model.eval()
     return model
 
@@ -534,7 +540,90 @@ def san_switching():
     return dict(ms=ms, at_most=1, met=ms <= 1)
 
 
-SPECIAL = {'san-fixed': san_fixed, 'san-switching': san_switching}
+def synthetic_coco(images, detections, seed=0):
+    """Annotations and detections such as a middling detector has on COCO's 80 classes.
+
+    Args:
+        images, detections (int): How many images, and detections in each.
+        seed (int): Of the random numbers.
+
+    Returns:
+        tuple[dict, list]: Contents of an annotation file, and of a results file.
+    """
+    rng = np.random.default_rng(seed)
+    truth, found = [], []
+    for image in range(1, images + 1):
+        count = int(rng.integers(0, 15))
+        sides = np.exp(rng.uniform(np.log(8), np.log(300), (count, 2)))
+        boxes = np.concatenate([rng.uniform(0, 300, (count, 2)), sides], 1)
+        labels = rng.integers(1, 81, count)
+        for box, label in zip(boxes, labels.tolist()):
+            crowd = int(rng.random() < 0.02)
+            truth.append(
+                dict(
+                    id=len(truth) + 1,
+                    image_id=image,
+                    category_id=label,
+                    bbox=box.tolist(),
+                    area=float(box[2] * box[3] * 0.6),
+                    iscrowd=crowd,
+                )
+            )
+        for _ in range(detections):
+            near = count and rng.random() < 0.3
+            pick = int(rng.integers(count)) if near else 0
+            box = boxes[pick] if near else rng.uniform(5, 300, 4)
+            label = int(labels[pick]) if near and rng.random() < 0.8 else int(rng.integers(1, 81))
+            found.append(
+                dict(
+                    image_id=image,
+                    category_id=label,
+                    bbox=(box * rng.uniform(0.85, 1.15, 4)).tolist(),
+                    score=float(rng.random() ** (1 if near else 3)),
+                )
+            )
+    pictures = [dict(id=i, width=640, height=640, file_name='') for i in range(1, images + 1)]
+    categories = [dict(id=i, name=f'class {i}') for i in range(1, 81)]
+    return dict(images=pictures, annotations=truth, categories=categories), found
+
+
+def coco_evaluation(images=5000, detections=100):
+    """COCO evaluation by faster-coco-eval against pycocotools: 4 times faster, all figures equal.
+
+    Timed from the loaded annotations to the figures, the detections' loading included.
+    """
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    annotations, found = synthetic_coco(images, detections)
+    truth = COCO()
+    truth.dataset = annotations
+    truth.createIndex()
+    seconds, figures = {}, {}
+    for name, evaluation in (
+        ('pycocotools', COCOeval),
+        ('faster', _engine('faster_coco_eval').COCOeval_faster),
+    ):
+        start = time.perf_counter()
+        run = evaluation(truth, truth.loadRes([dict(row) for row in found]), 'bbox')
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+        seconds[name] = time.perf_counter() - start
+        figures[name] = np.array(run.stats[:12], dtype=float)
+    difference = float(np.abs(figures['pycocotools'] - figures['faster']).max())
+    ratio = seconds['pycocotools'] / seconds['faster']
+    return dict(
+        ratio=ratio, at_least=4, met=ratio >= 4 and difference < 1e-4, difference=difference,
+        pycocotools_s=seconds['pycocotools'], faster_s=seconds['faster'],
+    )  # fmt: skip
+
+
+SPECIAL = {
+    'san-fixed': san_fixed,
+    'san-switching': san_switching,
+    'coco-evaluation': coco_evaluation,
+}
 
 
 def run(cases, shapes=None, *, targets=(), training=False, memory=False, rounds=9):

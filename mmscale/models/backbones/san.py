@@ -209,7 +209,8 @@ class ResidualBlock(nn.Module):
         y = self.conv2(self.conv1(x, scale), scale)
         if self.conv3 is not None:
             y = self.conv3(y, scale)
-        return self.act(y + (x if self.shortcut is None else self.shortcut(x, scale)))
+        y += x if self.shortcut is None else self.shortcut(x, scale)
+        return self.act(y)
 
 
 class InvertedResidual(nn.Module):

@@ -123,7 +123,8 @@ class ScaleBottleneck(nn.Module):
         """Take (N, in_channels, H, W) to (N, 4 * planes, H // stride, W // stride)."""
         x = self.pool(x)
         y = self.expand(self.aggregate(self.reduce(x)))
-        return self.act(y + self.shortcut(x))
+        y += self.shortcut(x)
+        return self.act(y)
 
 
 class ScaleNet(Backbone):
