@@ -429,7 +429,7 @@ class Target(NamedTuple):
     of: str = 'ms'
 
 
-STEP = dict(shape=(16, 224, 224), training=True)
+STEP: dict = dict(shape=(16, 224, 224), training=True)
 REXNET = ('rexnet-100:fused', 'rexnet-100:compiled')
 EXPORTED = ('onnxruntime', 'openvino')
 TARGETS = {
