@@ -34,7 +34,7 @@ ALLOCATOR = ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_', 'THP_MEM_ALLOC_
 MIB = 2**20
 
 # Backbones with the maps of strides 4 to 32: ours, mmdet's, mmpretrain's and timm's (by its name).
-MODELS = {
+MODELS: dict = {
     'rexnet-100': dict(type='mmscale.ReXNet', width_mult=1.0),
     'rexnet-lite-100': dict(type='mmscale.ReXNetLite', width_mult=1.0),
     'scalenet-50': dict(type='mmscale.ScaleNet', depth=50),

@@ -27,8 +27,8 @@ def used(model, seed=0):
                 norm.running_mean.normal_(0, 0.2, generator=generator)
                 norm.running_var.uniform_(0.5, 2, generator=generator)
             if norm.affine:
-                nn.init.uniform_(norm.weight, 0.5, 1.5, generator=generator)
-                nn.init.normal_(norm.bias, 0, 0.2, generator=generator)
+                norm.weight.data.uniform_(0.5, 1.5, generator=generator)
+                norm.bias.data.normal_(0, 0.2, generator=generator)
     model.double().eval()
     return model
 
@@ -132,6 +132,8 @@ def test_fusing_twice(cfg):
 
 @each_family
 def test_compile_trace_and_export(cfg):
+    if cfg['type'].startswith('SAN') and torch.__version__ < '2.4':
+        pytest.skip('torch.compile of 2.1 cannot follow how a SAN finds its resolution')
     model = used(build(cfg)).float()
     fused, x = fuse(model), images(1, 3, 64, 96)
     with torch.no_grad():
