@@ -49,8 +49,10 @@ setup(
             'numpy<2',
             'torchvision',
         ],
+        'fast-eval': ['faster-coco-eval'],
         'dev': [
             'codespell',
+            'faster-coco-eval',
             'hypothesis',
             'mypy',
             'pytest',

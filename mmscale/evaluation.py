@@ -3,10 +3,7 @@
 from mmengine.logging import print_log
 from mmpretrain.evaluation import ConfusionMatrix
 
-from mmscale.registry import METRICS
 
-
-@METRICS.register_module()
 class WorstClasses(ConfusionMatrix):
     """Logs the classes that are recognised least, and what they are taken for.
 

@@ -25,7 +25,7 @@ HOOKS = Registry('hook', parent=ROOT_HOOKS, scope=SCOPE, locations=['mmscale.hoo
 TRANSFORMS = Registry(
     'transform', parent=ROOT_TRANSFORMS, scope=SCOPE, locations=['mmscale.datasets.loading']
 )
-METRICS = Registry('metric', parent=ROOT_METRICS, scope=SCOPE, locations=['mmscale.evaluation'])
+METRICS = Registry('metric', parent=ROOT_METRICS, scope=SCOPE, locations=['mmscale.registry'])
 
 
 def type_name(kind):
@@ -38,11 +38,11 @@ def models():
     return import_module('mmscale.models')
 
 
-def _deferred(name):
-    """A stand-in that holds a backbone's name until mmscale.models puts the class in its place."""
+def _deferred(name, module='mmscale.models'):
+    """A stand-in that imports the class when it is built: not everyone has what it imports."""
 
     def build(**kwargs):
-        return getattr(models(), name)(**kwargs)
+        return getattr(import_module(module), name)(**kwargs)
 
     build.__name__ = name
     return build
@@ -51,3 +51,8 @@ def _deferred(name):
 for _name in BACKBONES:
     if _name not in ROOT.module_dict:
         ROOT.register_module(name=_name, module=_deferred(_name))
+
+METRICS.register_module(name='WorstClasses', module=_deferred('WorstClasses', 'mmscale.evaluation'))
+METRICS.register_module(
+    name='FasterCocoMetric', module=_deferred('FasterCocoMetric', 'mmscale.coco_metric')
+)

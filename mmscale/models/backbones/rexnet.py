@@ -166,7 +166,8 @@ class LinearBottleneck(nn.Module):
         if not self.shortcut:
             return y
         y = self.drop_path(y)
-        return y + F.pad(x, (0, 0, 0, 0, 0, self.extra_channels)) if self.extra_channels else y + x
+        y += F.pad(x, (0, 0, 0, 0, 0, self.extra_channels)) if self.extra_channels else x
+        return y
 
 
 class ReXNet(Backbone):

@@ -43,18 +43,23 @@ class ScaleBranch(nn.Module):
         return self.norm(x)
 
 
+def resize_mode(x, size, mode):
+    """'nearest' or 'bilinear'; `auto` is nearest where the sides of `x` divide the size."""
+    if mode != 'auto':
+        return mode
+    fits = all(side % pooled == 0 for side, pooled in zip(size, x.shape[2:]))
+    return 'nearest' if fits else 'bilinear'
+
+
 def resize_to(x, size, mode):
-    """Resize (N, C, h, w) to (N, C, *size); `auto` is nearest where h and w divide the size."""
-    if mode == 'auto':
-        fits = all(side % pooled == 0 for side, pooled in zip(size, x.shape[2:]))
-        mode = 'nearest' if fits else 'bilinear'
-    if mode == 'nearest':
+    """Resize (N, C, h, w) to (N, C, *size), with the mode of :func:`resize_mode`."""
+    if resize_mode(x, size, mode) == 'nearest':
         return F.interpolate(x, size=size, mode='nearest')
     return F.interpolate(x, size=size, mode='bilinear', align_corners=False)
 
 
 class ScaleAggregation(nn.Module):
-    """The SA block: one :class:`ScaleBranch` for each scale that has neurons, concatenated.
+    """The SA block: a :class:`ScaleBranch` for each scale with neurons, concatenated and rectified.
 
     Args:
         in_channels (int): Input channels.
@@ -78,10 +83,11 @@ class ScaleAggregation(nn.Module):
                     resize=resize,
                     norm_cfg=norm_cfg,
                 )
+        self.act = nn.ReLU(inplace=True)
 
     def forward(self, x):
         """Take (N, in_channels, H, W) to (N, sum(neurons), H, W)."""
-        return torch.cat([branch(x) for branch in self.branches.values()], 1)
+        return self.act(torch.cat([branch(x) for branch in self.branches.values()], 1))
 
 
 class ScaleBottleneck(nn.Module):
@@ -115,8 +121,9 @@ class ScaleBottleneck(nn.Module):
     def forward(self, x):
         """Take (N, in_channels, H, W) to (N, 4 * planes, H // stride, W // stride)."""
         x = self.pool(x)
-        y = self.expand(self.act(self.aggregate(self.reduce(x))))
-        return self.act(y + self.shortcut(x))
+        y = self.expand(self.aggregate(self.reduce(x)))
+        y += self.shortcut(x)
+        return self.act(y)
 
 
 class ScaleNet(Backbone):

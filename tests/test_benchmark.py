@@ -1,0 +1,112 @@
+"""What the benchmark measures and how it says no. How long things take is not tested."""
+
+import json
+
+import pytest
+import torch
+from conftest import tool
+
+from mmscale import benchmark
+from mmscale.benchmark import Case
+from mmscale.errors import UserError
+
+SMALL = (1, 64, 64)
+
+
+@pytest.mark.parametrize('form', ['eager', 'channels-last', 'fused'])
+def test_forms_of_a_model_compute_the_same(form):
+    model = benchmark.build('scalenet-50-light')
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = model(x)
+        outputs = benchmark.FORMS[form](model, x)(x)
+    for ours, theirs in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('engine', ['onnxruntime', 'openvino'])
+def test_engines_compute_the_same(engine):
+    pytest.importorskip(engine)
+    pytest.importorskip('onnxscript')
+    model = benchmark.build('rexnet-lite-100')
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = model(x)
+    outputs = (
+        list(benchmark.FORMS[engine](model, x)(x).values())
+        if engine == 'openvino'
+        else (benchmark.FORMS[engine](model, x)(x))
+    )
+    for ours, theirs in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(torch.as_tensor(ours), theirs, rtol=1e-3, atol=1e-3)
+
+
+def test_one_run_of_the_tool(capsys, tmp_path):
+    plot = tmp_path / 'plot.png'
+    shapes = ['--shape', '1x64x64', '--shape', '2x64x64']
+    tool('benchmark')(
+        ['rexnet-lite-100', 'mobilenet-v2:fused', *shapes]
+        + ['--rounds', '1', '--json', '--plot', str(plot)]
+    )
+    result = json.loads(capsys.readouterr().out)
+    assert [(row['case'], row['shape']) for row in result['rows']] == [
+        ('rexnet-lite-100:eager', [1, 64, 64]),
+        ('mobilenet-v2:fused', [1, 64, 64]),
+        ('rexnet-lite-100:eager', [2, 64, 64]),
+        ('mobilenet-v2:fused', [2, 64, 64]),
+    ]
+    assert all(0 < row['best_ms'] <= row['ms'] for row in result['rows'])
+    assert result['machine']['versions']['torch']
+    assert result['machine']['copy_gbs'] > 0
+    assert plot.read_bytes().startswith(b'\x89PNG')
+
+
+def test_peak_memory_is_that_of_the_case_alone():
+    small = benchmark.peak_memory(Case('rexnet-lite-100', 'eager'), SMALL)
+    large = benchmark.peak_memory(Case('rexnet-lite-100', 'eager'), (4, 448, 448))
+    maps = 4 * 192 * 224 * 224 * 4 / benchmark.MIB  # the largest map of the larger one
+    assert large - small > maps
+
+
+def test_a_training_step():
+    (row,) = benchmark.measure(
+        [Case('rexnet-100', 'channels-last')], SMALL, training=True, rounds=1
+    )
+    assert row['training']
+    with pytest.raises(UserError, match='rexnet-100:fused cannot be trained'):
+        benchmark.prepare(Case('rexnet-100', 'fused'), SMALL, training=True)
+
+
+def test_saved_bytes_are_counted_once():
+    layer = torch.nn.Sequential(torch.nn.Linear(10, 10, bias=False), torch.nn.Sigmoid())
+    x = torch.rand(5, 10)
+    assert benchmark.saved_bytes(layer, x) == 2 * 5 * 10 * 4
+
+
+def test_every_target_names_cases_that_exist():
+    for target in benchmark.TARGETS.values():
+        for text in (*target.ours, *target.theirs):
+            case = Case.parse(text)
+            assert not target.training or case.form in benchmark.TRAINED
+
+
+def test_switching_and_evaluation_targets():
+    pytest.importorskip('faster_coco_eval')
+    result = benchmark.coco_evaluation(images=50, detections=20)
+    assert result['difference'] < 1e-4
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ([], 'nothing to do'),
+        (['rexnet'], "model 'rexnet' is unknown; choose from"),
+        (['rexnet-100:fast'], "form 'fast' is unknown; choose from"),
+        (['rexnet-100', '--shape', '224'], "--shape '224' must be NxHxW"),
+        (['--target', 'moon'], "target 'moon' is unknown; choose from"),
+    ],
+)
+def test_errors_are_one_line(arguments, message):
+    with pytest.raises(SystemExit) as error:
+        tool('benchmark')(arguments)
+    assert message in str(error.value)

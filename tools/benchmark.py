@@ -1,0 +1,77 @@
+"""Time models side by side, with peers, in any form: eager, fused, compiled, exported."""
+
+import argparse
+import contextlib
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from mmscale import benchmark
+from mmscale.cli import one_line_errors
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=f'Models: {", ".join(benchmark.MODELS)}. Forms: {", ".join(benchmark.FORMS)}. '
+        f'Targets: {", ".join([*benchmark.TARGETS, *benchmark.SPECIAL])}. How to read the numbers: '
+        'docs/speed.md.',
+    )
+    parser.add_argument(
+        'cases', nargs='*', metavar='MODEL[:FORM]', help='what to time, in turns; eager by default'
+    )
+    parser.add_argument(
+        '--shape',
+        action='append',
+        metavar='NxHxW',
+        help='images, height and width (16x224x224); several show how cost grows',
+    )
+    parser.add_argument('--train', action='store_true', help='training steps, not inference')
+    parser.add_argument('--memory', action='store_true', help='also peak memory, each on its own')
+    parser.add_argument('--rounds', type=int, default=9, help='of which the median counts (9)')
+    parser.add_argument(
+        '--target', action='append', default=[], help='a target of docs/speed.md by name, or all'
+    )
+    parser.add_argument('--plot', metavar='PNG', help='draw the times')
+    parser.add_argument('--json', action='store_true', help='print one JSON object, nothing else')
+    args = parser.parse_args(argv)
+    # The frameworks log to stdout.
+    with one_line_errors(), contextlib.redirect_stdout(sys.stderr):
+        result = benchmark.run(
+            args.cases,
+            args.shape,
+            targets=args.target,
+            training=args.train,
+            memory=args.memory,
+            rounds=args.rounds,
+        )
+        if args.plot:
+            benchmark.draw(result['rows'], args.plot)
+    print(json.dumps(result)) if args.json else show(result)
+
+
+def show(result):
+    console = Console()
+    machine = result['machine']
+    console.print(f'{machine["processor"]}, {machine["threads"]} threads, {machine["gpu"]}')
+    for rows in (result['rows'], result['targets']):
+        if rows:
+            names = [name for name in dict.fromkeys(sum(map(list, rows), [])) if name != 'rows']
+            table = Table(*names)
+            for row in rows:
+                table.add_row(*(_text(row.get(name, '')) for name in names))
+            console.print(table)
+
+
+def _text(value):
+    return (
+        f'{value:.3g}'
+        if isinstance(value, float) and value < 100
+        else (f'{value:.0f}' if isinstance(value, float) else str(value))
+    )
+
+
+if __name__ == '__main__':
+    main()
