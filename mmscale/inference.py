@@ -97,7 +97,8 @@ def _ready(model, described):
     """A model in eval mode, with what inferencers read off it."""
     model.cfg = model._config = Config(_tuples(described))
     metainfo = model.cfg.test_dataloader.dataset.metainfo
-    palette = metainfo.get('palette') or 'random'
+    # A list of colours: to mmdet a tuple is one colour for all.
+    palette = list(metainfo.get('palette') or ()) or 'random'
     model.dataset_meta = dict(classes=metainfo.get('classes'), palette=palette)
     model._dataset_meta = model.dataset_meta  # mmpretrain's name
     return model.eval()

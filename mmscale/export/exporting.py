@@ -15,7 +15,6 @@ from mmscale.checkpoints.reading import sha256
 from mmscale.errors import UserError
 from mmscale.export.files import FORMAT, KEY, SUFFIXES, ExportedFile, require_engine
 from mmscale.registry import type_name
-from mmscale.resolutions import SIZES
 from mmscale.version import __version__
 
 PARTS = ('detector', 'classifier', 'neck', 'backbone')
@@ -176,6 +175,8 @@ def image_size(cfg, part, shape):
 
 def _last_size(pipeline):
     """The size that a pipeline ends with; None if it is that of the pictures."""
+    from mmscale.resolutions import SIZES
+
     for step in reversed(pipeline):
         for key in SIZES:
             # An edge, or a size to fit into, says nothing about the other side.
