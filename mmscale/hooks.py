@@ -3,7 +3,6 @@
 from itertools import islice
 
 import numpy as np
-import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
@@ -11,6 +10,7 @@ from mmengine.runner import set_random_seed
 
 from mmscale import checkpoints
 from mmscale.calibration import BATCHES, calibrate
+from mmscale.models.layers import to_channels_last
 from mmscale.registry import HOOKS
 
 
@@ -18,22 +18,12 @@ from mmscale.registry import HOOKS
 class ChannelsLastHook(Hook):
     """Runs the model's convolutions in channels-last memory, which is faster on CPUs.
 
-    mmcv's own operators (RoIAlign among them) read such tensors as if they were contiguous, without
-    a word and with wrong results; they are given contiguous copies.
+    See :func:`mmscale.models.layers.to_channels_last`.
     """
 
     def before_run(self, runner):
         """Convert the model before it is trained or tested."""
-        runner.model.to(memory_format=torch.channels_last)
-        for module in runner.model.modules():
-            if type(module).__module__.startswith('mmcv.ops'):
-                # Its own convolutions too: those of deformable ones compute the offsets.
-                module.to(memory_format=torch.contiguous_format)
-                module.register_forward_pre_hook(_make_contiguous)
-
-
-def _make_contiguous(module, inputs):
-    return tuple(x.contiguous() if isinstance(x, torch.Tensor) else x for x in inputs)
+        to_channels_last(runner.model)
 
 
 @HOOKS.register_module()

@@ -93,3 +93,23 @@ def _recomputed(block, *inputs):
     return checkpoint(
         block, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _untracked(block))
     )
+
+
+def to_channels_last(model):
+    """Have a model's convolutions run in channels-last memory, in place.
+
+    mmcv's own operators (RoIAlign among them) read such tensors as if they were contiguous, without
+    a word and with wrong results; they are given contiguous copies.
+    """
+    model.to(memory_format=torch.channels_last)
+    for module in model.modules():
+        if type(module).__module__.startswith('mmcv.ops'):
+            # Its own convolutions too: those of deformable ones compute the offsets.
+            module.to(memory_format=torch.contiguous_format)
+            if _make_contiguous not in module._forward_pre_hooks.values():
+                module.register_forward_pre_hook(_make_contiguous)
+    return model
+
+
+def _make_contiguous(module, inputs):
+    return tuple(x.contiguous() if isinstance(x, torch.Tensor) else x for x in inputs)

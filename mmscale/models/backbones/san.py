@@ -6,6 +6,7 @@ the paper and the published network's facts. In detectors it is this project's e
 was ever published.
 """
 
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -69,6 +70,23 @@ class GeneratedConv2d(nn.Module):
         padding = self.shape[-1] // 2
         return F.conv2d(x, weight, None, self.stride, padding, groups=self.groups)
 
+    def at(self, scale):
+        """The ordinary convolution that this one is at a scale, in eval mode."""
+        weight = self.generate(scale.encoding)
+        out_channels, per_group, size, _ = self.shape
+        conv = nn.Conv2d(
+            per_group * self.groups,
+            out_channels,
+            size,
+            self.stride,
+            size // 2,
+            groups=self.groups,
+            bias=False,
+            device='meta',
+        )
+        conv.weight = nn.Parameter(weight, requires_grad=False)
+        return conv.eval()
+
 
 class ResolutionNorm(nn.Module):
     """One norm for each trained resolution ("privatised" BN, section 3.3)."""
@@ -86,6 +104,13 @@ class ResolutionNorm(nn.Module):
             x, parts['running_mean'], parts['running_var'], parts['weight'], parts['bias'],
             eps=self.norms[scale.norm].eps,
         )  # fmt: skip
+
+    def at(self, scale):
+        """The ordinary norm that this one is at a scale, in eval mode."""
+        layer = deepcopy(self.norms[scale.norm]).eval()
+        if scale.share != 0:
+            layer.load_state_dict(self.mixed(scale), strict=False)
+        return layer
 
     def mixed(self, scale):
         """The norm's parameters and statistics by name, interpolated where `scale` says so."""

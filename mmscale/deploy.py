@@ -1,0 +1,253 @@
+"""Models as for inference: the same outputs from fewer and faster operations.
+
+Nothing here is special to an engine: what comes out is plain PyTorch, to be run as it is, compiled
+or exported.
+"""
+
+from collections import Counter, OrderedDict
+from copy import deepcopy
+from inspect import Parameter, signature
+
+import torch
+from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
+from mmcv.cnn.bricks.wrappers import Conv2d, Conv3d, Linear
+from mmengine.model import is_model_wrapper
+from mmengine.utils.dl_utils.parrots_wrapper import SyncBatchNorm
+from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from mmscale.errors import UserError
+from mmscale.models.backbones.san import SAN, GeneratedConvNorm, ResNetStem
+from mmscale.models.backbones.scalenet import ScaleBranch
+from mmscale.models.layers import to_channels_last
+
+# Exact types: a subclass may do more than its parent (timm's norms hold an activation, mmcv's
+# ConvWS2d standardises its weights). mmcv's own are for empty inputs and for TensorFlow's padding.
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, SyncBatchNorm)
+LINEAR = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, Conv2d, Conv3d, Linear, Conv2dAdaptivePadding)
+KEPT = 8  # resolutions of a SAN whose weights are kept
+
+
+def fuse(model):
+    """An equivalent, faster copy of a model for inference.
+
+    Norms with running statistics become part of the convolution or linear layer before them
+    wherever that layer feeds the norm and nothing else: in this package's backbones, and in
+    whatever of mmdet's, mmpretrain's or anyone's :func:`torch.fx.symbolic_trace` can follow, module
+    by module. In ScaleNet's SA blocks they go into the convolution before the resize, whose weights
+    sum to one. A SAN gets its weights generated once for each resolution that it meets. Memory is
+    channels-last. What cannot be folded exactly (other norms, norms of batch statistics, layers
+    with hooks, deformable convolutions) stays as it is.
+
+    Args:
+        model (nn.Module): A backbone, classifier or detector, in any mode; it stays as it is.
+
+    Returns:
+        nn.Module: The copy, in eval mode and without gradients, on the same device and with the
+        same dtype; for torch.compile and the exporters too.
+
+    Raises:
+        UserError: If it is no module.
+
+    Example:
+        >>> import torch
+        >>> from mmscale.deploy import fuse
+        >>> from mmscale.models import ReXNet
+        >>> model = ReXNet(width_mult=1.0).eval()
+        >>> x = torch.rand(1, 3, 64, 64)
+        >>> all(torch.allclose(a, b, atol=1e-5) for a, b in zip(fuse(model)(x), model(x)))
+        True
+    """
+    if not isinstance(model, nn.Module):
+        raise UserError(f'{type(model).__name__} cannot be fused: give a torch.nn.Module, built')
+    if is_model_wrapper(model):
+        model = model.module
+    with torch.no_grad():
+        model = _inference_copy(model)
+        _fold_all(model)
+    # Fused SANs come last: they have nothing left to fold.
+    return _with_fused_sans(to_channels_last(model))
+
+
+def _inference_copy(model):
+    model = deepcopy(model)
+    model.eval()  # mmdet's return None
+    model.requires_grad_(False)
+    for module in model.modules():
+        if getattr(module, 'with_cp', False):
+            module.with_cp = False
+    for parameter in model.parameters():
+        parameter.grad = None
+    return model
+
+
+# SAN
+
+
+class AtScale(nn.Sequential):
+    """Layers in a row that take a scale, as what they replace did, and need none."""
+
+    def forward(self, x, scale=None):
+        """Run the layers."""
+        return super().forward(x)
+
+
+class FusedSAN(nn.Module):
+    """A SAN whose weights are generated once for each resolution that it meets, and then kept.
+
+    To be compiled or exported, it should have met its resolution before: call it once, or
+    :meth:`at`. With the SAN's own `resolution` set that is done already.
+
+    Args:
+        san (SAN): In eval mode.
+
+    Attributes:
+        networks (dict): A fused network for each of the last `KEPT` scales.
+    """
+
+    def __init__(self, san):
+        super().__init__()
+        self.san = san
+        self.networks = {}
+        if san.resolution:
+            self.at(san.resolution)
+
+    def forward(self, x, resolution=None):
+        """Extract features; as :meth:`mmscale.models.backbones.san.SAN.forward`."""
+        return self.at(resolution or self.san.resolution or min(x.shape[-2:])).extract(x, None)
+
+    def at(self, resolution):
+        """The fused network for a resolution in pixels, generated when it is first asked for."""
+        scale = self.san.scale_of(resolution)
+        if scale not in self.networks:
+            while len(self.networks) >= KEPT:
+                del self.networks[next(iter(self.networks))]
+            self.networks[scale] = _generated(self.san, scale)
+        return self.networks[scale]
+
+    def _apply(self, *args, **kwargs):
+        for network in self.networks.values():  # they go along to another device or dtype
+            network._apply(*args, **kwargs)
+        return super()._apply(*args, **kwargs)
+
+
+def _generated(san, scale):
+    """The fused network that a SAN is at a scale. Its blocks still take one, and ignore it."""
+    with torch.no_grad():
+        network = deepcopy(san)
+        _bake(network, scale)
+        _fold_all(network)
+    return to_channels_last(network).eval()
+
+
+def _bake(module, scale):
+    for name, child in module.named_children():
+        if isinstance(child, GeneratedConvNorm):
+            layers = dict(conv=child.conv.at(scale), norm=child.norm.at(scale), act=child.act)
+            setattr(module, name, AtScale(OrderedDict(layers)))
+        elif isinstance(child, ResNetStem):
+            layers = dict(child.named_children(), norm=child.norm.at(scale))
+            setattr(module, name, AtScale(OrderedDict(layers)))
+        else:
+            _bake(child, scale)
+
+
+def _with_fused_sans(module):
+    if isinstance(module, FusedSAN):
+        return module
+    if isinstance(module, SAN):
+        return FusedSAN(module).eval()
+    for name, child in module.named_children():
+        setattr(module, name, _with_fused_sans(child))
+    return module
+
+
+# Folding of norms
+
+
+def _fold_all(model):
+    owners = Counter(id(child) for module in model.modules() for child in module.children())
+    for module in list(model.modules()):
+        if isinstance(module, ScaleBranch):
+            _fold(module, 'conv', 'norm', owners)
+        else:
+            for layer, norm in _pairs(module):
+                _fold(module, layer, norm, owners)
+
+
+class _Calls(fx.Tracer):
+    """Follows the forward pass of one module; what it calls is not looked into."""
+
+    def is_leaf_module(self, m, module_qualified_name):
+        return True
+
+
+def _pairs(module):
+    """Names of (layer, norm) in a module such that the norm is all that the layer feeds."""
+    if not any(isinstance(norm, NORMS) for norm in _called(module)):
+        return []
+    parameters = signature(module.forward).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
+    try:
+        graph = _Calls().trace(module, concrete_args=defaults)
+    except Exception:  # whatever the module does with what is no tensor
+        return []
+    calls = Counter(node.target for node in graph.nodes if node.op == 'call_module')
+    pairs = []
+    for norm in graph.nodes:
+        conv = norm.args[0] if norm.op == 'call_module' and norm.args else None
+        if (
+            isinstance(conv, fx.Node)
+            and conv.op == 'call_module'
+            and len(conv.users) == 1
+            and calls[conv.target] == calls[norm.target] == 1
+        ):
+            pairs.append((conv.target, norm.target))
+    return pairs
+
+
+def _called(module):
+    """The children of a module, those in lists included."""
+    for child in module.children():
+        if isinstance(child, (nn.ModuleList, nn.ModuleDict)):
+            yield from _called(child)
+        else:
+            yield child
+
+
+def _fold(module, conv_name, norm_name, owners):
+    """Make the norm part of the layer before it, if that is exact."""
+    conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
+    if (
+        type(conv) in LINEAR
+        and type(norm) in NORMS
+        and norm.running_mean is not None
+        and not any(m._forward_hooks or m._forward_pre_hooks for m in (conv, norm))
+        # A layer that others use too is left to them.
+        and _owned(module, norm_name, owners)
+        and ('.' not in conv_name or _owned(module, conv_name, owners))
+    ):
+        folded = deepcopy(conv)
+        folded.weight, folded.bias = fuse_conv_bn_weights(
+            conv.weight,
+            conv.bias,
+            norm.running_mean,
+            norm.running_var,
+            norm.eps,
+            norm.weight,
+            norm.bias,
+        )
+        _replace(module, conv_name, folded)
+        _replace(module, norm_name, nn.Identity().eval())
+
+
+def _owned(module, name, owners):
+    """Whether nothing on the way from a module to its descendant has a second parent."""
+    parts = name.split('.')
+    paths = ['.'.join(parts[: i + 1]) for i in range(len(parts))]
+    return all(owners[id(module.get_submodule(path))] == 1 for path in paths)
+
+
+def _replace(module, name, new):
+    parent, _, last = name.rpartition('.')
+    setattr(module.get_submodule(parent), last, new)

@@ -1,0 +1,377 @@
+"""A fused model gives what the model gives, and says or leaves what it cannot fuse."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS
+from mmengine.structures import InstanceData
+from test_backbones import FAMILIES, SAN, SCALENET, VARIANTS, build, images
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmscale.deploy import KEPT, FusedSAN, fuse
+from mmscale.errors import UserError
+
+SHAPES = [(1, 3, 33, 47), (2, 3, 64, 96), (1, 3, 131, 64)]
+each_family = pytest.mark.parametrize('cfg', FAMILIES.values(), ids=FAMILIES)
+
+
+def used(model, seed=0):
+    """The model with norms as after training, in eval mode and double precision."""
+    generator = torch.Generator().manual_seed(seed)
+    for norm in model.modules():
+        if isinstance(norm, _BatchNorm):
+            if norm.running_mean is not None:
+                norm.running_mean.normal_(0, 0.2, generator=generator)
+                norm.running_var.uniform_(0.5, 2, generator=generator)
+            if norm.affine:
+                nn.init.uniform_(norm.weight, 0.5, 1.5, generator=generator)
+                nn.init.normal_(norm.bias, 0, 0.2, generator=generator)
+    model.double().eval()
+    return model
+
+
+def norms(model):
+    return [m for m in model.modules() if isinstance(m, _BatchNorm)]
+
+
+@torch.no_grad()
+def assert_same(model, fused, *shapes, tolerance=1e-9):
+    """Largest difference of each output, relative to its largest value."""
+    for shape in shapes or SHAPES:
+        x = images(*shape).to(next(model.parameters()))
+        expected, outputs = model(x), fused(x)
+        if isinstance(expected, torch.Tensor):
+            expected, outputs = (expected,), (outputs,)
+        for ours, theirs in zip(outputs, expected, strict=True):
+            error = (ours - theirs).abs().max() / theirs.abs().max()
+            assert ours.shape == theirs.shape
+            assert error < tolerance, (shape, error)
+
+
+# This package's backbones
+
+
+@pytest.mark.parametrize('name', VARIANTS)
+def test_every_variant(name):
+    model = used(build(VARIANTS[name][0]))
+    fused = fuse(model)
+    assert_same(model, fused, SHAPES[0])
+    if not name.startswith('san'):
+        assert norms(fused) == []
+
+
+@each_family
+def test_shapes_and_the_wide_convolution(cfg):
+    last = 4 if cfg['type'] in ('ReXNet', 'ReXNetLite', 'SANMobileNetV2') else 3
+    model = used(build(cfg, out_indices=(0, last)))
+    assert_same(model, fuse(model))
+    assert_same(model.float(), fuse(model), tolerance=1e-4)
+
+
+@pytest.mark.parametrize('mode', ['auto', 'nearest', 'bilinear'])
+def test_scalenet_resize_modes(mode):
+    model = used(build(SCALENET, resize=mode))
+    fused = fuse(model)
+    assert norms(fused) == []
+    # Of 224: scale 7 divides; of 160: 4 does not in the last stage; 32: maps below the window.
+    assert_same(model, fused, *SHAPES, (1, 3, 224, 224), (1, 3, 160, 192), (1, 3, 32, 32))
+
+
+@each_family
+@pytest.mark.parametrize(
+    'norm_cfg',
+    [dict(type='SyncBN'), dict(type='BN', eps=1e-2), dict(type='BN', affine=False)],
+    ids=str,
+)
+def test_norms_that_are_folded(cfg, norm_cfg):
+    model = used(build(cfg, norm_cfg=norm_cfg))
+    fused = fuse(model)
+    assert_same(revert_sync_batchnorm(copy.deepcopy(model)), fused)
+    network = next(iter(fused.networks.values())) if isinstance(fused, FusedSAN) else fused
+    assert norms(network) == []
+
+
+@each_family
+@pytest.mark.parametrize('kind', ['GN', 'batch statistics'])
+def test_norms_that_stay(cfg, kind):
+    if kind == 'GN':
+        norm_cfg = dict(type='GN', num_groups=1)
+    else:
+        norm_cfg = dict(type='BN', track_running_stats=False)
+    model = used(build(cfg, norm_cfg=norm_cfg))
+    assert_same(model, fuse(model), SHAPES[1])
+
+
+@each_family
+def test_the_model_stays_as_it_is(cfg):
+    model = build(cfg, with_cp=True, frozen_stages=1)
+    reference = used(copy.deepcopy(model))
+    model = copy.deepcopy(reference).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    modes = [m.training for m in model.modules()]
+    grads = [p.requires_grad for p in model.parameters()]
+
+    fused = fuse(model)
+
+    assert [m.training for m in model.modules()] == modes
+    assert [p.requires_grad for p in model.parameters()] == grads
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert not any(m.training for m in fused.modules())
+    assert not any(p.requires_grad for p in fused.parameters())
+    assert_same(reference, fused, SHAPES[1])
+
+
+@each_family
+def test_fusing_twice(cfg):
+    model = used(build(cfg))
+    assert_same(model, fuse(fuse(model)), SHAPES[0])
+
+
+@each_family
+def test_compile_trace_and_export(cfg):
+    model = used(build(cfg)).float()
+    fused, x = fuse(model), images(1, 3, 64, 96)
+    with torch.no_grad():
+        expected = fused(x)
+        compiled = torch.compile(fused, backend='eager', fullgraph=True)(x)
+        traced = torch.jit.trace(fused, x)(x)
+        exported = torch.export.export(fused, (x,)).module()(x)
+    for outputs in (compiled, traced, exported):
+        torch.testing.assert_close(outputs, expected, rtol=1e-5, atol=1e-5)
+
+
+# SAN
+
+
+@pytest.mark.parametrize('inference', ['proxy', 'ideal', 'data-free'])
+def test_san_at_every_resolution(inference):
+    model = used(build(SAN, resolutions=(96, 64), inference=inference))
+    fused = fuse(model)
+    for side in (64, 70, 80, 96, 120):
+        assert_same(model, fused, (1, 3, side, side + 5))
+        x = images(1, 3, 64, 64).double()
+        torch.testing.assert_close(fused(x, side), model(x, side), rtol=1e-9, atol=1e-9)
+
+
+def test_san_generates_weights_once_for_a_resolution():
+    model = used(build(SAN, resolutions=(96, 64), inference='ideal'))
+    fused = fuse(model)
+    first = fused.at(64)
+    assert fused.at(96) is not first
+    assert fused.at(64) is first
+    for side in range(70, 70 + KEPT):
+        fused.at(side)
+    assert len(fused.networks) == KEPT
+    assert not any('Generated' in type(m).__name__ for m in first.modules())
+    fused.float()
+    x = images(1, 3, 64, 64)
+    assert fused(x)[0].dtype == torch.float32
+
+
+def test_san_of_one_resolution():
+    model = used(build(SAN, resolutions=(96, 64), resolution=96))
+    fused = fuse(model)
+    assert len(fused.networks) == 1
+    assert_same(model, fused)
+    assert len(fused.networks) == 1
+
+
+# Anyone's
+
+
+class Misordered(nn.Module):
+    """Registered in another order than they run."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 4, 3)
+        self.conv2 = nn.Conv2d(4, 4, 3)
+        self.norm1 = nn.BatchNorm2d(4)
+        self.norm2 = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        return self.norm2(self.conv2(self.norm1(self.conv1(x)).relu()))
+
+
+class Twice(nn.Module):
+    """One convolution with a norm for each of its uses, and one whose output is read as it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 3, 3, padding=1)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(3), nn.BatchNorm2d(3)])
+        self.second = nn.Conv2d(3, 3, 1)
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        x = self.norms[1](self.first(self.norms[0](self.first(x)).relu()))
+        y = self.second(x)
+        return y + self.norm(y)
+
+
+class Shared(nn.Module):
+    """Two branches with one convolution and a norm each, and a norm of both."""
+
+    def __init__(self):
+        super().__init__()
+        norm = nn.BatchNorm2d(3)
+        self.one = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), norm)
+        self.two = nn.Sequential(self.one[0], nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1), norm)
+
+    def forward(self, x):
+        return self.one(x), self.two(x)
+
+
+class Deciding(nn.Module):
+    """What runs depends on the numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        y = self.conv(x)
+        return self.norm(y) if y.sum() > 0 else y
+
+
+class Normed(nn.BatchNorm2d):
+    """More than a norm."""
+
+    def forward(self, x):
+        return super().forward(x).relu() + x
+
+
+@pytest.mark.parametrize(
+    ('module', 'left'), [(Misordered, 0), (Twice, 3), (Shared, 1), (Deciding, 1)]
+)
+def test_only_what_flows_from_a_convolution_to_a_norm_is_folded(module, left):
+    torch.manual_seed(0)
+    model = used(module())
+    fused = fuse(model)
+    assert len(norms(fused)) == left
+    assert_same(model, fused, (2, 3, 8, 9))
+
+
+def test_what_is_more_than_a_convolution_or_a_norm_stays():
+    torch.manual_seed(0)
+    hooked = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+    hooked[0].register_forward_hook(lambda module, inputs, output: output + 1)
+    normed = nn.Sequential(nn.Conv2d(3, 3, 1), Normed(3))
+    weighted = nn.Sequential(
+        nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 3, 1)), nn.BatchNorm2d(3)
+    )
+    for model in (hooked, normed, weighted):
+        model = used(model)
+        fused = fuse(model)
+        assert len(norms(fused)) == 1
+        assert_same(model, fused, (2, 3, 8, 9))
+
+
+def test_linear_layers():
+    torch.manual_seed(0)
+    model = used(nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 2)))
+    fused = fuse(model)
+    assert norms(fused) == []
+    x = torch.rand(7, 6).double()
+    torch.testing.assert_close(fused(x), model(x), rtol=1e-9, atol=1e-9)
+
+
+def test_what_cannot_be_fused_is_an_error():
+    with pytest.raises(UserError, match='dict cannot be fused: give a torch.nn.Module'):
+        fuse(dict(type='ReXNet'))
+
+
+# OpenMMLab's
+
+PEERS = [
+    dict(type='mmdet.ResNet', depth=18),
+    dict(type='mmdet.ResNet', depth=50, with_cp=True, style='caffe'),
+    dict(type='mmdet.ResNeXt', depth=50, groups=32, base_width=4),
+    dict(type='mmdet.Res2Net', depth=50, scales=4, base_width=26),
+    dict(type='mmdet.MobileNetV2', out_indices=(1, 2, 4, 6)),
+    dict(type='mmpretrain.ResNet', depth=50),
+    dict(type='mmpretrain.ResNetV1d', depth=50),
+    dict(type='mmpretrain.SEResNet', depth=50),
+    dict(type='mmpretrain.EfficientNet', arch='b0'),
+]
+
+
+@pytest.mark.parametrize('cfg', PEERS, ids=lambda cfg: cfg['type'])
+def test_peers(cfg):
+    pytest.importorskip(cfg['type'].partition('.')[0] + '.models')
+    model = MODELS.build(cfg)
+    fused = fuse(used(model))
+    assert norms(fused) == []
+    assert_same(model, fused, (1, 3, 65, 96))
+
+
+def test_classifier():
+    pytest.importorskip('mmpretrain.models')
+    model = MODELS.build(
+        dict(
+            type='mmpretrain.ImageClassifier',
+            backbone=dict(type='mmscale.ReXNet', width_mult=0.6, out_indices=(4,)),
+            neck=dict(type='mmpretrain.GlobalAveragePooling'),
+            head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=768),
+        )
+    )
+    fused = fuse(used(model))
+    assert norms(fused) == []
+    assert_same(model, fused)
+
+
+@pytest.mark.parametrize('backbone', ['ReXNet', 'ScaleNet', 'SANResNet'])
+def test_detector(backbone):
+    """Boxes, scores and labels, with a normed FPN and box head."""
+    from mmdet.registry import MODELS as DETECTORS
+    from mmdet.structures import DetDataSample
+
+    from mmscale.running import load_config
+
+    cfg = load_config('faster_rcnn_rexnet_fpn').model
+    rows = FAMILIES[backbone]
+    cfg.backbone = {**rows, 'type': f'mmscale.{rows["type"]}'}
+    channels = dict(ReXNet=[30, 43, 84, 117], ScaleNet=[256, 512, 1024, 2048])
+    cfg.neck.update(
+        in_channels=channels.get(backbone, [64, 128, 256, 512]),
+        out_channels=32,
+        norm_cfg=dict(type='BN'),
+        act_cfg=dict(type='ReLU'),
+    )
+    cfg.rpn_head.update(in_channels=32, feat_channels=32)
+    cfg.roi_head.bbox_roi_extractor.out_channels = 32
+    cfg.roi_head.bbox_head.update(
+        type='Shared4Conv1FCBBoxHead',
+        in_channels=32,
+        conv_out_channels=16,
+        fc_out_channels=32,
+        num_classes=3,
+        norm_cfg=dict(type='BN'),
+    )
+    cfg.test_cfg.rpn.update(nms_pre=50, max_per_img=20)
+    torch.manual_seed(0)
+    model = DETECTORS.build(cfg)
+    for name, parameter in model.named_parameters():
+        if '.generator.' in name:
+            parameter.data *= 0.02
+    used(model).float()
+    fused = fuse(model)
+    expected = {'SANResNet': 20}.get(backbone, 0)  # the SAN's own, beside its networks
+    assert len(norms(fused)) == expected
+
+    shape = (96, 128)
+    meta = dict(img_shape=shape, ori_shape=shape, batch_input_shape=shape, pad_shape=shape)
+    sample = DetDataSample(metainfo=dict(**meta, scale_factor=(1, 1)))
+    sample.gt_instances = InstanceData()
+    x = images(1, 3, *shape)
+    with torch.no_grad():
+        ours = fused.predict(x, [copy.deepcopy(sample)], rescale=False)[0].pred_instances
+        theirs = model.predict(x, [copy.deepcopy(sample)], rescale=False)[0].pred_instances
+    assert len(theirs) > 5
+    torch.testing.assert_close(ours.bboxes, theirs.bboxes, rtol=1e-4, atol=1e-2)
+    torch.testing.assert_close(ours.scores, theirs.scores, rtol=1e-4, atol=1e-4)
+    assert torch.equal(ours.labels, theirs.labels)
