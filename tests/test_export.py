@@ -3,10 +3,12 @@
 import json
 from inspect import signature
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from conftest import tool
+from mmengine.dataset import Compose
 from mmengine.runner import save_checkpoint
 from torch import nn
 
@@ -24,7 +26,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 from mmscale.export import ExportedFile, export  # noqa: E402
+from mmscale.export.exporting import fit_pipeline, image_size, write  # noqa: E402
 from mmscale.export.operators import nms_keep, pyramid_roi_align, translations  # noqa: E402
+from mmscale.export.parity import compare  # noqa: E402
 
 CLASSIFIER = """
 _base_ = 'mmscale::shapes/rexnet-100_shapes.py'
@@ -60,7 +64,10 @@ model = dict(
             loss_mask=dict(type='CrossEntropyLoss', use_mask=True, loss_weight=1.0),
         ),
     ),
-    test_cfg=dict(rpn=dict(nms_pre=60, max_per_img=50), rcnn=dict(max_per_img=20, mask_thr_binary=0.5)),
+    test_cfg=dict(
+        rpn=dict(nms_pre=60, max_per_img=50),
+        rcnn=dict(max_per_img=20, mask_thr_binary=0.5),
+    ),
 )
 test_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
 """
@@ -70,14 +77,19 @@ def randomised(model):
     """A model whose outputs vary as a trained one's do, instead of being nearly constant."""
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
+            module.momentum = None  # the statistics of what comes
+    model.train()
+    model.extract_feat(torch.randn(4, 3, 128, 128))
+    model.eval()
     if hasattr(model, 'roi_head'):
-        nn.init.normal_(model.rpn_head.rpn_cls.weight, std=1.0)
-        nn.init.normal_(model.rpn_head.rpn_reg.weight, std=0.2)
-        nn.init.normal_(model.roi_head.bbox_head.fc_cls.weight, std=2.0)
-        nn.init.normal_(model.roi_head.bbox_head.fc_reg.weight, std=0.5)
-        nn.init.normal_(model.roi_head.mask_head.conv_logits.weight, std=3.0)
+        nn.init.normal_(model.rpn_head.rpn_cls.weight, std=0.1)
+        nn.init.normal_(model.rpn_head.rpn_reg.weight, std=0.05)
+        nn.init.normal_(model.roi_head.bbox_head.fc_cls.weight, std=0.5)
+        nn.init.normal_(model.roi_head.bbox_head.fc_reg.weight, std=0.1)
+    if getattr(model, 'with_mask', False):
+        nn.init.normal_(model.roi_head.mask_head.conv_logits.weight, std=0.3)
+    if hasattr(model, 'head'):
+        nn.init.normal_(model.head.fc.weight, std=0.1)
     return model
 
 
@@ -118,7 +130,7 @@ def detector_files(detector, pictures, tmp_path_factory):
 
 
 def standard(path):
-    """An ONNX file with operators of the standard only."""
+    """An ONNX file with operators of the standard only; their names."""
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     assert not model.functions
@@ -128,7 +140,7 @@ def standard(path):
 
 def test_detector_is_standard_onnx_and_was_compared(detector_files, detector):
     path, compared = detector_files
-    assert int(compared.split()[0]) >= 10, compared  # boxes above 0.3
+    assert int(compared.split()[0]) >= 20, compared  # boxes above 0.3
     assert [file.name for file in path.parent.iterdir()] == ['detector.onnx']
     assert {'RoiAlign', 'NonMaxSuppression'} < standard(path)
     meta = ExportedFile(path).meta
@@ -144,8 +156,6 @@ def test_detector_is_standard_onnx_and_was_compared(detector_files, detector):
 
 def test_a_picture_is_computed_the_same_alone_and_in_a_batch(detector_files, pictures):
     model = open_model(str(detector_files.path))
-    from mmengine.dataset import Compose
-
     pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
 
     def predict(paths):
@@ -205,7 +215,7 @@ def test_classifier_of_any_size_and_number(classifier, pictures, tmp_path):
         with torch.no_grad():
             expected = model(model.data_preprocessor(data)['inputs'], mode='tensor')
         found = torch.from_numpy(file.run(images.numpy())['logits'])
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
     roads = [infer(classifier[1], pictures, tmp_path / 'a', config=classifier[0])]
     roads.append(infer(str(out), pictures, tmp_path / 'b'))
     for one, other in zip(*roads):
@@ -221,6 +231,8 @@ def test_what_differs_is_not_kept(classifier, pictures, tmp_path, monkeypatch):
 
     monkeypatch.setattr('mmscale.export.graphs.Normalise.forward', forgotten)
     with pytest.raises(UserError, match=r'is not kept.*000001.jpg: logits differs by'):
+        export(*classifier, str(tmp_path / 'c.onnx'), shape=(320, 320), images=pictures)
+    with pytest.raises(UserError, match='takes images of 64 x 64 px .* made one of 320 x 320'):
         export(*classifier, str(tmp_path / 'c.onnx'), shape=(64, 64), images=pictures)
     assert not list(tmp_path.iterdir())
 
@@ -228,7 +240,7 @@ def test_what_differs_is_not_kept(classifier, pictures, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('backbone', 'part'),
     [
-        (dict(type='mmscale.ScaleNet', depth=(1, 1, 1, 1), resize='auto'), 'neck'),
+        (dict(type='mmscale.ScaleNet', depth=(1, 1, 1, 1), structure=[[9, 4, 3, 2]] * 4), 'neck'),
         (dict(type='mmscale.SANResNet', depth=18, resolution=96), 'backbone'),
     ],
 )
@@ -257,14 +269,47 @@ def test_backbones_and_necks(backbone, part, detector, pictures, tmp_path):
     assert found['map0'].shape == (2, 64, 64, 56)
 
 
-def test_openvino_says_the_same(detector, pictures, tmp_path):
+def test_a_classifier_at_another_size_than_it_is_tested_at(tmp_path):
+    cfg = load_config('classification/san-resnet-18_in1k')
+    assert image_size(cfg, 'classifier', None) == (224, 224)
+    fit_pipeline(cfg, (160, 160))
+    steps = {step['type']: step for step in cfg.test_dataloader.dataset.pipeline}
+    assert steps['CenterCrop'].crop_size == 160
+    assert steps['ResizeEdge'].scale == 182  # int(256 * 160 / 224)
+
+
+def test_openvino_says_the_same(detector_files, detector, pictures, tmp_path):
     pytest.importorskip('openvino')
     out = tmp_path / 'detector.xml'
-    written = export(*detector, str(out), shape=(224, 224), batch=1, images=pictures)
-    assert int(written.compared.split()[0]) >= 10, written.compared
-    assert sorted(file.name for file in tmp_path.iterdir()) == ['detector.bin', 'detector.xml']
-    results = infer(str(out), pictures[:1], tmp_path / 'out')
-    assert results[0]['scores']
+    meta = ExportedFile(detector_files.path).meta
+    write(onnx.load(detector_files.path), meta, out)
+    file = ExportedFile(out)
+    assert file.meta == meta
+    model = open_model(detector[1], detector[0])
+    compared, wrong = compare(model, file, pictures)
+    assert int(compared.split()[0]) >= 20, compared
+    assert not wrong
+    assert infer(str(out), pictures[:1], tmp_path / 'out')[0]['scores']
+
+
+def test_pictures_larger_than_the_frame_are_scaled_down_to_it(detector_files, pictures):
+    picture = cv2.imread(pictures[0])
+    model = open_model(str(detector_files.path))
+    transforms = model.cfg.test_dataloader.dataset.pipeline
+    transforms[1]['scale'] = (400, 400)
+    large = Compose(transforms)(dict(img_path=pictures[0], img_id=0))
+    transforms[1]['scale'] = (224, 224)
+    small = Compose(transforms)(dict(img_path=pictures[0], img_id=0))
+    results = [
+        model.test_step({key: [value] for key, value in sample.items()})[0].pred_instances
+        for sample in (large, small)
+    ]
+    assert large['data_samples'].img_shape == small['data_samples'].img_shape == (224, 224)
+    # In pixels of the picture either way; twice interpolated is not quite the same.
+    sides = max(picture.shape)
+    for result in results:
+        assert len(result) > 0
+        assert sides * 0.6 < result.bboxes.max() <= sides
 
 
 @pytest.mark.slow
@@ -318,8 +363,10 @@ def test_suppression_is_that_of_mmcv(tmp_path):
     assert torch.equal(by_onnxruntime(Keep(), inputs, tmp_path / 'keep.onnx'), expected)
 
 
-@pytest.mark.parametrize(('sampling_ratio', 'aligned'), [(0, True), (2, True), (0, False)])
-@pytest.mark.parametrize('levels', [(0, 1), (1, 1)])  # the second leaves one without boxes
+@pytest.mark.parametrize(
+    ('sampling_ratio', 'aligned', 'levels'),
+    [(0, True, (0, 1)), (2, True, (1, 1)), (0, False, (0, 1))],  # (1, 1): a level without boxes
+)
 def test_roi_align_is_that_of_mmcv(sampling_ratio, aligned, levels, tmp_path):
     torch.manual_seed(0)
     maps = torch.randn(2, 5, 40, 40), torch.randn(2, 5, 20, 20)
@@ -355,7 +402,7 @@ def test_bad_arguments_are_named(options, words, classifier, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ('model', 'size', 'words'),
     [
-        (dict(type='ScaleNet', depth=(1, 1, 1, 1)), None, 'model.backbone.resize=bilinear'),
+        (dict(type='ScaleNet'), None, 'model.backbone.resize=bilinear'),
         (dict(type='SANResNet', depth=18), None, 'model.backbone.resolution=224'),
         (dict(type='SANResNet', depth=18), (100, 224), 'multiples of 32; .* such as 128 224'),
     ],

@@ -93,6 +93,7 @@ def export(
     if batch is not None and batch < 1:
         raise UserError(f'--batch {batch} must be 1 or more')
     model = load_model(cfg, checkpoint, trust=trust_checkpoint)
+    fit_pipeline(model.cfg, size)
     meta = dict(
         format=FORMAT,
         mmscale=__version__,
@@ -105,10 +106,9 @@ def export(
     meta |= describe(model, graph, part, size, batch)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'{out.stem}.tmp-') as folder:
         aside = Path(folder, out.name)
-        write(graph, meta, aside)
-        compared, wrong = compare(
-            model, ExportedFile(aside), pictures_for(cfg, images, Path(folder))
-        )
+        write(to_onnx(graph, batch, size), meta, aside)
+        paths = pictures_for(cfg, images, Path(folder))
+        compared, wrong = compare(model, ExportedFile(aside), paths)
         if wrong:
             shown = '; '.join(wrong[:SHOWN])
             raise UserError(
@@ -186,11 +186,35 @@ def _last_size(pipeline):
     return None
 
 
+def fit_pipeline(cfg, size):
+    """Have a test pipeline give images of a fixed size, where it can by its own transforms.
+
+    Args:
+        cfg (mmengine.Config): It is changed: a classifier's sizes are scaled, a detector's bound is
+            lowered to the frame.
+        size (tuple[int], optional): Height and width; None leaves everything as it is.
+    """
+    from mmscale.resolutions import pipeline_at
+
+    dataset = cfg.test_dataloader.dataset
+    if size is None:
+        return
+    if cfg.default_scope == 'mmpretrain':
+        if _last_size(dataset.pipeline) not in (None, size):
+            dataset.pipeline = pipeline_at(dataset.pipeline, min(size))
+        return
+    for step in dataset.pipeline:
+        if isinstance(step.get('scale'), tuple) and step.get('keep_ratio'):
+            bounds = zip(sorted(step.scale), sorted(size))
+            step.scale = tuple(min(bound) for bound in bounds)[::-1]
+
+
 def build_graph(model, part, size):
     """The part of a model as a graph that can be exported, folded and fixed where it has to be.
 
     Args:
-        model (mmengine.model.BaseModel): In eval mode; it is not changed.
+        model (mmengine.model.BaseModel): In eval mode. It is not changed, except that a SAN's
+            `resolution` is set.
         part (str): One of `PARTS`.
         size (tuple[int], optional): Height and width, if they are fixed.
 
@@ -255,7 +279,7 @@ def check_sizes(model, size):
 
 
 def fixed_resolution(model, size):
-    """A SAN as the plain network of its resolution; any other model as it is.
+    """A SAN as the plain network of its resolution, which is fixed; another model as it is.
 
     Raises:
         UserError: If nothing says which resolution.
@@ -271,6 +295,7 @@ def fixed_resolution(model, size):
             "a SAN's weights depend on the resolution, a file's do not: --cfg-options "
             f'model.backbone.resolution={backbone.resolutions[0]}, or fix the size by --shape'
         )
+    backbone.resolution = resolution  # what the file is compared with
     model = deepcopy(model)
     model.backbone = backbone.plain(resolution)
     return model
@@ -309,28 +334,29 @@ def describe(model, graph, part, size, batch):
     )
 
 
-def write(graph, meta, path):
-    """Write a graph of :func:`build_graph` as a file, ONNX or OpenVINO by its suffix.
+def write(model, meta, path):
+    """Write a model of :func:`to_onnx` as a file, ONNX or OpenVINO by its suffix.
 
     Args:
-        graph (nn.Module): The graph.
-        meta (dict): What the file is to say of itself; ``input`` has its `batch` and `size`.
+        model (onnx.ModelProto): The model.
+        meta (dict): What the file is to say of itself.
         path (Path): NAME.onnx or NAME.xml.
     """
     import onnx
 
-    model = to_onnx(graph, meta['input']['batch'], meta['input']['size'])
-    entry = model.metadata_props.add()
-    entry.key, entry.value = KEY, json.dumps(meta)
+    if path.suffix == '.onnx':
+        entry = model.metadata_props.add()
+        entry.key, entry.value = KEY, json.dumps(meta)
+        onnx.save(model, path)
+        return
+    import openvino
+
     plain = path.with_suffix('.onnx')
     onnx.save(model, plain)
-    if path.suffix == '.xml':
-        import openvino
-
-        converted = openvino.convert_model(plain)
-        converted.set_rt_info(json.dumps(meta), [KEY])
-        openvino.save_model(converted, path, compress_to_fp16=False)
-        plain.unlink()
+    converted = openvino.convert_model(plain)
+    converted.set_rt_info(json.dumps(meta), [KEY])
+    openvino.save_model(converted, path, compress_to_fp16=False)
+    plain.unlink()
 
 
 def to_onnx(graph, batch=None, size=None):

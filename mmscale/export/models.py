@@ -37,7 +37,7 @@ class ExportedModel(BaseModel):
         Returns:
             list: The data samples, with predictions.
         """
-        images = [np.ascontiguousarray(image.numpy()[::-1]) for image in data['inputs']]
+        images = [image.numpy()[::-1] for image in data['inputs']]
         return self.forward(images, data['data_samples'])
 
     val_step = test_step
@@ -53,18 +53,25 @@ class ExportedModel(BaseModel):
         return samples
 
     def frame(self, images):
-        """Height and width that hold all of the images, as the file takes them."""
+        """Height and width that hold all of the images, as the file takes them.
+
+        Raises:
+            UserError: If the file takes no such images.
+        """
         wanted = self.file.meta['input']
-        needed = [max(image.shape[axis] for image in images) for axis in (1, 2)]
+        needed = tuple(max(image.shape[axis] for image in images) for axis in (1, 2))
         if wanted['size'] is None:
             divisor = wanted['divisor']
-            return [max(-(-side // divisor) * divisor, wanted['smallest']) for side in needed]
-        if any(side > limit for side, limit in zip(needed, wanted['size'])):
+            return tuple(max(-(-side // divisor) * divisor, wanted['smallest']) for side in needed)
+        size = tuple(wanted['size'])
+        larger = any(side > limit for side, limit in zip(needed, size))
+        if larger or (self.part == 'classifier' and needed != size):
             raise UserError(
-                f'{self.file.path} takes pictures of up to {wanted["size"]} px (height, width), '
-                f'this one has {needed}: export it with a larger --shape, or --shape dynamic'
+                f'{self.file.path.name} takes images of {size[0]} x {size[1]} px (height x width), '
+                f'its test pipeline made one of {needed[0]} x {needed[1]}: export it with another '
+                '--shape'
             )
-        return wanted['size']
+        return size
 
     def inputs(self, images, count):
         """The arrays that the file takes; missing images are black."""
@@ -93,9 +100,17 @@ class ExportedClassifier(ExportedModel):
 
 @MODELS.register_module()
 class ExportedDetector(ExportedModel):
-    """A detector."""
+    """A detector. Images that are larger than a fixed frame are scaled down to it."""
 
     part = 'detector'
+
+    def test_step(self, data):
+        """As :meth:`ExportedModel.test_step`."""
+        pairs = zip(data['inputs'], data['data_samples'])
+        fitted = [fit(image, sample, self.file.meta['input']['size']) for image, sample in pairs]
+        return super().test_step(dict(inputs=fitted, data_samples=data['data_samples']))
+
+    val_step = test_step
 
     def inputs(self, images, count):
         """The images and their sizes."""
@@ -120,6 +135,33 @@ class ExportedDetector(ExportedModel):
             threshold = self.file.meta['thresholds']['mask']
             instances.masks = paste(masks, boxes, sample.ori_shape[:2], threshold)
         sample.pred_instances = instances
+
+
+def fit(image, sample, size):
+    """An image (3, h, w) that fits into a frame; its sample learns how it was scaled.
+
+    Args:
+        image (Tensor): uint8.
+        sample (mmdet.structures.DetDataSample): It is changed.
+        size (Sequence[int], optional): Height and width of the frame; None holds any image.
+    """
+    from mmcv import imrescale
+
+    if size is None or all(side <= limit for side, limit in zip(image.shape[1:], size)):
+        return image
+    height, width = image.shape[1:]
+    factor = min(size[0] / height, size[1] / width)
+    pixels = np.ascontiguousarray(image.numpy().transpose(1, 2, 0))
+    pixels = imrescale(pixels, factor)[: size[0], : size[1]]
+    scale = pixels.shape[1] / width, pixels.shape[0] / height  # as it was rounded
+    before = sample.metainfo.get('scale_factor', (1, 1))
+    sample.set_metainfo(
+        dict(
+            img_shape=pixels.shape[:2],
+            scale_factor=tuple(one * other for one, other in zip(before, scale)),
+        )
+    )
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 
 def paste(masks, boxes, size, threshold):

@@ -9,7 +9,7 @@ from mmengine.dataset import Compose
 
 from mmscale.datasets.shapes import make_shapes
 from mmscale.export.files import pad_to
-from mmscale.export.models import ExportedClassifier, ExportedDetector, ExportedModel
+from mmscale.export.models import ExportedClassifier, ExportedDetector, ExportedModel, fit
 from mmscale.inference import DETECTORS, list_pictures
 
 COUNT = 8  # pictures of a test set
@@ -78,25 +78,25 @@ class ExportedMaps(ExportedModel):
 
 def _compare_boxes(model, file, samples, names):
     exported = ExportedDetector(file)
-    boxes, worst, wrong = 0, 1.0, []
+    count, least, wrong = 0, 1.0, []
     for sample, name in zip(samples, names):
-        results = [
-            one.test_step(
-                dict(inputs=[sample['inputs']], data_samples=[deepcopy(sample['data_samples'])])
-            )
+        described = sample['data_samples']
+        image = fit(sample['inputs'], described, file.meta['input']['size'])
+        expected, found = (
+            one.test_step(dict(inputs=[image], data_samples=[deepcopy(described)]))[0]
             for one in (model, exported)
-        ]
-        expected, found = (result[0].pred_instances for result in results)
+        )
+        expected, found = expected.pred_instances, found.pred_instances
         for one, other, where in ((expected, found, 'the file'), (found, expected, 'PyTorch')):
             for index in (one.scores > SCORE).nonzero()[:, 0].tolist():
-                boxes += where == 'the file'
                 overlap, problem = _match(one[index], other, where)
-                worst = min(worst, overlap)
+                count, least = count + 1, min(least, overlap)
                 if problem:
                     wrong.append(f'{name}: {problem}')
-    nothing = '' if boxes else ' (none: the pictures show nothing that the model knows)'
-    said = f'{boxes} boxes above {SCORE} in {len(samples)} pictures{nothing}, IoU from {worst:.4f}'
-    return said, wrong
+    said = f'{count} boxes above {SCORE}, of PyTorch and of the file, in {len(samples)} pictures'
+    if count:
+        return f'{said}: IoU from {least:.4f}', wrong
+    return f'{said}: nothing was compared, give --images that show what the model knows', wrong
 
 
 def _match(box, others, where):
