@@ -26,6 +26,11 @@ def main(argv=None):
         metavar='PATH',
         help='pictures or folders to compare PyTorch and the file on (of the test set, or shapes)',
     )
+    parser.add_argument(
+        '--int8',
+        action='store_true',
+        help='quantise to 8 bits, with images of the training set (compare with tools/test.py)',
+    )
     options = vars(parser.parse_args(argv))
     with one_line_errors():
         written = export(**options)

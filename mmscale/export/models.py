@@ -37,10 +37,13 @@ class ExportedModel(BaseModel):
         Returns:
             list: The data samples, with predictions.
         """
-        images = [image.numpy()[::-1] for image in data['inputs']]
-        return self.forward(images, data['data_samples'])
+        return self.forward(self.images(data), data['data_samples'])
 
     val_step = test_step
+
+    def images(self, data):
+        """The images of a batch as RGB arrays that fit into the file's frame."""
+        return [image.numpy()[::-1] for image in data['inputs']]
 
     def forward(self, images, samples, mode='predict'):
         """Predictions for RGB images, one sample each."""
@@ -104,13 +107,11 @@ class ExportedDetector(ExportedModel):
 
     part = 'detector'
 
-    def test_step(self, data):
-        """As :meth:`ExportedModel.test_step`."""
+    def images(self, data):
+        """As :meth:`ExportedModel.images`; the samples learn how the images were scaled."""
+        size = self.file.meta['input']['size']
         pairs = zip(data['inputs'], data['data_samples'])
-        fitted = [fit(image, sample, self.file.meta['input']['size']) for image, sample in pairs]
-        return super().test_step(dict(inputs=fitted, data_samples=data['data_samples']))
-
-    val_step = test_step
+        return super().images(dict(inputs=[fit(*pair, size) for pair in pairs]))
 
     def inputs(self, images, count):
         """The images and their sizes."""
@@ -135,6 +136,28 @@ class ExportedDetector(ExportedModel):
             threshold = self.file.meta['thresholds']['mask']
             instances.masks = paste(masks, boxes, sample.ori_shape[:2], threshold)
         sample.pred_instances = instances
+
+
+class ExportedMaps(ExportedModel):
+    """A backbone, with or without neck: it makes no predictions, but takes images."""
+
+    @property
+    def part(self):
+        """Whichever it is."""
+        return self.file.meta['part']
+
+
+def adapter(file):
+    """An exported file in the form of a model, whatever it holds.
+
+    Args:
+        file (ExportedFile): The file.
+
+    Returns:
+        ExportedModel: The model.
+    """
+    kinds = dict(detector=ExportedDetector, classifier=ExportedClassifier)
+    return kinds.get(file.meta['part'], ExportedMaps)(file)
 
 
 def fit(image, sample, size):

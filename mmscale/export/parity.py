@@ -9,7 +9,7 @@ from mmengine.dataset import Compose
 
 from mmscale.datasets.shapes import make_shapes
 from mmscale.export.files import pad_to
-from mmscale.export.models import ExportedClassifier, ExportedDetector, ExportedModel, fit
+from mmscale.export.models import adapter, fit
 from mmscale.inference import DETECTORS, list_pictures
 
 COUNT = 8  # pictures of a test set
@@ -39,10 +39,10 @@ def compare(model, file, pictures):
 
 
 def _compare_tensors(model, file, samples, names):
-    adapter = ExportedClassifier(file) if file.meta['part'] == 'classifier' else ExportedMaps(file)
+    one = adapter(file)
     worst, wrong = 0.0, []
     for sample, name in zip(samples, names):
-        frame = adapter.frame([sample['inputs']])
+        frame = one.frame([sample['inputs']])
         pixels = pad_to(sample['inputs'].numpy(), frame)
         count = file.meta['input']['batch'] or 1
         found = file.run(np.repeat(pixels[None, ::-1], count, 0))
@@ -67,17 +67,8 @@ def _tensors(model, images, part):
     return model.neck(maps) if part == 'neck' else maps
 
 
-class ExportedMaps(ExportedModel):
-    """A backbone, with or without neck: it makes no predictions, but takes images."""
-
-    @property
-    def part(self):
-        """Any; what :func:`compare` was given."""
-        return self.file.meta['part']
-
-
 def _compare_boxes(model, file, samples, names):
-    exported = ExportedDetector(file)
+    exported = adapter(file)
     count, least, wrong = 0, 1.0, []
     for sample, name in zip(samples, names):
         described = sample['data_samples']
@@ -139,19 +130,28 @@ def pictures_for(cfg, given, folder):
     if given:
         return list_pictures(given)
     try:
-        paths = _test_set(cfg)
+        return spread(data_set(cfg, 'test'), COUNT)
     except (OSError, RuntimeError):  # there is none here
-        paths = []
-    if paths:
-        return paths[:: -(-len(paths) // COUNT)]
-    make_shapes(folder / 'shapes', train=0, val=COUNT, train_crops=0, val_crops=0)
-    return list_pictures([folder / 'shapes' / 'val'])
+        make_shapes(folder / 'shapes', train=0, val=COUNT, train_crops=0, val_crops=0)
+        return list_pictures([folder / 'shapes' / 'val'])
 
 
-def _test_set(cfg):
+def data_set(cfg, split):
+    """The paths of the pictures of a config's 'train' or 'test' set.
+
+    Raises:
+        OSError, RuntimeError: If it is not there or empty.
+    """
     if cfg.default_scope == DETECTORS:
         from mmdet.registry import DATASETS
     else:
         from mmpretrain.registry import DATASETS
-    dataset = DATASETS.build(deepcopy(cfg.test_dataloader.dataset))
+    dataset = DATASETS.build(deepcopy(cfg[f'{split}_dataloader'].dataset))
+    if not len(dataset):
+        raise FileNotFoundError(f'the {split} set is empty')
     return [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
+
+
+def spread(items, count):
+    """At most `count` of a list, evenly spread over it."""
+    return items[:: -(-len(items) // count)]
