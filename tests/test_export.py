@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 from mmscale.export import ExportedFile, export  # noqa: E402
 from mmscale.export.exporting import fit_pipeline, image_size, write  # noqa: E402
 from mmscale.export.operators import nms_keep, pyramid_roi_align, translations  # noqa: E402
-from mmscale.export.parity import compare  # noqa: E402
+from mmscale.export.parity import compare, data_set  # noqa: E402
 
 CLASSIFIER = """
 _base_ = 'mmscale::shapes/rexnet-100_shapes.py'
@@ -223,6 +223,21 @@ def test_classifier_of_any_size_and_number(classifier, pictures, tmp_path):
         assert one['pred_label'] == other['pred_label']
         np.testing.assert_allclose(one['pred_scores'], other['pred_scores'], rtol=1e-3, atol=1e-5)
     assert len(list((tmp_path / 'b/vis').iterdir())) == len(pictures)
+
+
+def test_eight_bits_with_pictures_of_the_training_set(classifier, tmp_path):
+    pytest.importorskip('nncf')
+    out = tmp_path / 'c.onnx'
+    tool('export')([*classifier, str(out), '--shape', '64', '--batch', '1', '--int8'])
+    assert [file.name for file in tmp_path.iterdir()] == ['c.onnx']
+    assert {'QuantizeLinear', 'DequantizeLinear'} < standard(out)
+    meta = ExportedFile(out).meta
+    assert (meta['input']['batch'], meta['input']['size']) == (1, [64, 64])
+    pictures = data_set(load_config(classifier[0]), 'test')
+    roads = infer(classifier[1], pictures, tmp_path / 'a', config=classifier[0])
+    roads = zip(roads, infer(str(out), pictures, tmp_path / 'b'))
+    same = [one['pred_label'] == other['pred_label'] for one, other in roads]
+    assert np.mean(same) > 0.7
 
 
 def test_what_differs_is_not_kept(classifier, pictures, tmp_path, monkeypatch):

@@ -414,4 +414,5 @@ def to_onnx(graph, batch=None, size=None):
         dynamic_shapes=dynamic,
         custom_translation_table=translations(),
     )
+    assert program is not None  # as it is with dynamo
     return program.model_proto

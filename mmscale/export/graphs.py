@@ -5,6 +5,7 @@ normalises them itself.
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -265,7 +266,7 @@ def check_two_stage(model):
         ),
         'roi_head.bbox_head.bbox_coder': (DeltaXYWHBBoxCoder,),
     }
-    roi_head = getattr(model, 'roi_head', None)
+    roi_head: Any = getattr(model, 'roi_head', None)
     if getattr(roi_head, 'with_mask', False):
         kinds['roi_head.mask_roi_extractor'] = (mmdet.SingleRoIExtractor,)
         kinds['roi_head.mask_head'] = (mmdet.FCNMaskHead,)

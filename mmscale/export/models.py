@@ -14,19 +14,22 @@ class ExportedModel(BaseModel):
 
     Args:
         file (str | ExportedFile): The file.
-        part (str): What it has to hold.
+
+    Attributes:
+        part (str): What it has to hold; '' for anything.
 
     Raises:
         UserError: If it holds another part, or cannot be read.
     """
 
-    part: str
+    part = ''
 
     def __init__(self, file):
         super().__init__()
         self.file = file if isinstance(file, ExportedFile) else ExportedFile(file)
-        if self.file.meta['part'] != self.part:
-            raise UserError(f'{self.file.path} holds a {self.file.meta["part"]}, no {self.part}')
+        found = self.file.meta['part']
+        if self.part and found != self.part:
+            raise UserError(f'{self.file.path} holds a {found}, no {self.part}')
 
     def test_step(self, data):
         """Predictions for a batch as the test pipeline gives it.
@@ -141,11 +144,6 @@ class ExportedDetector(ExportedModel):
 class ExportedMaps(ExportedModel):
     """A backbone, with or without neck: it makes no predictions, but takes images."""
 
-    @property
-    def part(self):
-        """Whichever it is."""
-        return self.file.meta['part']
-
 
 def adapter(file):
     """An exported file in the form of a model, whatever it holds.
@@ -204,5 +202,6 @@ def paste(masks, boxes, size, threshold):
     pasted = torch.zeros(len(masks), *size, dtype=torch.bool)
     for index, (mask, box) in enumerate(zip(masks, boxes)):
         part, where = _do_paste_mask(mask[None, None], box[None], *size, skip_empty=True)
-        pasted[(index, *where)] = (part >= threshold)[0]
+        place = (index, *where)
+        pasted[place] = (part >= threshold)[0]
     return pasted

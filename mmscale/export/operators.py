@@ -5,6 +5,8 @@ operators of the ONNX standard. The sizes of its outputs follow from its inputs'
 depends on the data, how many boxes survive say, stays inside the translation.
 """
 
+from typing import Any
+
 import torch
 
 
@@ -92,7 +94,9 @@ def _(maps, rois, images, levels, scales, size, sampling_ratio, aligned):
 
 def translations():
     """The ONNX form of each operator, as ``torch.onnx.export`` takes it."""
-    from onnxscript import opset18 as op
+    import onnxscript
+
+    op: Any = onnxscript.opset18
 
     def onnx_nms_keep(boxes, scores, max_kept, iou_threshold, score_threshold):
         selected = op.NonMaxSuppression(  # (kept, 3): image, class, box
