@@ -1,7 +1,6 @@
 """Pictures in; drawn pictures and JSON out: from a checkpoint or from an exported file alike."""
 
 import json
-from collections import Counter
 from copy import deepcopy
 from pathlib import Path
 
@@ -180,10 +179,11 @@ def infer(
         UserError: If a picture cannot be read, or the model does not fit.
     """
     paths = list_pictures(pictures)
-    names = Counter(Path(path).name for path in paths)
-    twice = [path for path in paths if names[Path(path).name] > 1]
-    if twice:
-        raise UserError(f'{twice[0]} and {twice[1]} have one name: give them in two runs')
+    names: dict = {}
+    for path in paths:
+        other = names.setdefault(Path(path).name, path)
+        if other is not path:
+            raise UserError(f'{other} and {path} have one name: give them in two runs')
     model = open_model(weights, config, trust=trust_checkpoint, overrides=overrides).to(device)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Exported files: what they compute, what they say of themselves, what is refused."""
 
 import json
+import shutil
 from inspect import signature
 
 import cv2
@@ -233,7 +234,10 @@ def test_eight_bits_with_pictures_of_the_training_set(classifier, tmp_path):
     assert {'QuantizeLinear', 'DequantizeLinear'} < standard(out)
     meta = ExportedFile(out).meta
     assert (meta['input']['batch'], meta['input']['size']) == (1, [64, 64])
-    pictures = data_set(load_config(classifier[0]), 'test')
+    pictures = []
+    for index, crop in enumerate(data_set(load_config(classifier[0]), 'test')):
+        pictures.append(str(tmp_path / f'{index}.jpg'))  # the folders of classes have equal names
+        shutil.copy(crop, pictures[-1])
     roads = infer(classifier[1], pictures, tmp_path / 'a', config=classifier[0])
     roads = zip(roads, infer(str(out), pictures, tmp_path / 'b'))
     same = [one['pred_label'] == other['pred_label'] for one, other in roads]
@@ -451,6 +455,21 @@ def test_an_older_torch_is_told_apart(classifier, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.onnx, 'export', lambda model, args, f: None)
     with pytest.raises(UserError, match=r'torch 2\.6 or later'):
         export(*classifier, tmp_path / 'x.onnx')
+
+
+def test_pictures_that_cannot_be_drawn_are_named(classifier, pictures, tmp_path):
+    broken, empty, twin = tmp_path / 'broken.jpg', tmp_path / 'empty', tmp_path / '000001.jpg'
+    broken.write_text('no picture')
+    empty.mkdir()
+    shutil.copy(pictures[0], twin)
+    for given, words in (
+        ([broken], r"broken\.jpg' cannot be read"),
+        ([empty], "empty' has no pictures"),
+        ([pictures[0], twin], f'{pictures[0]} and {twin} have one name'),
+    ):
+        with pytest.raises(UserError, match=words):
+            infer(classifier[1], given, tmp_path / 'out', config=classifier[0])
+    assert not (tmp_path / 'out').exists()
 
 
 def test_strange_files_are_refused(classifier, tmp_path):
