@@ -8,6 +8,9 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r"'(.+)'", (ROOT / 'mmscale/version.py').read_text(encoding='utf-8')).group(1)
 
+# For tools/export.py, and for tools/infer.py and tools/test.py on what it writes.
+EXPORT = ['nncf', 'onnx>=1.17', 'onnxruntime>=1.18', 'onnxscript>=0.5', 'openvino>=2024.0']
+
 setup(
     name='mmscale',
     version=VERSION,
@@ -50,7 +53,9 @@ setup(
             'torchvision',
         ],
         'fast-eval': ['faster-coco-eval'],
+        'export': EXPORT,
         'dev': [
+            *EXPORT,
             'codespell',
             'faster-coco-eval',
             'hypothesis',

@@ -3,6 +3,7 @@
 from itertools import islice
 
 import numpy as np
+import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper

@@ -20,7 +20,9 @@ BACKBONES = ('ReXNet', 'ReXNetLite', 'ScaleNet', 'SANResNet', 'SANMobileNetV2')
 # Lets mmengine resolve configs written as mmscale::folder/name.
 config_utils.MODULE2PACKAGE.setdefault(SCOPE, SCOPE)
 
-MODELS = Registry('model', parent=ROOT, scope=SCOPE, locations=['mmscale.models'])
+MODELS = Registry(
+    'model', parent=ROOT, scope=SCOPE, locations=['mmscale.models', 'mmscale.export.models']
+)
 HOOKS = Registry('hook', parent=ROOT_HOOKS, scope=SCOPE, locations=['mmscale.hooks'])
 TRANSFORMS = Registry(
     'transform', parent=ROOT_TRANSFORMS, scope=SCOPE, locations=['mmscale.datasets.loading']

@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from mmscale.datasets.checks import check_data, check_folders
 from mmscale.environment import check_operators
 from mmscale.errors import UserError
+from mmscale.export.files import is_exported
 from mmscale.registry import SCOPE, type_name
 from mmscale.run_weights import check_resumable, guard_weights, load_from, newest_checkpoint
 
@@ -148,7 +149,7 @@ def test(
     Args:
         config (str): Path or bare name.
         checkpoint (str): A checkpoint of that config's model, as
-            :func:`mmscale.checkpoints.find_file` takes it.
+            :func:`mmscale.checkpoints.find_file` takes it; or a file of tools/export.py.
         out (str, optional): Where predictions go: ``NAME.json`` gives COCO results
             (``NAME.bbox.json``, ``NAME.segm.json``), ``NAME.pkl`` mmengine's dump.
         show (bool): Show pictures of the predictions, `wait_time` seconds each.
@@ -164,7 +165,11 @@ def test(
         UserError: If config, data or options do not fit.
     """
     cfg = _prepare(config, overrides, work_dir, launcher)
-    load_from(cfg, checkpoint, trust_checkpoint, whole=True)
+    exported = is_exported(checkpoint)
+    if exported and tta:
+        raise UserError(f'--tta: {checkpoint} is an exported file, which has no such form')
+    if not exported:
+        load_from(cfg, checkpoint, trust_checkpoint, whole=True)
     if show or show_dir:
         hook = cfg.default_hooks.get('visualization')
         if hook is None:
@@ -178,10 +183,18 @@ def test(
     cfg.custom_hooks = [*cfg.custom_hooks, dict(type='mmscale.ThroughputHook')]
     dump = _set_out(cfg, out) if out else None
     check(cfg, ('test',))
+    if exported:
+        use_file(cfg, checkpoint)
     runner = _runner(cfg)
     if dump:
         runner.test_evaluator.metrics.append(dump)
     return runner.test()
+
+
+def use_file(cfg, file):
+    """Have a run test a file of tools/export.py in the place of the config's model."""
+    kind = 'Detector' if cfg.get('default_scope') == 'mmdet' else 'Classifier'
+    cfg.model = dict(type=f'mmscale.Exported{kind}', file=str(file))
 
 
 def _prepare(config, overrides, work_dir, launcher):

@@ -7,7 +7,10 @@ from mmscale.running import test
 
 def main(argv=None):
     parser = run_parser(__doc__)
-    parser.add_argument('checkpoint', help="file, URL or timm://NAME with this config's weights")
+    parser.add_argument(
+        'checkpoint',
+        help="file, URL or timm://NAME with this config's weights; or a file of tools/export.py",
+    )
     parser.add_argument(
         '--out',
         metavar='FILE',

@@ -1,0 +1,44 @@
+"""8-bit files, by OpenVINO's NNCF from a file that is there: for ONNX and OpenVINO alike."""
+
+from mmengine.dataset import Compose
+
+from mmscale.export.files import require_engine
+from mmscale.export.models import adapter
+
+COUNT = 100  # pictures that the ranges are taken from
+
+
+def quantise(file, cfg, pictures, out):
+    """Write an exported file with weights and activations in 8 bits.
+
+    Args:
+        file (ExportedFile): In float32.
+        cfg (mmengine.Config): With the test pipeline.
+        pictures (Sequence[str]): Whose activations set the ranges, best of the training set.
+        out (Path): The file to write, of the same format.
+
+    Raises:
+        UserError: If NNCF is missing.
+    """
+    nncf = require_engine('nncf', '8 bits')
+    model, pipeline = adapter(file), Compose(cfg.test_dataloader.dataset.pipeline)
+
+    def inputs(path):
+        sample = pipeline(dict(img_path=path, img_id=0))
+        images = model.images(
+            dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
+        )
+        arrays = model.inputs(images, file.meta['input']['batch'] or 1)
+        return dict(zip(file.inputs, arrays))
+
+    dataset = nncf.Dataset(pictures, inputs)
+    options = dict(subset_size=len(pictures))
+    if out.suffix == '.onnx':
+        import onnx
+
+        onnx.save(nncf.quantize(onnx.load(file.path), dataset, **options), out)
+        return
+    import openvino
+
+    network = nncf.quantize(openvino.Core().read_model(file.path), dataset, **options)
+    openvino.save_model(network, out, compress_to_fp16=False)

@@ -1,0 +1,491 @@
+"""Exported files: what they compute, what they say of themselves, what is refused."""
+
+import json
+import shutil
+from inspect import signature
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import tool
+from mmengine.dataset import Compose
+from mmengine.runner import save_checkpoint
+from torch import nn
+
+from mmscale.errors import UserError
+from mmscale.inference import infer, open_model
+from mmscale.running import load_config
+from mmscale.running import test as run_test
+
+onnx = pytest.importorskip('onnx')
+pytest.importorskip('onnxscript')
+pytest.importorskip('onnxruntime')
+pytestmark = pytest.mark.skipif(
+    'custom_translation_table' not in signature(torch.onnx.export).parameters,
+    reason='this torch has no exporter that mmscale uses',
+)
+
+from mmscale.export import ExportedFile, export  # noqa: E402
+from mmscale.export.exporting import fit_pipeline, image_size, write  # noqa: E402
+from mmscale.export.operators import nms_keep, pyramid_roi_align, translations  # noqa: E402
+from mmscale.export.parity import compare, data_set  # noqa: E402
+
+CLASSIFIER = """
+_base_ = 'mmscale::shapes/rexnet-100_shapes.py'
+model = dict(backbone=dict(width_mult=0.9, depth_mult=0.3), head=dict(in_channels=1152))
+test_dataloader = dict(num_workers=0, persistent_workers=False)
+"""
+# Few proposals, so that it is quick; a mask head on top.
+DETECTOR = """
+_base_ = 'mmscale::shapes/faster-rcnn_rexnet-100_fpn_shapes.py'
+from mmscale import feature_channels
+small = dict(width_mult=0.9, depth_mult=0.3)
+channels = 16
+model = dict(
+    type='MaskRCNN',
+    backbone=dict(**small),
+    neck=dict(in_channels=list(feature_channels('ReXNet', **small)), out_channels=channels),
+    rpn_head=dict(in_channels=channels, feat_channels=channels),
+    roi_head=dict(
+        bbox_roi_extractor=dict(out_channels=channels),
+        bbox_head=dict(in_channels=channels, fc_out_channels=32, reg_class_agnostic=False),
+        mask_roi_extractor=dict(
+            type='SingleRoIExtractor',
+            roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
+            out_channels=channels,
+            featmap_strides=[4, 8, 16, 32],
+        ),
+        mask_head=dict(
+            type='FCNMaskHead',
+            num_convs=1,
+            in_channels=channels,
+            conv_out_channels=channels,
+            num_classes=8,
+            loss_mask=dict(type='CrossEntropyLoss', use_mask=True, loss_weight=1.0),
+        ),
+    ),
+    test_cfg=dict(
+        rpn=dict(nms_pre=60, max_per_img=50),
+        rcnn=dict(max_per_img=20, mask_thr_binary=0.5),
+    ),
+)
+test_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
+"""
+
+
+def randomised(model):
+    """A model whose outputs vary as a trained one's do, instead of being nearly constant."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = None  # the statistics of what comes
+    model.train()
+    model.extract_feat(torch.randn(4, 3, 128, 128))
+    model.eval()
+    if hasattr(model, 'roi_head'):
+        nn.init.normal_(model.rpn_head.rpn_cls.weight, std=0.1)
+        nn.init.normal_(model.rpn_head.rpn_reg.weight, std=0.05)
+        nn.init.normal_(model.roi_head.bbox_head.fc_cls.weight, std=0.5)
+        nn.init.normal_(model.roi_head.bbox_head.fc_reg.weight, std=0.1)
+    if getattr(model, 'with_mask', False):
+        nn.init.normal_(model.roi_head.mask_head.conv_logits.weight, std=0.3)
+    if hasattr(model, 'head'):
+        nn.init.normal_(model.head.fc.weight, std=0.1)
+    return model
+
+
+def built(text, folder, scope):
+    """Paths of a config and of a checkpoint with random weights."""
+    from mmengine.registry import MODELS, DefaultScope
+
+    config, checkpoint = folder / f'{scope}.py', folder / f'{scope}.pth'
+    config.write_text(text)
+    __import__(scope)
+    with torch.random.fork_rng(), DefaultScope.overwrite_default_scope(scope):
+        torch.manual_seed(0)
+        model = randomised(MODELS.build(load_config(config).model))
+    save_checkpoint(dict(state_dict=model.state_dict()), str(checkpoint))
+    return str(config), str(checkpoint)
+
+
+@pytest.fixture(scope='module')
+def classifier(shapes, tmp_path_factory):
+    return built(CLASSIFIER, tmp_path_factory.mktemp('classifier'), 'mmpretrain')
+
+
+@pytest.fixture(scope='module')
+def detector(shapes, tmp_path_factory):
+    return built(DETECTOR, tmp_path_factory.mktemp('detector'), 'mmdet')
+
+
+@pytest.fixture(scope='module')
+def pictures(shapes):
+    return [str(path) for path in sorted((shapes / 'val').iterdir())[:3]]
+
+
+@pytest.fixture(scope='module')
+def detector_files(detector, pictures, tmp_path_factory):
+    """The detector as ONNX, with any number of images of one size, and what was compared."""
+    out = tmp_path_factory.mktemp('files') / 'detector.onnx'
+    return export(*detector, str(out), shape=(224, 224), images=pictures)
+
+
+def standard(path):
+    """An ONNX file with operators of the standard only; their names."""
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert not model.functions
+    assert {node.domain for node in model.graph.node} == {''}
+    return {node.op_type for node in model.graph.node}
+
+
+def test_detector_is_standard_onnx_and_was_compared(detector_files, detector):
+    path, compared = detector_files
+    assert int(compared.split()[0]) >= 20, compared  # boxes above 0.3
+    assert [file.name for file in path.parent.iterdir()] == ['detector.onnx']
+    assert {'RoiAlign', 'NonMaxSuppression'} < standard(path)
+    meta = ExportedFile(path).meta
+    assert meta['part'] == 'detector'
+    assert meta['config'] == detector[0]
+    assert meta['classes'] == list(load_config(detector[0]).metainfo.classes)
+    assert meta['input']['size'] == [224, 224]
+    assert meta['input']['batch'] is None
+    assert meta['normalised'] == dict(mean=[127.5] * 3, std=[64.0] * 3, order='RGB')
+    assert meta['thresholds'] == dict(score=0.05, nms=0.5, mask=0.5)
+    assert list(meta['outputs']) == ['boxes', 'scores', 'labels', 'masks']
+
+
+def test_a_picture_is_computed_the_same_alone_and_in_a_batch(detector_files, pictures):
+    model = open_model(str(detector_files.path))
+    pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
+
+    def predict(paths):
+        samples = [pipeline(dict(img_path=path, img_id=0)) for path in paths]
+        data = {key: [sample[key] for sample in samples] for key in samples[0]}
+        return [sample.pred_instances for sample in model.test_step(data)]
+
+    for alone, together in zip([predict([path])[0] for path in pictures], predict(pictures)):
+        assert len(alone) > 0
+        torch.testing.assert_close(alone.bboxes, together.bboxes, rtol=1e-4, atol=1e-2)
+        torch.testing.assert_close(alone.scores, together.scores, rtol=1e-3, atol=1e-4)
+        assert torch.equal(alone.labels, together.labels)
+
+
+def test_testing_a_file_gives_the_metrics_of_the_checkpoint(detector_files, detector, tmp_path):
+    config, checkpoint = detector
+    overrides = {'test_evaluator.metric': ['bbox', 'segm'], 'work_dir': str(tmp_path)}
+    overrides['test_dataloader.dataset.pipeline.2.with_mask'] = True
+    expected = run_test(config, checkpoint, overrides=overrides)
+    found = run_test(config, str(detector_files.path), overrides=overrides)
+    names = [name for name in expected if name.startswith('coco/') and 'copypaste' not in name]
+    assert len(names) >= 12
+    for name in names:
+        assert found[name] == pytest.approx(expected[name], abs=1e-3), name
+    with pytest.raises(UserError, match='--tta'):
+        run_test(config, str(detector_files.path), tta=True, overrides=overrides)
+
+
+def test_inference_says_the_same_from_a_checkpoint_and_a_file(
+    detector_files, detector, pictures, tmp_path
+):
+    config, checkpoint = detector
+    arguments = [*pictures, '--batch-size', '2', '--out']
+    tool('infer')([checkpoint, '--config', config, *arguments, str(tmp_path / 'a')])
+    tool('infer')([str(detector_files.path), *arguments, str(tmp_path / 'b')])
+    assert len(list((tmp_path / 'b/vis').iterdir())) == len(pictures)
+    expected, found = (
+        json.loads((tmp_path / name / 'predictions.json').read_text()) for name in 'ab'
+    )
+    assert [result['picture'] for result in found] == pictures
+    for one, other in zip(expected, found):
+        assert one.keys() == other.keys() >= {'bboxes', 'scores', 'labels', 'names', 'masks'}
+        assert one['labels'][:3] == other['labels'][:3]
+        np.testing.assert_allclose(one['scores'][:3], other['scores'][:3], atol=1e-4)
+        np.testing.assert_allclose(one['bboxes'][:3], other['bboxes'][:3], atol=0.05)
+
+
+def test_classifier_of_any_size_and_number(classifier, pictures, tmp_path):
+    out = tmp_path / 'classifier.onnx'
+    arguments = [*classifier, str(out), '--shape', 'dynamic', '--images', pictures[0]]
+    tool('export')(arguments)
+    standard(out)
+    file, model = ExportedFile(out), open_model(classifier[1], classifier[0])
+    for shape in ((1, 3, 64, 96), (3, 3, 160, 128)):
+        images = torch.randint(0, 256, shape, dtype=torch.uint8)
+        data = dict(inputs=images.flip(1))  # the preprocessor expects BGR
+        with torch.no_grad():
+            expected = model(model.data_preprocessor(data)['inputs'], mode='tensor')
+        found = torch.from_numpy(file.run(images.numpy())['logits'])
+        assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+    roads = [infer(classifier[1], pictures, tmp_path / 'a', config=classifier[0])]
+    roads.append(infer(str(out), pictures, tmp_path / 'b'))
+    for one, other in zip(*roads):
+        assert one.keys() == other.keys() >= {'pred_label', 'pred_score', 'pred_scores'}
+        assert one['pred_label'] == other['pred_label']
+        np.testing.assert_allclose(one['pred_scores'], other['pred_scores'], rtol=1e-3, atol=1e-5)
+    assert len(list((tmp_path / 'b/vis').iterdir())) == len(pictures)
+
+
+def test_eight_bits_with_pictures_of_the_training_set(classifier, tmp_path):
+    pytest.importorskip('nncf')
+    out = tmp_path / 'c.onnx'
+    tool('export')([*classifier, str(out), '--shape', '64', '--batch', '1', '--int8'])
+    assert [file.name for file in tmp_path.iterdir()] == ['c.onnx']
+    assert {'QuantizeLinear', 'DequantizeLinear'} < standard(out)
+    meta = ExportedFile(out).meta
+    assert (meta['input']['batch'], meta['input']['size']) == (1, [64, 64])
+    pictures = []
+    for index, crop in enumerate(data_set(load_config(classifier[0]), 'test')):
+        pictures.append(str(tmp_path / f'{index}.jpg'))  # the folders of classes have equal names
+        shutil.copy(crop, pictures[-1])
+    roads = infer(classifier[1], pictures, tmp_path / 'a', config=classifier[0])
+    roads = zip(roads, infer(str(out), pictures, tmp_path / 'b'))
+    same = [one['pred_label'] == other['pred_label'] for one, other in roads]
+    assert np.mean(same) > 0.7
+
+
+def test_what_differs_is_not_kept(classifier, pictures, tmp_path, monkeypatch):
+    def forgotten(self, images):
+        return images.float()
+
+    monkeypatch.setattr('mmscale.export.graphs.Normalise.forward', forgotten)
+    with pytest.raises(UserError, match=r'is not kept.*000001.jpg: logits differs by'):
+        export(*classifier, str(tmp_path / 'c.onnx'), shape=(320, 320), images=pictures)
+    with pytest.raises(UserError, match='takes images of 64 x 64 px .* made one of 320 x 320'):
+        export(*classifier, str(tmp_path / 'c.onnx'), shape=(64, 64), images=pictures)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'part'),
+    [
+        (dict(type='mmscale.ScaleNet', depth=(1, 1, 1, 1), structure=[[9, 4, 3, 2]] * 4), 'neck'),
+        (dict(type='mmscale.SANResNet', depth=18, resolution=96), 'backbone'),
+    ],
+)
+def test_backbones_and_necks(backbone, part, detector, pictures, tmp_path):
+    from mmengine.registry import MODELS, DefaultScope
+
+    from mmscale import feature_channels
+
+    config, checkpoint = tmp_path / 'config.py', tmp_path / 'weights.pth'
+    channels = list(feature_channels(**backbone))
+    config.write_text(
+        "_base_ = 'mmscale::shapes/faster-rcnn_rexnet-100_fpn_shapes.py'\n"
+        f'model = dict(backbone={dict(_delete_=True, **backbone)}, '
+        f'neck=dict(in_channels={channels}))'
+    )
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = randomised(MODELS.build(load_config(config).model))
+    save_checkpoint(dict(state_dict=model.state_dict()), str(checkpoint))
+    out = tmp_path / 'maps.onnx'
+    written = export(config, checkpoint, out, part=part, shape=(256, 224), images=pictures[:1])
+    assert 'outputs of 1 pictures differ by' in written.compared
+    standard(out)
+    file = ExportedFile(out)
+    assert len(file.outputs) == (5 if part == 'neck' else 4)
+    found = file.run(np.zeros((2, 3, 256, 224), np.uint8))
+    assert found['map0'].shape == (2, 64, 64, 56)
+
+
+def test_a_classifier_at_another_size_than_it_is_tested_at(tmp_path):
+    cfg = load_config('classification/san-resnet-18_in1k')
+    assert image_size(cfg, 'classifier', None) == (224, 224)
+    fit_pipeline(cfg, (160, 160))
+    steps = {step['type']: step for step in cfg.test_dataloader.dataset.pipeline}
+    assert steps['CenterCrop'].crop_size == 160
+    assert steps['ResizeEdge'].scale == 182  # int(256 * 160 / 224)
+
+
+def test_openvino_says_the_same(detector_files, detector, pictures, tmp_path):
+    pytest.importorskip('openvino')
+    out = tmp_path / 'detector.xml'
+    meta = ExportedFile(detector_files.path).meta
+    write(onnx.load(detector_files.path), meta, out)
+    file = ExportedFile(out)
+    assert file.meta == meta
+    model = open_model(detector[1], detector[0])
+    compared, wrong = compare(model, file, pictures)
+    assert int(compared.split()[0]) >= 20, compared
+    assert not wrong
+    assert infer(str(out), pictures[:1], tmp_path / 'out')[0]['scores']
+
+
+def test_pictures_larger_than_the_frame_are_scaled_down_to_it(detector_files, pictures):
+    picture = cv2.imread(pictures[0])
+    model = open_model(str(detector_files.path))
+    transforms = model.cfg.test_dataloader.dataset.pipeline
+    transforms[1]['scale'] = (400, 400)
+    large = Compose(transforms)(dict(img_path=pictures[0], img_id=0))
+    transforms[1]['scale'] = (224, 224)
+    small = Compose(transforms)(dict(img_path=pictures[0], img_id=0))
+    results = [
+        model.test_step({key: [value] for key, value in sample.items()})[0].pred_instances
+        for sample in (large, small)
+    ]
+    assert large['data_samples'].img_shape == small['data_samples'].img_shape == (224, 224)
+    # In pixels of the picture either way; twice interpolated is not quite the same.
+    sides = max(picture.shape)
+    for result in results:
+        assert len(result) > 0
+        assert sides * 0.6 < result.bboxes.max() <= sides
+
+
+@pytest.mark.slow
+def test_detector_of_any_size(detector, pictures, tmp_path):
+    out = tmp_path / 'detector.onnx'
+    export(*detector, str(out), images=pictures)
+    file = ExportedFile(out)
+    for size in ((96, 64), (160, 224)):
+        found = file.run(np.zeros((1, 3, *size), np.uint8), np.array([size]))
+        assert found['boxes'].shape == (1, 20, 4)
+
+
+class Keep(nn.Module):
+    def forward(self, boxes, scores):
+        return nms_keep(boxes, scores, 7, 0.5, 0.2)
+
+
+class Align(nn.Module):
+    def __init__(self, sampling_ratio, aligned):
+        super().__init__()
+        self.options = [1.0, 0.5], [4, 3], sampling_ratio, aligned
+
+    def forward(self, fine, coarse, rois, images, levels):
+        return pyramid_roi_align([fine, coarse], rois, images, levels, *self.options)
+
+
+def by_onnxruntime(module, inputs, path):
+    import onnxruntime
+
+    program = torch.onnx.export(
+        module, inputs, dynamo=True, verbose=False, custom_translation_table=translations()
+    )
+    program.save(path)
+    session = onnxruntime.InferenceSession(path)
+    names = [value.name for value in session.get_inputs()]
+    return torch.from_numpy(
+        session.run(None, dict(zip(names, [value.numpy() for value in inputs])))[0]
+    )
+
+
+def boxes_of(*shape):
+    corners = torch.rand(*shape, 2) * 20
+    return torch.cat([corners, corners + torch.rand(*shape, 2) * 20], -1)
+
+
+def test_suppression_is_that_of_mmcv(tmp_path):
+    torch.manual_seed(0)
+    inputs = boxes_of(2, 60), torch.rand(2, 3, 60)
+    expected = Keep()(*inputs)
+    assert 0 < (expected > 0).sum() <= 2 * 3 * 7
+    assert torch.equal(by_onnxruntime(Keep(), inputs, tmp_path / 'keep.onnx'), expected)
+
+
+@pytest.mark.parametrize(
+    ('sampling_ratio', 'aligned', 'levels'),
+    [(0, True, (0, 1)), (2, True, (1, 1)), (0, False, (0, 1))],  # (1, 1): a level without boxes
+)
+def test_roi_align_is_that_of_mmcv(sampling_ratio, aligned, levels, tmp_path):
+    torch.manual_seed(0)
+    maps = torch.randn(2, 5, 40, 40), torch.randn(2, 5, 20, 20)
+    level = torch.tensor(levels)[torch.randint(0, 2, (9,))]
+    inputs = (*maps, boxes_of(9), torch.randint(0, 2, (9,)), level)
+    module = Align(sampling_ratio, aligned)
+    found = by_onnxruntime(module, inputs, tmp_path / 'align.onnx')
+    torch.testing.assert_close(found, module(*inputs), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (dict(out='x.pt'), 'NAME.onnx'),
+        (dict(out='missing/x.onnx'), "folder .*missing' for 'x.onnx' is missing"),
+        (dict(part='detector'), "--part 'detector' does not suit"),
+        (dict(shape=['big']), '--shape'),
+        (dict(shape=(8, 64)), '32 px or more'),
+        (dict(batch=0), '--batch 0'),
+        (dict(images=['nowhere.jpg']), "picture 'nowhere.jpg' is missing"),
+    ],
+)
+def test_bad_arguments_are_named(options, words, classifier, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmscale.export.exporting.write', lambda graph, meta, path: path.touch())
+    monkeypatch.setattr('mmscale.export.exporting.ExportedFile', lambda path: None)
+    arguments = dict(out='x.onnx', shape=(64, 64)) | options
+    arguments['out'] = tmp_path / arguments['out']
+    with pytest.raises(UserError, match=words):
+        export(*classifier, **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ('model', 'size', 'words'),
+    [
+        (dict(type='ScaleNet'), None, 'model.backbone.resize=bilinear'),
+        (dict(type='SANResNet', depth=18), None, 'model.backbone.resolution=224'),
+        (dict(type='SANResNet', depth=18), (100, 224), 'multiples of 32; .* such as 128 224'),
+    ],
+)
+def test_what_cannot_be_of_any_size_says_so(model, size, words):
+    from mmscale.export.exporting import build_graph
+    from mmscale.registry import MODELS
+
+    whole = nn.Module()
+    whole.backbone = MODELS.build(model)
+    whole.data_preprocessor = nn.Module()
+    whole.data_preprocessor.pad_size_divisor = 32
+    with pytest.raises(UserError, match=words):
+        build_graph(whole, 'backbone', size)
+
+
+def test_other_detectors_are_refused_by_their_part():
+    from mmengine.registry import MODELS, DefaultScope
+
+    from mmscale.export.exporting import build_graph
+
+    cfg = load_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')
+    __import__('mmdet')
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model)
+    with pytest.raises(UserError, match='rpn_head of this detector is NoneType'):
+        build_graph(model, 'detector', (64, 64))
+
+
+def test_an_older_torch_is_told_apart(classifier, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.onnx, 'export', lambda model, args, f: None)
+    with pytest.raises(UserError, match=r'torch 2\.6 or later'):
+        export(*classifier, tmp_path / 'x.onnx')
+
+
+def test_pictures_that_cannot_be_drawn_are_named(classifier, pictures, tmp_path):
+    broken, empty, twin = tmp_path / 'broken.jpg', tmp_path / 'empty', tmp_path / '000001.jpg'
+    broken.write_text('no picture')
+    empty.mkdir()
+    shutil.copy(pictures[0], twin)
+    for given, words in (
+        ([broken], r"broken\.jpg' cannot be read"),
+        ([empty], "empty' has no pictures"),
+        ([pictures[0], twin], f'{pictures[0]} and {twin} have one name'),
+    ):
+        with pytest.raises(UserError, match=words):
+            infer(classifier[1], given, tmp_path / 'out', config=classifier[0])
+    assert not (tmp_path / 'out').exists()
+
+
+def test_strange_files_are_refused(classifier, tmp_path):
+    broken, foreign = tmp_path / 'broken.onnx', tmp_path / 'foreign.onnx'
+    broken.write_text('no model')
+    graph = onnx.parser.parse_graph('f (float[1] x) => (float[1] y) { y = Identity(x) }')
+    opset = [onnx.helper.make_opsetid('', 18)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), foreign)
+    for path, words in (
+        (tmp_path / 'none.onnx', 'is missing'),
+        (broken, 'cannot be read by ONNX Runtime'),
+        (foreign, r'was not written by tools/export\.py'),
+    ):
+        with pytest.raises(UserError, match=words):
+            open_model(str(path))
+    with pytest.raises(UserError, match='--config CONFIG'):
+        open_model(classifier[1])
+    with pytest.raises(UserError, match='leave the config out'):
+        open_model(str(foreign), classifier[0])
