@@ -195,6 +195,7 @@ def use_file(cfg, file):
     """Have a run test a file of tools/export.py in the place of the config's model."""
     kind = 'Detector' if cfg.get('default_scope') == 'mmdet' else 'Classifier'
     cfg.model = dict(type=f'mmscale.Exported{kind}', file=str(file))
+    cfg.pop('data_preprocessor', None)  # which mmengine would hand to the model
 
 
 def _prepare(config, overrides, work_dir, launcher):

@@ -125,9 +125,9 @@ def pictures(shapes):
 
 @pytest.fixture(scope='module')
 def detector_files(detector, pictures, tmp_path_factory):
-    """The detector as ONNX, with any number of images of one size, and what was compared."""
+    """The detector as ONNX, for two images of one size, and what was compared."""
     out = tmp_path_factory.mktemp('files') / 'detector.onnx'
-    return export(*detector, str(out), shape=(224, 224), images=pictures)
+    return export(*detector, str(out), shape=(224, 224), batch=2, images=pictures)
 
 
 def standard(path):
@@ -149,7 +149,7 @@ def test_detector_is_standard_onnx_and_was_compared(detector_files, detector):
     assert meta['config'] == detector[0]
     assert meta['classes'] == list(load_config(detector[0]).metainfo.classes)
     assert meta['input']['size'] == [224, 224]
-    assert meta['input']['batch'] is None
+    assert meta['input']['batch'] == 2
     assert meta['normalised'] == dict(mean=[127.5] * 3, std=[64.0] * 3, order='RGB')
     assert meta['thresholds'] == dict(score=0.05, nms=0.5, mask=0.5)
     assert list(meta['outputs']) == ['boxes', 'scores', 'labels', 'masks']
@@ -242,6 +242,8 @@ def test_eight_bits_with_pictures_of_the_training_set(classifier, tmp_path):
     roads = zip(roads, infer(str(out), pictures, tmp_path / 'b'))
     same = [one['pred_label'] == other['pred_label'] for one, other in roads]
     assert np.mean(same) > 0.7
+    metrics = run_test(classifier[0], str(out), work_dir=tmp_path / 'run')
+    assert 0 <= metrics['accuracy/top1'] <= 100
 
 
 def test_what_differs_is_not_kept(classifier, pictures, tmp_path, monkeypatch):
