@@ -161,7 +161,8 @@ def test_distillation_flows_to_smaller_resolutions_only():
 
 
 def test_plain_resnet_of_another_width():
-    model = build(SANResNet, depth=18, base_channels=24, **SMALL).eval()
+    norm_cfg = dict(type='BN', eps=0.1)
+    model = build(SANResNet, depth=18, base_channels=24, norm_cfg=norm_cfg, **SMALL).eval()
     x = images(1, 3, 48, 64)
     with torch.no_grad():
         ours, theirs = model(x, resolution=64), model.plain(64)(x)

@@ -348,6 +348,9 @@ class SAN(Backbone):
         missing, unexpected = network.load_state_dict(state, strict=False)
         assert not unexpected, unexpected[:3]
         assert all(key.endswith('num_batches_tracked') for key in missing), missing[:3]
+        for name, module in self.named_modules():
+            if isinstance(module, ResolutionNorm):
+                network.get_submodule(self.plain_name(name)).eps = module.norms[0].eps
         network.eval()  # mmdet's returns None
         return network
 
