@@ -247,7 +247,7 @@ def _set_out(cfg, out):
     evaluators = (
         cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
     )
-    coco = [metric for metric in evaluators if type_name(metric.type) == 'CocoMetric']
+    coco = [m for m in evaluators if type_name(m.type) in ('CocoMetric', 'FasterCocoMetric')]
     if suffix != '.json' or not coco:
         raise UserError(
             f'--out {str(out)!r} must be NAME.pkl, or NAME.json for a detector with CocoMetric'

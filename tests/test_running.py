@@ -84,6 +84,16 @@ def test_testing_writes_coco_results_and_pictures(trained, shapes, tmp_path):
     assert len(list(tmp_path.glob('*/pictures/*'))) == 6
 
 
+def test_testing_writes_coco_results_with_the_faster_metric_too(trained, tmp_path):
+    pytest.importorskip('faster_coco_eval')
+    options = [*SHORT, 'test_evaluator.type=mmscale.FasterCocoMetric']
+    tool('test')(
+        [DETECTOR, str(trained / 'iter_4.pth'), '--out', str(tmp_path / 'results.json')]
+        + ['--work-dir', str(tmp_path), '--cfg-options', *options]
+    )
+    assert json.loads((tmp_path / 'results.bbox.json').read_text())
+
+
 def test_testing_with_flips_and_a_pickle(trained, tmp_path):
     out = tmp_path / 'results.pkl'
     tool('test')(
