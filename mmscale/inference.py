@@ -46,7 +46,10 @@ def load_model(cfg, checkpoint, *, trust=False):
     require(scope)
     init_default_scope(scope)
     with DefaultScope.overwrite_default_scope(scope):
-        model = revert_sync_batchnorm(MODELS.build(cfg.model))
+        model = deepcopy(cfg.model)
+        if cfg.get('data_preprocessor'):  # mmpretrain's configs have it beside the model
+            model.setdefault('data_preprocessor', cfg.data_preprocessor)
+        model = revert_sync_batchnorm(MODELS.build(model))
     content, _ = checkpoints.read_weights(checkpoint, trust=trust)
     checkpoints.load(model, checkpoint, trust=trust, whole=True)
     return _ready(model, runtime_config(cfg, (content.get('meta') or {}).get('dataset_meta')))
