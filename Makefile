@@ -15,8 +15,10 @@ setup: .venv/ready  ## make the environment .venv, once (the others do it too)
 demo: .venv/ready  ## train, test and draw on data made on the spot, in minutes
 	$(KEEP_MEMORY) $(RUN) tools/demo.py
 
+# The engines of exported files stay in a process of their own: one that trained after them died.
 test: lint  ## run the linters and the tests
-	$(RUN) -m pytest -rs -n 2 --dist loadfile
+	$(RUN) -m pytest -rs tests/test_export.py
+	$(RUN) -m pytest -rs -n 2 --dist loadfile --ignore tests/test_export.py
 
 lint: .venv/ready  ## run the linters
 	$(RUN) -m ruff check
