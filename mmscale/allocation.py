@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner, set_random_seed
 
 from mmscale import checkpoints
 from mmscale.checkpoints.reading import find_file, sha256
 from mmscale.counting import backbone_macs, count
 from mmscale.errors import UserError
-from mmscale.files import written_aside
+from mmscale.files import check_out, written_aside
 from mmscale.models.backbones.scalenet import ScaleBranch, ScaleNet
-from mmscale.running import check, load_config
+from mmscale.running import build_model, check, load_config
 from mmscale.structure_plots import draw_allocation
 from mmscale.structures import Structure, stage_neurons, write_structure
 from mmscale.version import __version__
@@ -279,7 +278,8 @@ def allocate(
     cfg = load_config(config, overrides)
     _check(cfg, config, checkpoint, measure, batches)
     for path, suffix in ((out, '.json'), (keep_weights, '.pth'), (plot, '.png')):
-        _check_out(path, suffix)
+        if path:
+            check_out(path, (suffix,))
     if sum(budget is not None for budget in (width_factor, neurons, gmacs)) != 1:
         raise UserError('give one budget: a width factor, neurons, or multiply-adds')
     model = _model(cfg)
@@ -330,20 +330,9 @@ def _check(cfg, config, checkpoint, measure, batches):
         check(cfg, ('train',))
 
 
-def _check_out(path, suffix):
-    if path and Path(path).suffix != suffix:
-        raise UserError(f'{str(path)!r} must end in {suffix}')
-    if path and not Path(path).parent.is_dir():
-        raise UserError(f'folder {str(Path(path).parent)!r} for {Path(path).name!r} is missing')
-
-
 def _model(cfg):
     """The config's model, with a whole ScaleNet whose neurons can be ranked."""
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
-    model_cfg = deepcopy(cfg.model)
-    if 'data_preprocessor' in cfg:  # mmpretrain's configs have it outside
-        model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
-    model = MODELS.build(model_cfg)
+    model = build_model(cfg)
     backbone = model.backbone
     if not isinstance(backbone, ScaleNet):
         raise UserError(f'the backbone is {type(backbone).__name__}; neurons are for a ScaleNet')

@@ -10,7 +10,7 @@ import torch
 
 from mmscale import checkpoints
 from mmscale.errors import UserError
-from mmscale.files import written_aside
+from mmscale.files import check_out, written_aside
 from mmscale.models.backbones.san import SAN, ResolutionNorm, Scale, resized
 
 BATCHES = 100
@@ -84,21 +84,16 @@ def calibrate_checkpoint(
     Raises:
         UserError: If config, checkpoint or arguments do not fit.
     """
-    from mmengine.registry import init_default_scope
     from mmengine.runner import Runner
-    from mmpretrain import get_model
 
-    from mmscale.running import check, load_config
+    from mmscale.running import build_model, check, load_config
 
     cfg = load_config(config, overrides)
-    out = Path(out)
-    if not out.parent.is_dir():
-        raise UserError(f'folder {str(out.parent)!r} for {out.name!r} is missing')
+    out = check_out(out)
     if cfg.default_scope != 'mmpretrain':
         raise UserError(f'{config} is no classifier: norms are calibrated on those')
     check(cfg, ('train',))
-    init_default_scope(cfg.default_scope)
-    model = get_model(cfg)
+    model = build_model(cfg)
     known = getattr(model.backbone, 'resolutions', ())
     if not isinstance(model.backbone, SAN):
         raise UserError(f'the backbone of {config} is no SAN: it has no norms to calibrate')

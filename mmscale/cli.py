@@ -62,10 +62,16 @@ def one_line_errors():
 
 def config_parser(description):
     """The arguments of every tool that reads a config, by the names of the library's parameters."""
-    from mmengine.config import DictAction
-
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='path of a config, or the bare name of one of mmscale')
+    add_loading_options(parser)
+    return parser
+
+
+def add_loading_options(parser):
+    """What goes with every config and its checkpoint."""
+    from mmengine.config import DictAction
+
     parser.add_argument(
         '--trust-checkpoint',
         action='store_true',
@@ -79,7 +85,6 @@ def config_parser(description):
         metavar='KEY=VALUE',
         help="override settings: model.backbone.width_mult=1.3 train_cfg.max_epochs=24 'x=[1,2]'",
     )
-    return parser
 
 
 def run_parser(description):

@@ -7,6 +7,31 @@ from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
+from mmscale.errors import UserError
+
+
+def check_out(out, suffixes=None):
+    """Look whether a file can be written, before the work that it is for.
+
+    Args:
+        out (str | Path): The file.
+        suffixes (Sequence[str], optional): What its name may end in.
+
+    Returns:
+        Path: `out`.
+
+    Raises:
+        UserError: If it ends otherwise, is a folder, or its folder is missing.
+    """
+    out = Path(out)
+    if suffixes and out.suffix not in suffixes:
+        raise UserError(f'{str(out)!r} must end in {" or ".join(suffixes)}')
+    if out.is_dir():
+        raise UserError(f'{str(out)!r} is a folder; give the name of a file')
+    if not out.parent.is_dir():
+        raise UserError(f'folder {str(out.parent)!r} for {out.name!r} is missing')
+    return out
+
 
 @contextlib.contextmanager
 def written_aside(out):

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import cv2
 from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, DefaultScope, init_default_scope
+from mmengine.registry import init_default_scope
 
 from mmscale import checkpoints
 from mmscale.environment import check_operators, require
@@ -15,7 +14,7 @@ from mmscale.errors import UserError
 from mmscale.export.files import ExportedFile, is_exported
 from mmscale.files import written_aside
 from mmscale.registry import type_name
-from mmscale.running import load_config
+from mmscale.running import build_model, load_config
 
 DETECTORS, CLASSIFIERS = 'mmdet', 'mmpretrain'
 PICTURES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
@@ -43,13 +42,7 @@ def load_model(cfg, checkpoint, *, trust=False):
         raise UserError(f"the config's default_scope {scope!r} must be mmdet or mmpretrain")
     if scope == DETECTORS:
         check_operators()
-    require(scope)
-    init_default_scope(scope)
-    with DefaultScope.overwrite_default_scope(scope):
-        model = deepcopy(cfg.model)
-        if cfg.get('data_preprocessor'):  # mmpretrain's configs have it beside the model
-            model.setdefault('data_preprocessor', cfg.data_preprocessor)
-        model = revert_sync_batchnorm(MODELS.build(model))
+    model = build_model(cfg)
     content, _ = checkpoints.read_weights(checkpoint, trust=trust)
     checkpoints.load(model, checkpoint, trust=trust, whole=True)
     return _ready(model, runtime_config(cfg, (content.get('meta') or {}).get('dataset_meta')))

@@ -8,10 +8,12 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import Runner
 
 from mmscale.datasets.checks import check_data, check_folders
-from mmscale.environment import check_operators
+from mmscale.environment import check_operators, require
 from mmscale.errors import UserError
 from mmscale.export.files import is_exported
 from mmscale.registry import SCOPE, type_name
@@ -68,6 +70,25 @@ def find_config(name):
     raise UserError(
         f'config {str(name)!r} is neither a file nor the name of a config of mmscale{hint}'
     )
+
+
+def build_model(cfg):
+    """The model of a config alone, without a run. Weights are random: nothing is loaded.
+
+    Args:
+        cfg (mmengine.Config): A detector's or a classifier's.
+
+    Returns:
+        mmengine.model.BaseModel: Its synchronised norms are plain ones.
+    """
+    scope = cfg.get('default_scope', 'mmdet')
+    require(scope)
+    init_default_scope(scope)
+    model = deepcopy(cfg.model)
+    if cfg.get('data_preprocessor'):  # mmpretrain's configs have it beside the model
+        model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    with DefaultScope.overwrite_default_scope(scope):
+        return revert_sync_batchnorm(MODELS.build(model))
 
 
 def train(

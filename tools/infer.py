@@ -2,9 +2,7 @@
 
 import argparse
 
-from mmengine.config import DictAction
-
-from mmscale.cli import one_line_errors
+from mmscale.cli import add_loading_options, one_line_errors
 from mmscale.inference import SCORE, infer
 
 
@@ -26,19 +24,7 @@ def main(argv=None):
     )
     parser.add_argument('--batch-size', type=int, default=1, help='pictures at a time (1)')
     parser.add_argument('--device', default='cpu', help="of a checkpoint's model (%(default)s)")
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='load a checkpoint that may run code, if you trust where it comes from',
-    )
-    parser.add_argument(
-        '--cfg-options',
-        dest='overrides',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help="override the config's settings",
-    )
+    add_loading_options(parser)
     options = vars(parser.parse_args(argv))
     with one_line_errors():
         results = infer(**options)

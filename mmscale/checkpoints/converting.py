@@ -15,7 +15,7 @@ from mmscale.checkpoints.fitting import (
 from mmscale.checkpoints.names import UNUSED
 from mmscale.checkpoints.reading import find_file, sha256
 from mmscale.errors import UserError
-from mmscale.files import written_aside
+from mmscale.files import check_out, written_aside
 
 SUFFIXES = ('.pth', '.safetensors')
 CLASSIFIER = ('head.fc.weight', 'head.layers.1.fc.weight')
@@ -48,13 +48,7 @@ def convert_file(source, out, *, trust=False):
     Raises:
         UserError: If the file is no whole classifier of a published network. Nothing is written.
     """
-    out = Path(out)
-    if out.suffix not in SUFFIXES:
-        raise UserError(f'{str(out)!r} must end in one of {SUFFIXES}')
-    if out.is_dir():
-        raise UserError(f'{str(out)!r} is a folder; give the name of a file')
-    if not out.parent.is_dir():
-        raise UserError(f'folder {str(out.parent)!r} for {out.name!r} is missing')
+    out = check_out(out, SUFFIXES)
     path = find_file(source)
     if out.exists() and out.samefile(path):
         raise UserError(f'{str(out)!r} is the file to convert; give another name')

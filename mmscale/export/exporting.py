@@ -14,6 +14,7 @@ from mmscale.checkpoints import find_file
 from mmscale.checkpoints.reading import sha256
 from mmscale.errors import UserError
 from mmscale.export.files import FORMAT, KEY, SUFFIXES, ExportedFile, require_engine
+from mmscale.files import check_out
 from mmscale.registry import type_name
 from mmscale.version import __version__
 
@@ -131,8 +132,7 @@ def export(
 def _check_tools(out):
     if out.suffix not in SUFFIXES:
         raise UserError(f'{str(out)!r} must be NAME.onnx, or NAME.xml for OpenVINO')
-    if not out.parent.is_dir():
-        raise UserError(f'folder {str(out.parent)!r} for {out.name!r} is missing')
+    check_out(out)
     if 'custom_translation_table' not in inspect.signature(torch.onnx.export).parameters:
         raise UserError(
             f'exporting needs the exporter of torch 2.6 or later (tested with 2.11), not torch '
