@@ -23,6 +23,7 @@ import torch
 from mmengine.registry import MODELS as REGISTRY
 from mmengine.registry import DefaultScope
 
+from mmscale.curves import new_figure, write_figure
 from mmscale.deploy import fuse
 from mmscale.environment import require
 from mmscale.errors import UserError
@@ -38,6 +39,7 @@ MODELS: dict = {
     'rexnet-100': dict(type='mmscale.ReXNet', width_mult=1.0),
     'rexnet-lite-100': dict(type='mmscale.ReXNetLite', width_mult=1.0),
     'scalenet-50': dict(type='mmscale.ScaleNet', depth=50),
+    'scalenet-50-with-cp': dict(type='mmscale.ScaleNet', depth=50, with_cp=True),
     'scalenet-50-light': dict(type='mmscale.ScaleNet', structure='scalenet50_light'),
     'san-resnet-50': dict(type='mmscale.SANResNet', depth=50, resolution=224),
     'resnet-50': dict(type='mmdet.ResNet', depth=50),
@@ -663,15 +665,9 @@ def _shape(text):
 
 def draw(rows, out):
     """Bars of the times, one for each row of :func:`measure`, or lines where shapes vary."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    from mmscale.files import written_aside
-
     cases = list(dict.fromkeys(row['case'] for row in rows))
     shapes = list(dict.fromkeys(tuple(row['shape']) for row in rows))
-    figure = Figure(figsize=(8, 1.5 + (0.35 * len(cases) if len(shapes) == 1 else 4)))
-    axes = figure.subplots()
+    figure, [[axes]] = new_figure(1)
     if len(shapes) == 1:
         axes.barh(cases, [row['ms'] for row in rows])
         axes.invert_yaxis()
@@ -685,7 +681,4 @@ def draw(rows, out):
         axes.set_xlabel('megapixels of a batch')
         axes.set_ylabel('ms')
         axes.legend()
-    figure.tight_layout()
-    FigureCanvasAgg(figure)
-    with written_aside(out) as temporary:
-        figure.savefig(temporary)
+    write_figure(figure, out)
