@@ -18,23 +18,10 @@ model = dict(
     ),
 )
 
-resize = dict(type='Resize', scale=48)
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='mmscale.LoadImage'),
-            dict(type='RandomCrop', crop_size=32, padding=4),
-            dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-            resize,
-            dict(type='PackInputs'),
-        ]
-    )
-)
-val_dataloader = dict(
-    dataset=dict(
-        pipeline=[dict(type='mmscale.LoadImage', replace=True), resize, dict(type='PackInputs')]
-    )
-)
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[3].scale = test_pipeline[1].scale = 48
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
 max_epochs = 5
