@@ -1,11 +1,16 @@
 """Evaluation at several resolutions, in each of the ways that SAN has for new ones."""
 
+import json
+import statistics
 from copy import deepcopy
+from itertools import cycle
 
 from rich.console import Console
 from rich.table import Table
 
+from mmscale.curves import COLOURS, new_figure, write_figure
 from mmscale.errors import UserError
+from mmscale.files import check_out, written_aside
 from mmscale.models.backbones.san import INFERENCE, SAN
 from mmscale.registry import models, type_name
 from mmscale.running import load_config, test
@@ -15,7 +20,9 @@ WAYS = (*INFERENCE, CALIBRATED)
 SIZES = ('scale', 'crop_size')
 
 
-def test_resolutions(config, checkpoint, resolutions, inference=None, *, overrides=None, **options):
+def test_resolutions(
+    config, checkpoint, resolutions, inference=None, *, out=None, overrides=None, **options
+):
     """Evaluate a checkpoint at each resolution and print one table.
 
     Args:
@@ -23,6 +30,7 @@ def test_resolutions(config, checkpoint, resolutions, inference=None, *, overrid
         resolutions (Sequence[int]): In pixels; the test pipeline's sizes are scaled to each.
         inference (Sequence[str], optional): For a SAN: 'proxy', 'ideal', 'data-free' (see its
             backbone), 'calibrated'. Default: the config's own.
+        out (str, optional): A .json file to write the table to, see :func:`compare_tables`.
 
     Returns:
         list[dict]: For each way and resolution: `inference`, `resolution` and the metrics.
@@ -40,6 +48,8 @@ def test_resolutions(config, checkpoint, resolutions, inference=None, *, overrid
     for way in inference or ():
         if way not in WAYS:
             raise UserError(f'--inference {way!r} is unknown; choose from {WAYS}')
+    if out:
+        check_out(out, ('.json',))
     rows = []
     for way in inference or [None]:
         for resolution in resolutions:
@@ -51,7 +61,56 @@ def test_resolutions(config, checkpoint, resolutions, inference=None, *, overrid
             )
             rows.append(dict(inference=way, resolution=resolution, **metrics))
     _print(rows)
+    if out:
+        with written_aside(out) as temporary:
+            temporary.write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')
     return rows
+
+
+def compare_tables(kinds, metric, out):
+    """Draw a metric over the resolutions, a line for each kind of network and way of inference.
+
+    Args:
+        kinds (dict[str, list]): The .json tables of :func:`test_resolutions` of each kind's
+            networks, by the kind's name. Rows of one resolution, of several seeds say, are
+            averaged; bars show their standard deviation.
+        metric (str): Of the tables' columns.
+        out (str | Path): The PNG to write.
+
+    Returns:
+        dict[str, dict[int, list[float]]]: The values by line and resolution.
+
+    Raises:
+        UserError: If a file is no such table, or has no such metric.
+    """
+    lines: dict = {}
+    for kind, tables in kinds.items():
+        for table in tables:
+            for row in _read_table(table, metric):
+                name = f'{kind}, {row["inference"]}' if row['inference'] else kind
+                line = lines.setdefault(name, {})
+                line.setdefault(row['resolution'], []).append(row[metric])
+    lines = {name: dict(sorted(line.items())) for name, line in lines.items()}
+    figure, [[axes]] = new_figure(1)
+    for colour, (name, line) in zip(cycle(COLOURS), lines.items()):
+        means = [statistics.mean(values) for values in line.values()]
+        spreads = [statistics.stdev(v) if len(v) > 1 else 0 for v in line.values()]
+        axes.errorbar(list(line), means, spreads, color=colour, label=name, marker='.', capsize=2)
+    axes.set(xlabel='resolution (px)', ylabel=metric)
+    axes.legend()
+    write_figure(figure, out)
+    return lines
+
+
+def _read_table(path, metric):
+    try:
+        with open(path, encoding='utf-8') as file:
+            rows = json.load(file)
+        return [{key: row[key] for key in ('inference', 'resolution', metric)} for row in rows]
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f'{path!r} is no table of test.py --resolutions --out: {error}') from error
+    except KeyError as error:
+        raise UserError(f'a row of {path!r} has no {error}; it has {list(rows[0])}') from error
 
 
 def pipeline_at(pipeline, resolution):

@@ -1,5 +1,8 @@
 """Several resolutions: pipelines scaled, one table, and a SAN's norms calibrated for new ones."""
 
+import json
+
+import cv2
 import pytest
 import torch
 from conftest import tool
@@ -10,7 +13,7 @@ from mmscale.datasets.shapes import CLASSES
 from mmscale.errors import UserError
 from mmscale.models.backbones.san import ResolutionNorm
 from mmscale.resolutions import pipeline_at, test_resolutions
-from mmscale.running import load_config
+from mmscale.running import load_config, train
 
 test_resolutions.__test__ = False  # a function of the package
 SAN = 'san-resnet-18_in1k'
@@ -67,7 +70,8 @@ def norms(model, number):
 def test_one_table_for_all_ways(options, checkpoint, tmp_path, capsys):
     sizes = ['--resolutions', '64', '56', '40']
     ways = ['--inference', 'proxy', 'ideal', 'calibrated', 'data-free']
-    place = ['--work-dir', str(tmp_path)]
+    table = tmp_path / 'table.json'
+    place = ['--work-dir', str(tmp_path), '--out', str(table)]
     tool('test')([SAN, checkpoint, *place, *sizes, *ways, *arguments(options)])
     lines = capsys.readouterr().out.splitlines()
     heading = next(i for i, line in enumerate(lines) if 'accuracy/top5' in line)
@@ -75,6 +79,61 @@ def test_one_table_for_all_ways(options, checkpoint, tmp_path, capsys):
     found = [(row[1].strip(), int(row[2])) for row in cells]
     assert found == [(way, r) for way in ways[1:] for r in (64, 56, 40)]
     assert all(0 <= float(row[3]) <= 100 for row in cells)
+    written = json.loads(table.read_text())
+    assert [(row['inference'], row['resolution']) for row in written] == found
+    assert all(abs(w['accuracy/top1'] - float(c[3])) < 0.006 for w, c in zip(written, cells))
+
+
+def test_tables_are_compared(tmp_path, capsys):
+    def write(name, rows):
+        path = tmp_path / name
+        path.write_text(json.dumps([dict(inference=i, resolution=r, top1=t) for i, r, t in rows]))
+        return str(path)
+
+    first = write('a.json', [('proxy', 32, 80.0), ('ideal', 32, 70.0), ('proxy', 28, 60.0)])
+    second = write('b.json', [('proxy', 32, 84.0)])
+    plain = write('c.json', [(None, 32, 50.0)])
+    out = tmp_path / 'comparison.png'
+    compare = tool('compare_runs')
+    compare([f'SAN={first},{second}', f'plain={plain}', '--metric', 'top1', '--out', str(out)])
+    assert capsys.readouterr().out.splitlines() == [
+        'SAN, proxy, 28 px: top1 60.000 (1 runs)',
+        'SAN, proxy, 32 px: top1 82.000 ± 2.828 (2 runs)',
+        'SAN, ideal, 32 px: top1 70.000 (1 runs)',
+        'plain, 32 px: top1 50.000 (1 runs)',
+        f'Picture: {out}',
+    ]
+    assert cv2.imread(str(out)).shape[2] == 3
+    out.unlink()
+    (tmp_path / 'x.json').write_text('{"a": 1')
+    for kinds, metric, words in (
+        (f'a={first}', 'top5', "no 'top5'"),
+        (f'a={tmp_path}/x.json', 'top1', 'is no table'),
+        (f'a={tmp_path}/no.json', 'top1', 'is no table'),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            compare([kinds, '--metric', metric, '--out', str(out)])
+    assert not out.exists()
+
+
+def test_detector_with_norms_for_every_size(shapes, tmp_path):
+    config = 'shapes/faster-rcnn_san-18_fpn_shapes'
+    loaders = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+    overrides = {
+        'model.backbone.base_channels': 16,
+        'model.neck.in_channels': [16, 32, 64, 128],
+        'train_cfg.max_iters': 6,
+        **{f'{loader}.batch_size': 2 for loader in loaders},
+        **{f'{loader}.num_workers': 0 for loader in loaders},
+        **{f'{loader}.persistent_workers': False for loader in loaders},
+    }
+    runner = train(config, work_dir=tmp_path / 'run', overrides=overrides)
+    steps = [int(norm.num_batches_tracked) for norm in runner.model.backbone.stem.norm.norms]
+    assert sum(steps) == 6  # each step reaches the norms of one size
+    assert sum(count > 0 for count in steps) > 1
+    options = dict(overrides=overrides, work_dir=tmp_path / 'test')
+    rows = test_resolutions(config, str(tmp_path / 'run/iter_6.pth'), [224, 96], **options)
+    assert all('coco/bbox_mAP' in row and row['images_per_second'] > 0 for row in rows)
 
 
 def test_plain_networks_have_a_table_too(shapes, tmp_path):
@@ -167,6 +226,7 @@ WRONG = {
     'way': (dict(resolutions=[64], inference=['best']), "'best' is unknown; choose from"),
     'twice': (dict(resolutions=[64, 64]), 'must be different sizes'),
     'zero': (dict(resolutions=[0]), 'must be different sizes'),
+    'out': (dict(resolutions=[64], out='table.txt'), "'table.txt' must end in .json"),
 }
 
 

@@ -122,7 +122,7 @@ def test_runs_are_compared(trained, tmp_path, capsys):
     assert f'b: coco/bbox_mAP {value:.3f} (1 runs)' in lines[1]
     assert cv2.imread(str(out)) is not None
     for wrong, words in (
-        ('a', "'a' must be NAME=DIR"),
+        ('a', "'a' must be NAME=PATH"),
         (f'a={tmp_path}', "has 'coco/bbox_mAP'"),
     ):
         with pytest.raises(SystemExit, match=words):

@@ -15,7 +15,7 @@ def main(argv=None):
         '--out',
         metavar='FILE',
         help='write the predictions: NAME.json as COCO results (NAME.bbox.json, NAME.segm.json), '
-        'NAME.pkl as a pickle',
+        'NAME.pkl as a pickle; with --resolutions the table, NAME.json',
     )
     parser.add_argument('--show', action='store_true', help='show pictures of the predictions')
     parser.add_argument('--show-dir', help="write these pictures, in the run's own folder")
