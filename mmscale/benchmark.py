@@ -27,6 +27,7 @@ from mmscale.curves import new_figure, write_figure
 from mmscale.deploy import fuse
 from mmscale.environment import require
 from mmscale.errors import UserError
+from mmscale.export.exporting import build_graph, to_onnx
 from mmscale.models.layers import to_channels_last
 from mmscale.running import load_config
 
@@ -175,11 +176,10 @@ def _bfloat16(model, x):
 def _onnxruntime(model, x):
     ort = _engine('onnxruntime')
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'model.onnx'
-        _onnx(fuse(model), x, path)
+        path = _onnx(model, x, Path(folder))
         session = ort.InferenceSession(path, _ort_options(ort), ['CPUExecutionProvider'])
-    name = session.get_inputs()[0].name
-    return lambda x: session.run(None, {name: x.numpy()})
+    names = [given.name for given in session.get_inputs()]
+    return lambda x: session.run(None, dict(zip(names, _arrays(model, x))))
 
 
 def _ort_options(ort):
@@ -197,15 +197,32 @@ def _openvino(model, x):
         'INFERENCE_NUM_THREADS': torch.get_num_threads(),
     }
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'model.onnx'
-        _onnx(fuse(model), x, path)
+        path = _onnx(model, x, Path(folder))
         compiled = openvino.compile_model(openvino.convert_model(path), 'CPU', options)
-    return lambda x: compiled([x.numpy()])
+    return lambda x: compiled(_arrays(model, x))
 
 
-def _onnx(model, x, path):
+def _onnx(model, x, folder):
+    """Write the fused model for the shape of `x`; a detector from pixels to boxes."""
+    path = folder / 'model.onnx'
     with contextlib.redirect_stdout(sys.stderr):
-        torch.onnx.export(model, (x,), str(path), dynamo=True, external_data=False)
+        if isinstance(model, Detector):
+            size = tuple(x.shape[2:])
+            graph = build_graph(model.model, 'detector', size)
+            _engine('onnx').save(to_onnx(graph, len(x), size), path)
+        else:
+            torch.onnx.export(
+                fuse(model), (x,), str(path), dynamo=True, external_data=False, verbose=False
+            )
+    return path
+
+
+def _arrays(model, x):
+    """What an exported model takes."""
+    if not isinstance(model, Detector):
+        return [x.numpy()]
+    pixels = (x * 64 + 128).clamp(0, 255).byte().numpy()
+    return [pixels, np.full((len(x), 2), x.shape[2:])]
 
 
 def _engine(name):
@@ -242,11 +259,7 @@ def prepare(case, shape, training=False):
     Raises:
         UserError: If the form cannot be trained, or a package is missing.
     """
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    count, height, width = shape
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(count, 3, height, width, generator=generator).to(device)
-    model = build(case.model).to(device)
+    model, x = _model_and_images(case, shape)
     if training:
         return _training_step(case, model, x)
     with torch.no_grad():
@@ -258,6 +271,14 @@ def prepare(case, shape, training=False):
         _wait()
 
     return once
+
+
+def _model_and_images(case, shape):
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    count, height, width = shape
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(count, 3, height, width, generator=generator).to(device)
+    return build(case.model).to(device), x
 
 
 def _training_step(case, model, x):
@@ -295,7 +316,8 @@ def measure(cases, shape, *, training=False, rounds=9, memory=False):
     Returns:
         list[dict]: For each case `case`, `shape`, `training`, `ms` (median), `best_ms` and, if
         asked for, `peak_mib`: of a child process in which the case ran twice, beyond what it held
-        before; on a GPU, the most that torch had allocated.
+        before; on a GPU, the most that torch had allocated. For training also `saved_mib`: of the
+        tensors that autograd keeps of one forward pass.
     """
     runs = {case: prepare(case, shape, training) for case in cases}
     times = {case: [] for case in cases}
@@ -312,6 +334,8 @@ def measure(cases, shape, *, training=False, rounds=9, memory=False):
         row |= dict(ms=statistics.median(times[case]), best_ms=min(times[case]))
         if memory:
             row['peak_mib'] = peak_memory(case, shape, training)
+            if training:
+                row['saved_mib'] = _saved(case, shape) / MIB
         rows.append(row)
     return rows
 
@@ -346,6 +370,11 @@ def _resident():
     if status.is_file():  # there a child's ru_maxrss begins with its parent's
         return int(status.read_text().partition('VmHWM:')[2].split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB  # macOS counts in bytes
+
+
+def _saved(case, shape):
+    model, x = _model_and_images(case, shape)
+    return saved_bytes(FORMS[case.form](model.train(), x), x)
 
 
 def saved_bytes(model, x):
@@ -474,7 +503,7 @@ TARGETS = {
             ('plain', ('eager',), 'eager', 1.2),
             ('fused', ('fused',), 'fused', 1.4),
             ('fused-plain', ('fused',), 'eager', 1.9),
-            ('best-plain', ('fused', 'compiled'), 'eager', 3),
+            ('best-plain', ('fused', 'compiled', *EXPORTED), 'eager', 3),
         )
     },
 }

@@ -41,6 +41,19 @@ def test_engines_compute_the_same(engine):
         torch.testing.assert_close(torch.as_tensor(ours), theirs, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('engine', ['onnxruntime', 'openvino'])
+def test_whole_detectors_in_engines(engine):
+    pytest.importorskip(engine)
+    pytest.importorskip('onnxscript')
+    detector = benchmark.build('faster-rcnn-rexnet-100')
+    x = torch.rand(2, 3, 128, 160)
+    outputs = benchmark.FORMS[engine](detector, x)(x)
+    boxes, scores, labels = outputs if engine == 'onnxruntime' else outputs.values()
+    assert boxes.shape == (2, 100, 4)
+    assert scores.shape == labels.shape == (2, 100)
+
+
 def test_one_run_of_the_tool(capsys, tmp_path):
     plot = tmp_path / 'plot.png'
     shapes = ['--shape', '1x64x64', '--shape', '2x64x64']
@@ -69,10 +82,10 @@ def test_peak_memory_is_that_of_the_case_alone():
 
 
 def test_a_training_step():
-    (row,) = benchmark.measure(
-        [Case('rexnet-100', 'channels-last')], SMALL, training=True, rounds=1
-    )
-    assert row['training']
+    cases = [Case(name, 'channels-last') for name in ('scalenet-50', 'scalenet-50-with-cp')]
+    rows = benchmark.measure(cases, SMALL, training=True, memory=True, rounds=1)
+    assert all(row['training'] and row['peak_mib'] > 0 for row in rows)
+    assert rows[1]['saved_mib'] < 0.5 * rows[0]['saved_mib']
     with pytest.raises(UserError, match='rexnet-100:fused cannot be trained'):
         benchmark.prepare(Case('rexnet-100', 'fused'), SMALL, training=True)
 
