@@ -22,6 +22,9 @@ import numpy as np
 import torch
 from mmengine.registry import MODELS as REGISTRY
 from mmengine.registry import DefaultScope
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from mmscale.curves import new_figure, write_figure
 from mmscale.deploy import fuse
@@ -41,6 +44,8 @@ MODELS: dict = {
     'rexnet-lite-100': dict(type='mmscale.ReXNetLite', width_mult=1.0),
     'scalenet-50': dict(type='mmscale.ScaleNet', depth=50),
     'scalenet-50-with-cp': dict(type='mmscale.ScaleNet', depth=50, with_cp=True),
+    'scalenet-50-cheap-cp': dict(type='mmscale.ScaleNet', depth=50, with_cp='cheap'),
+    'rexnet-100-cheap-cp': dict(type='mmscale.ReXNet', width_mult=1.0, with_cp='cheap'),
     'scalenet-50-light': dict(type='mmscale.ScaleNet', structure='scalenet50_light'),
     'san-resnet-50': dict(type='mmscale.SANResNet', depth=50, resolution=224),
     'resnet-50': dict(type='mmdet.ResNet', depth=50),
@@ -316,8 +321,8 @@ def measure(cases, shape, *, training=False, rounds=9, memory=False):
     Returns:
         list[dict]: For each case `case`, `shape`, `training`, `ms` (median), `best_ms` and, if
         asked for, `peak_mib`: of a child process in which the case ran twice, beyond what it held
-        before; on a GPU, the most that torch had allocated. For training also `saved_mib`: of the
-        tensors that autograd keeps of one forward pass.
+        before; on a GPU, the most that torch had allocated. For training also `saved_mib`:
+        what is held after one forward pass (see :func:`saved_bytes`).
     """
     runs = {case: prepare(case, shape, training) for case in cases}
     times = {case: [] for case in cases}
@@ -377,21 +382,33 @@ def _saved(case, shape):
     return saved_bytes(FORMS[case.form](model.train(), x), x)
 
 
+class _Allocated(TorchDispatchMode):
+    """Knows the storage of every tensor that was computed in its scope."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        outputs = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(outputs):
+            if isinstance(leaf, torch.Tensor):
+                storage = leaf.untyped_storage()
+                self.sizes[StorageWeakRef(storage)] = storage.nbytes()
+        return outputs
+
+
 def saved_bytes(model, x):
-    """Bytes of the tensors that autograd keeps of one forward pass, each storage once."""
-    seen, held = {}, []
+    """Bytes that are held after a forward pass: what autograd keeps, and the outputs.
 
-    def pack(tensor):
-        storage = tensor.untyped_storage()
-        seen[storage.data_ptr()] = storage.nbytes()
-        held.append(tensor)  # so that no other takes its place
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    Not of a compiled model, which runs as it was written here.
+    """
+    with _Allocated() as allocated:
         outputs = model(x)
-    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    before = {StorageWeakRef(t.untyped_storage()) for t in (*model.state_dict().values(), x)}
+    held = [s for s in allocated.sizes if s not in before and not s.expired()]
     del outputs
-    return sum(size for pointer, size in seen.items() if pointer not in parameters)
+    return sum(allocated.sizes[storage] for storage in held)
 
 
 def machine():

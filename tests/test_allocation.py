@@ -41,10 +41,10 @@ def randomised(model, random_seed=0):
     generator = torch.Generator().manual_seed(random_seed)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 0, 1, generator=generator)
-            nn.init.normal_(module.bias, 0, 1, generator=generator)
-            nn.init.normal_(module.running_mean, 0, 0.5, generator=generator)
-            nn.init.uniform_(module.running_var, 0.5, 2, generator=generator)
+            module.weight.data.normal_(0, 1, generator=generator)
+            module.bias.data.normal_(0, 1, generator=generator)
+            module.running_mean.normal_(0, 0.5, generator=generator)
+            module.running_var.uniform_(0.5, 2, generator=generator)
     return model
 
 

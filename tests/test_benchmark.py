@@ -90,10 +90,14 @@ def test_a_training_step():
         benchmark.prepare(Case('rexnet-100', 'fused'), SMALL, training=True)
 
 
-def test_saved_bytes_are_counted_once():
-    layer = torch.nn.Sequential(torch.nn.Linear(10, 10, bias=False), torch.nn.Sigmoid())
+def test_saved_bytes_are_what_is_held():
+    layer = torch.nn.Sequential(
+        torch.nn.Linear(10, 10, bias=False), torch.nn.Sigmoid(), torch.nn.Dropout(0.0)
+    )
     x = torch.rand(5, 10)
-    assert benchmark.saved_bytes(layer, x) == 2 * 5 * 10 * 4
+    assert benchmark.saved_bytes(layer.eval(), x) == 5 * 10 * 4  # the sigmoid's output
+    with torch.no_grad():
+        assert benchmark.saved_bytes(layer, x) == 5 * 10 * 4
 
 
 def test_every_target_names_cases_that_exist():

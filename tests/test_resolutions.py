@@ -133,7 +133,9 @@ def test_detector_with_norms_for_every_size(shapes, tmp_path):
     assert sum(count > 0 for count in steps) > 1
     options = dict(overrides=overrides, work_dir=tmp_path / 'test')
     rows = test_resolutions(config, str(tmp_path / 'run/iter_6.pth'), [224, 96], **options)
-    assert all('coco/bbox_mAP' in row and row['images_per_second'] > 0 for row in rows)
+    # After six steps there may be no boxes, and mmdet has no figures then.
+    assert [row['resolution'] for row in rows] == [224, 96]
+    assert all(row['images_per_second'] > 0 for row in rows)
 
 
 def test_plain_networks_have_a_table_too(shapes, tmp_path):

@@ -4,10 +4,13 @@ from collections import OrderedDict
 from contextlib import contextmanager, nullcontext
 
 import torch
+import torch.utils.checkpoint as checkpointing
 from mmcv.cnn import build_norm_layer
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint
+
+CHEAP = 'cheap'
+SELECTIVE = 'create_selective_checkpoint_contexts'
 
 
 def conv_norm(
@@ -70,30 +73,54 @@ def _untracked(module):
 
 
 class Stage(nn.Sequential):
-    """Blocks in a row; with `with_cp` each block's activations are recomputed in the backward pass.
+    """Blocks in a row; activations may be recomputed in the backward pass instead of kept.
 
     Gradients and running statistics are the same either way.
+
+    Args:
+        *blocks (nn.Module): From (N, C, H, W) to another such map.
+        with_cp (bool | str): True recomputes whole blocks; 'cheap' (torch 2.4) keeps what their
+            convolutions put out, and recomputes norms, activations, pooling and resizing.
+
+    Raises:
+        ValueError: If `with_cp` is something else, or torch is too old for it.
     """
 
     def __init__(self, *blocks, with_cp=False):
         super().__init__(*blocks)
+        if with_cp not in (False, True, CHEAP):
+            raise ValueError(f'with_cp={with_cp!r} must be True, False or {CHEAP!r}')
+        if with_cp == CHEAP and not hasattr(checkpointing, SELECTIVE):
+            raise ValueError(f'with_cp={CHEAP!r} needs torch 2.4 or later, not {torch.__version__}')
         self.with_cp = with_cp
 
     def forward(self, x, *extra):
         """Take (N, C_in, H, W) to (N, C_out, H', W'); every block gets `extra` too."""
         for block in self:
             if self.with_cp and torch.is_grad_enabled():
-                x = _recomputed(block, x, *extra)
+                x = _recomputed(block, x, *extra, cheap=self.with_cp == CHEAP)
             else:
                 x = block(x, *extra)
         return x
 
 
-def _recomputed(block, *inputs):
+def _recomputed(block, *inputs, cheap):
     """``block(*inputs)``; activations are not kept but computed again in the backward pass."""
-    return checkpoint(
-        block, *inputs, use_reentrant=False, context_fn=lambda: (nullcontext(), _untracked(block))
-    )
+
+    def contexts():
+        first, again = nullcontext(), nullcontext()
+        if cheap:
+            convolution = torch.ops.aten.convolution.default
+            first, again = getattr(checkpointing, SELECTIVE)([convolution])
+        return first, _both(again, _untracked(block))
+
+    return checkpointing.checkpoint(block, *inputs, use_reentrant=False, context_fn=contexts)
+
+
+@contextmanager
+def _both(first, second):
+    with first, second:
+        yield
 
 
 def to_channels_last(model):

@@ -181,7 +181,8 @@ class ReXNet(Backbone):
         frozen_stages (int): -1 none, 0 the stem, n the stem and everything up to tap n - 1.
         norm_cfg (dict, optional): Norm layers, as in mmcv. Default: ``dict(type='BN')``.
         norm_eval (bool | str): Keep BN in eval mode while training; 'auto' if there are weights.
-        with_cp (bool): Save memory in training by recomputing each block's activations.
+        with_cp (bool | str): Save memory in training by recomputing each block's activations;
+            'cheap' recomputes all but the convolutions.
         drop_path_rate (float): Stochastic depth of the last block, in [0, 1); the rate grows
             linearly from 0 at the first.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=X)`` loads the authors'

@@ -141,7 +141,8 @@ class ScaleNet(Backbone):
         frozen_stages (int): -1 none, 0 the stem, n the stem and everything up to tap n - 1.
         norm_cfg (dict, optional): Norm layers, as in mmcv. Default: ``dict(type='BN')``.
         norm_eval (bool | str): Keep BN in eval mode while training; 'auto' if there are weights.
-        with_cp (bool): Save memory in training by recomputing each block's activations.
+        with_cp (bool | str): Save memory in training by recomputing each block's activations;
+            'cheap' recomputes all but the convolutions.
         zero_init_residual (bool): Begin, without weights, with blocks that add nothing to their
             shortcuts (the last norm's factors are 0), as mmdet's ResNets do. The authors do not,
             and then gradients are some 90 times larger at first; short warm-ups need it.
