@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmdet.registry import METRICS
 
-from mmscale.benchmark import synthetic_coco
+from mmscale.benchmark.targets import synthetic_coco
 from mmscale.errors import UserError
 
 FIGURES = [

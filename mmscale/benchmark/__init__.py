@@ -1,0 +1,96 @@
+"""Speed and memory of models side by side: interleaved runs in one process.
+
+A case is a model in a form: ``rexnet-100:fused``. The models are rows of `MODELS`, the forms
+functions in `FORMS`, the project's targets rows of `TARGETS`.
+"""
+
+from mmscale.benchmark.forms import FORMS, MODELS, TRAINED, Case, build
+from mmscale.benchmark.measuring import (
+    MIB,
+    ceilings,
+    machine,
+    measure,
+    peak_memory,
+    prepare,
+    saved_bytes,
+)
+from mmscale.benchmark.targets import SPECIAL, TARGETS, check_target, coco_evaluation
+from mmscale.curves import new_figure, write_figure
+from mmscale.errors import UserError
+
+__all__ = [
+    'FORMS',
+    'MIB',
+    'MODELS',
+    'SPECIAL',
+    'TARGETS',
+    'TRAINED',
+    'Case',
+    'build',
+    'ceilings',
+    'check_target',
+    'coco_evaluation',
+    'draw',
+    'machine',
+    'measure',
+    'peak_memory',
+    'prepare',
+    'run',
+    'saved_bytes',
+]
+
+
+def run(cases, shapes=None, *, targets=(), training=False, memory=False, rounds=9):
+    """What ``tools/benchmark.py`` prints.
+
+    Args:
+        cases (Sequence[str]): ``model:form``, or the model alone for eager.
+        shapes (Sequence[str], optional): ``NxHxW``. Default: ``16x224x224``.
+        targets (Sequence[str]): Names of targets, or 'all'.
+        training, memory, rounds: As in :func:`measure`.
+
+    Returns:
+        dict: `machine`, `rows` (see :func:`measure`), `targets` (see :func:`check_target`).
+
+    Raises:
+        UserError: If a name or a shape is wrong, or a package is missing.
+    """
+    if not cases and not targets:
+        raise UserError('nothing to do: name a model, such as rexnet-100:fused, or a --target')
+    cases = [Case.parse(text) for text in cases]
+    shapes = [_shape(text) for text in shapes or ['16x224x224']]
+    if 'all' in targets:
+        targets = [*TARGETS, *SPECIAL]
+    rows = []
+    for shape in shapes if cases else ():
+        rows += measure(cases, shape, training=training, rounds=rounds, memory=memory)
+    checked = [check_target(name, rounds) for name in targets]
+    return dict(machine=dict(**machine(), **ceilings()), rows=rows, targets=checked)
+
+
+def _shape(text):
+    parts = text.split('x')
+    if len(parts) != 3 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise UserError(f'--shape {text!r} must be NxHxW, such as 16x224x224')
+    return tuple(map(int, parts))
+
+
+def draw(rows, out):
+    """Bars of the times, one for each row of :func:`measure`, or lines where shapes vary."""
+    cases = list(dict.fromkeys(row['case'] for row in rows))
+    shapes = list(dict.fromkeys(tuple(row['shape']) for row in rows))
+    figure, [[axes]] = new_figure(1)
+    if len(shapes) == 1:
+        axes.barh(cases, [row['ms'] for row in rows])
+        axes.invert_yaxis()
+        axes.set_xlabel('ms')
+        axes.set_title('x'.join(map(str, shapes[0])))
+    else:
+        for case in cases:
+            own = [row for row in rows if row['case'] == case]
+            megapixels = [row['shape'][0] * row['shape'][1] * row['shape'][2] / 1e6 for row in own]
+            axes.plot(megapixels, [row['ms'] for row in own], marker='o', label=case)
+        axes.set_xlabel('megapixels of a batch')
+        axes.set_ylabel('ms')
+        axes.legend()
+    write_figure(figure, out)

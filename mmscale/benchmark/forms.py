@@ -1,0 +1,235 @@
+"""The models that are timed, and the forms that they run in."""
+
+import contextlib
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmengine.registry import MODELS as REGISTRY
+from mmengine.registry import DefaultScope
+
+from mmscale.deploy import fuse
+from mmscale.environment import require
+from mmscale.errors import UserError
+from mmscale.export.exporting import build_graph, to_onnx
+from mmscale.models.layers import to_channels_last
+from mmscale.running import load_config
+
+# Backbones with the maps of strides 4 to 32: ours, mmdet's, mmpretrain's and timm's (by its name).
+MODELS: dict = {
+    'rexnet-100': dict(type='mmscale.ReXNet', width_mult=1.0),
+    'rexnet-lite-100': dict(type='mmscale.ReXNetLite', width_mult=1.0),
+    'scalenet-50': dict(type='mmscale.ScaleNet', depth=50),
+    'scalenet-50-with-cp': dict(type='mmscale.ScaleNet', depth=50, with_cp=True),
+    'scalenet-50-cheap-cp': dict(type='mmscale.ScaleNet', depth=50, with_cp='cheap'),
+    'rexnet-100-cheap-cp': dict(type='mmscale.ReXNet', width_mult=1.0, with_cp='cheap'),
+    'scalenet-50-light': dict(type='mmscale.ScaleNet', structure='scalenet50_light'),
+    'san-resnet-50': dict(type='mmscale.SANResNet', depth=50, resolution=224),
+    'resnet-50': dict(type='mmdet.ResNet', depth=50),
+    'resnext-50': dict(type='mmdet.ResNeXt', depth=50, groups=32, base_width=4),
+    'mobilenet-v2': dict(type='mmdet.MobileNetV2', out_indices=(1, 2, 4, 6)),
+    'se-resnet-50': dict(type='mmpretrain.SEResNet', depth=50, out_indices=(0, 1, 2, 3)),
+    'efficientnet-b0': dict(type='mmpretrain.EfficientNet', arch='b0', out_indices=(2, 3, 4, 6)),
+    'timm-rexnet-100': 'rexnet_100',
+    # Whole detectors, by their configs.
+    'faster-rcnn-rexnet-100': 'faster_rcnn_rexnet_fpn',
+    'faster-rcnn-scalenet-50': 'faster_rcnn_scalenet_fpn',
+    'faster-rcnn-resnet-50': 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+}
+
+
+class Case(NamedTuple):
+    """A model in a form."""
+
+    model: str
+    form: str
+
+    @classmethod
+    def parse(cls, text):
+        """Read ``model:form``.
+
+        Raises:
+            UserError: If there is no such model or form.
+        """
+        case = cls(*(text.split(':') if text.count(':') == 1 else (text, 'eager')))
+        if case.model not in MODELS:
+            raise UserError(f'model {case.model!r} is unknown; choose from {list(MODELS)}')
+        if case.form not in FORMS:
+            raise UserError(f'form {case.form!r} is unknown; choose from {list(FORMS)}')
+        return case
+
+    def __str__(self):
+        return f'{self.model}:{self.form}'
+
+
+class Detector(torch.nn.Module):
+    """A whole detector as a function of its padded images.
+
+    Args:
+        model (mmdet.models.BaseDetector): With random weights: nothing scores above its threshold,
+            but there are as many proposals as the config allows.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        """Predict for (N, 3, H, W)."""
+        shape = tuple(x.shape[2:])
+        meta = dict(img_shape=shape, ori_shape=shape, batch_input_shape=shape, pad_shape=shape)
+        sample = require('mmdet.structures').DetDataSample
+        samples = [sample(metainfo=dict(**meta, scale_factor=(1.0, 1.0))) for _ in range(len(x))]
+        return self.model.predict(x, samples)
+
+
+def build(name):
+    """A model of `MODELS`, in eval mode, with weights of its own seed and nothing loaded."""
+    row = MODELS[name]
+    torch.manual_seed(0)
+    if name.startswith('timm-'):
+        model = _timm().create_model(row, features_only=True, out_indices=(1, 2, 3, 4))
+    elif isinstance(row, str):
+        cfg = load_config(row).model
+        cfg.backbone.init_cfg = None
+        # Random scores are all but equal; suppression would depend on the seed.
+        cfg.test_cfg.rpn.nms.iou_threshold = 1.0
+        require('mmdet.models')
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            model = Detector(REGISTRY.build(cfg))
+    else:
+        require(f'{row["type"].partition(".")[0]}.models')
+        model = REGISTRY.build(dict(row))
+    for key, parameter in model.named_parameters():
+        if '.generator.' in key:  # as small as a SAN's after training: maps stay finite
+            parameter.data *= 0.02
+    model.eval()
+    return model
+
+
+def _timm():
+    try:
+        import timm
+    except ImportError as error:
+        raise UserError(f'the timm- models need timm ({error}): pip install timm') from error
+    return timm
+
+
+# Forms: a model and an example to a function that computes
+
+
+def _eager(model, x):
+    return model
+
+
+def _channels_last(model, x):
+    return to_channels_last(model)
+
+
+def _fused(model, x):
+    return fuse(model)
+
+
+def _compiled(model, x):
+    """By torch.compile, whole or, of a detector, the parts that have no loops over images."""
+    if isinstance(model, Detector):
+        inner = model.model
+        for part in (inner.backbone, inner.neck, inner.rpn_head, inner.roi_head.bbox_head):
+            part.forward = torch.compile(part.forward)
+    else:
+        model = torch.compile(model)
+    # Weights become constants in the layout that oneDNN likes best.
+    freezing = torch._inductor.config.patch(freezing=not torch.is_grad_enabled())
+    with freezing:
+        model(x)
+    return model
+
+
+def _compiled_plain(model, x):
+    """By torch.compile as it is by default, in channels-last memory."""
+    return torch.compile(to_channels_last(model))
+
+
+def _bfloat16(model, x):
+    model = _compiled(fuse(model).bfloat16(), x.bfloat16())
+    return lambda x: model(x.bfloat16())
+
+
+def _onnxruntime(model, x):
+    ort = engine('onnxruntime')
+    with tempfile.TemporaryDirectory() as folder:
+        path = _onnx(model, x, Path(folder))
+        session = ort.InferenceSession(path, _ort_options(ort), ['CPUExecutionProvider'])
+    names = [given.name for given in session.get_inputs()]
+    return lambda x: session.run(None, dict(zip(names, _arrays(model, x))))
+
+
+def _ort_options(ort):
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    return options
+
+
+def _openvino(model, x):
+    openvino = engine('openvino')
+    options = {
+        'INFERENCE_PRECISION_HINT': 'f32',
+        'PERFORMANCE_HINT': 'LATENCY',
+        'INFERENCE_NUM_THREADS': torch.get_num_threads(),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = _onnx(model, x, Path(folder))
+        compiled = openvino.compile_model(openvino.convert_model(path), 'CPU', options)
+    return lambda x: compiled(_arrays(model, x))
+
+
+def _onnx(model, x, folder):
+    """Write the fused model for the shape of `x`; a detector from pixels to boxes."""
+    path = folder / 'model.onnx'
+    with contextlib.redirect_stdout(sys.stderr):
+        if isinstance(model, Detector):
+            size = tuple(x.shape[2:])
+            graph = build_graph(model.model, 'detector', size)
+            engine('onnx').save(to_onnx(graph, len(x), size), path)
+        else:
+            torch.onnx.export(
+                fuse(model), (x,), str(path), dynamo=True, external_data=False, verbose=False
+            )
+    return path
+
+
+def _arrays(model, x):
+    """What an exported model takes."""
+    if not isinstance(model, Detector):
+        return [x.numpy()]
+    pixels = (x * 64 + 128).clamp(0, 255).byte().numpy()
+    return [pixels, np.full((len(x), 2), x.shape[2:])]
+
+
+def engine(name):
+    """A package by name.
+
+    Raises:
+        UserError: If it is missing.
+    """
+    try:
+        return __import__(name)
+    except ImportError as error:
+        raise UserError(f'the form {name} needs {name} ({error}): pip install {name}') from error
+
+
+FORMS = {
+    'eager': _eager,
+    'channels-last': _channels_last,
+    'fused': _fused,
+    'compiled': lambda model, x: _compiled(fuse(model), x),
+    'compiled-plain': _compiled_plain,
+    'bfloat16': _bfloat16,
+    'onnxruntime': _onnxruntime,
+    'openvino': _openvino,
+}
+TRAINED = ('eager', 'channels-last', 'compiled-plain')
