@@ -12,6 +12,7 @@ from mmscale.environment import check_family
 check_family()
 
 from mmscale import registry  # noqa: E402  (after the environment was checked)
+from mmscale.errors import UserError  # noqa: E402
 from mmscale.version import __version__  # noqa: E402
 
 __all__ = ['__version__', 'feature_channels', 'registry']
@@ -38,11 +39,11 @@ def feature_channels(type, **kwargs):
     """
     name = str(type).removeprefix(f'{registry.SCOPE}.')
     if name not in registry.BACKBONES:
-        raise ValueError(f'backbone {type!r} is unknown; choose from {list(registry.BACKBONES)}')
+        raise UserError(f'backbone {type!r} is unknown; choose from {list(registry.BACKBONES)}')
     backbone = getattr(registry.models(), name)
     known = list(signature(backbone).parameters)
     # mmengine adds keys of its own to a config's dicts, such as _scope_.
     unknown = [key for key in kwargs if key not in known and not key.startswith('_')]
     if unknown:
-        raise ValueError(f'{name} has no argument {unknown[0]!r}; it takes {known}')
+        raise UserError(f'{name} has no argument {unknown[0]!r}; it takes {known}')
     return backbone.feature_channels(**kwargs)

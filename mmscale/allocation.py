@@ -9,6 +9,7 @@ Scores and selections are nested lists: for each stage one list, in it for each 
 scale.
 """
 
+from contextlib import ExitStack
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import NamedTuple
 
 import torch
 from mmengine.runner import Runner, set_random_seed
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
 
 from mmscale import checkpoints
 from mmscale.checkpoints.reading import find_file, sha256
@@ -25,11 +28,12 @@ from mmscale.files import check_out, written_aside
 from mmscale.models.backbones.scalenet import ScaleBranch, ScaleNet
 from mmscale.running import build_model, check, load_config
 from mmscale.structure_plots import draw_allocation
-from mmscale.structures import Structure, stage_neurons, write_structure
+from mmscale.structures import FOLDER, PUBLISHED, Structure, stage_neurons, write_structure
 from mmscale.version import __version__
 
 MEASURES = ('gamma', 'taylor', 'uniform')
 BATCHES = 20
+PER_CHANNEL = (_BatchNorm, _InstanceNorm)
 
 
 class Allocation(NamedTuple):
@@ -97,7 +101,7 @@ def taylor_scores(model, batches):
 
 
 def uniform_scores(backbone):
-    """Scores by which every scale gets the same share, to compare with: minus the position."""
+    """Scores by which the scales share as evenly as they can, to compare: minus the position."""
     return _scores(backbone, lambda gamma: -torch.arange(len(gamma)))
 
 
@@ -176,7 +180,7 @@ def largest_within(macs, scores, target):
         int: n, the neurons of the last stage's blocks: that of n + 1 exceeds the target.
 
     Raises:
-        UserError: If the fewest exceed it, or the most that there are do not reach it.
+        UserError: If the fewest exceed it, or the most that there are stay below it.
     """
     most = min(
         min(sum(map(len, block.values())) for block in blocks) * 2**halvings
@@ -184,11 +188,13 @@ def largest_within(macs, scores, target):
     )
     low, high = 1, most  # a selection contains those of smaller budgets, so the counts are in order
     least, whole = macs(select(scores, low)), macs(select(scores, high))
-    if not least <= target < whole:
+    if not least <= target <= whole:
         raise UserError(
-            f'{target / 1e9:.4g} G multiply-adds are out of reach: from this checkpoint the model '
-            f'can have {least / 1e9:.4g} to less than {whole / 1e9:.4g}'
+            f'{target / 1e9:.9g} G multiply-adds are out of reach: from this checkpoint the whole '
+            f'model can have {least / 1e9:.9g} to {whole / 1e9:.9g} G'
         )
+    if target == whole:
+        return most
     while high - low > 1:
         middle = (low + high) // 2
         if macs(select(scores, middle)) <= target:
@@ -273,21 +279,29 @@ def allocate(
         Allocation: What is in the file, and its cost.
 
     Raises:
-        UserError: If config, checkpoint or budget do not fit; nothing is written.
+        UserError: If config, checkpoint or budget do not fit; nothing is written, nor over what
+            is read or a published structure.
     """
     cfg = load_config(config, overrides)
-    _check(cfg, config, checkpoint, measure, batches)
-    for path, suffix in ((out, '.json'), (keep_weights, '.pth'), (plot, '.png')):
-        if path:
-            check_out(path, (suffix,))
+    _check(cfg, config, checkpoint, measure, batches, keep_weights)
+    path = find_file(checkpoint) if checkpoint else None
+    inputs = [*(FOLDER / f'{name}.json' for name in PUBLISHED), *([path] if path else [])]
+    outs = {out: '.json', keep_weights: '.pth', plot: '.png'}
+    for name, suffix in outs.items():
+        if name is not None:
+            check_out(name, (suffix,), inputs)
     if sum(budget is not None for budget in (width_factor, neurons, gmacs)) != 1:
         raise UserError('give one budget: a width factor, neurons, or multiply-adds')
     model = _model(cfg)
     backbone = model.backbone
-    if checkpoint:
-        path = find_file(checkpoint)
+    if keep_weights:
+        _check_slices(backbone)
+    meta = {}
+    if path:
+        content, _ = checkpoints.read_weights(path, trust=trust_checkpoint)
+        meta = content.get('meta') or {}
         checkpoints.load(model, path, trust=trust_checkpoint, whole=True)
-    scores = _measure(model, cfg, measure, batches)
+    scores, said = _measure(model, cfg, measure, batches)
     seed = backbone.structure
     budget = ''
     counts = count(cfg, shape)
@@ -300,30 +314,39 @@ def allocate(
         neurons = _of_width(width_factor, backbone)
         budget = f'width factor {width_factor}'
     elif gmacs is not None:
-        neurons = largest_within(macs, scores, gmacs * 1e9)
+        if not 0 < gmacs < float('inf'):
+            raise UserError(f'{gmacs} G multiply-adds must be a positive number')
+        neurons = largest_within(macs, scores, round(gmacs * 1e9))
         budget = f'{gmacs} G multiply-adds at {" x ".join(map(str, counts["shape"]))}'
     neurons = stage_neurons(neurons)
     kept = select(scores, neurons)
     source = [f'mmscale {__version__}: {neurons} neurons of a block', budget]
-    source += [f'by {measure}' + f' of {batches} batches' * (measure == 'taylor')]
-    source += [f'of {Path(config).stem}', f'with {overrides}' if overrides else '']
-    source += [f'from {path.name} (sha256 {sha256(path)})' if checkpoint else '']
+    source += [f'by {said}', f'of {Path(config).stem}']
+    source += [f'with {overrides}' if overrides else '']
+    source += [f'from {path.name} (sha256 {sha256(path)})' if path else '']
     structure = structure_of(kept, seed.scales, Path(out).stem, ', '.join(filter(None, source)))
-    if keep_weights:
-        _write_weights(model, cfg, kept, structure, keep_weights)
-    if plot:
-        draw_allocation(structure, scores, kept, plot)
-    write_structure(structure, out)
-    return Allocation(structure, macs(kept), counts['shape'], _remarks(seed, neurons))
+    with ExitStack() as files:  # all of them or none
+        aside = {name: files.enter_context(written_aside(name)) for name in outs if name}
+        if keep_weights:
+            _write_weights(model, cfg, kept, structure, meta, aside[keep_weights])
+        if plot:
+            draw_allocation(structure, scores, kept, measure, aside[plot])
+        write_structure(structure, aside[out])
+    remarks = _remarks(backbone, scores, kept, neurons)
+    return Allocation(structure, macs(kept), counts['shape'], remarks)
 
 
-def _check(cfg, config, checkpoint, measure, batches):
+def _check(cfg, config, checkpoint, measure, batches, keep_weights):
     if 'backbone' not in cfg.get('model', {}):
         raise UserError(f'{config} has no model with a backbone')
     if measure not in MEASURES:
         raise UserError(f'measure {measure!r} is unknown; choose from {MEASURES}')
     if not checkpoint and measure != 'uniform':
-        raise UserError(f'measure {measure!r} needs a checkpoint')
+        raise UserError(
+            f'measure {measure!r} needs a checkpoint after the config; without one: uniform'
+        )
+    if keep_weights and not checkpoint:
+        raise UserError(f'{keep_weights!r} needs a checkpoint whose weights are kept')
     if batches < 1:
         raise UserError(f'batches {batches} must be 1 or more')
     if measure == 'taylor':
@@ -344,7 +367,19 @@ def _model(cfg):
     return model
 
 
+def _check_slices(backbone):
+    """Where a norm mixes its channels, what is kept depends on what is discarded."""
+    for module in backbone.modules():
+        if isinstance(module, ScaleBranch) and not isinstance(module.norm, PER_CHANNEL):
+            raise UserError(
+                f'weights are kept with norms of single channels, BN or IN, not '
+                f'{type(module.norm).__name__}: allocate the structure alone, and train it'
+            )
+
+
 def _measure(model, cfg, measure, batches):
+    """The scores, and the measure in words."""
+    said = measure
     if measure == 'gamma':
         scores = gamma_scores(model.backbone)
     elif measure == 'taylor':
@@ -352,17 +387,20 @@ def _measure(model, cfg, measure, batches):
         set_random_seed(0)  # of augmentation and of a detector's sampling
         loader = Runner.build_dataloader(deepcopy(cfg.train_dataloader), seed=0)
         scores = taylor_scores(model, islice(loader, batches))
+        said += f' of {min(batches, len(loader))} batches'
     else:
         scores = uniform_scores(model.backbone)
     if not all(s.isfinite().all() for stage in scores for block in stage for s in block.values()):
         raise UserError('not all scores are finite numbers; has the training failed?')
-    return scores
+    return scores, said
 
 
 def _of_width(factor, backbone):
     planes = backbone.stage_channels(backbone.stem.conv.out_channels)[-1] // 4
-    if factor * planes < 0.5:
-        raise UserError(f'width factor {factor} leaves less than one neuron of {planes}')
+    if not 0.5 <= factor * planes < float('inf'):
+        raise UserError(
+            f'width factor {factor} must be a number that leaves at least one of {planes} neurons'
+        )
     return round(factor * planes)
 
 
@@ -372,21 +410,37 @@ def _config_of(backbone_cfg, kept, seed):
     return {**backbone_cfg, 'structure': structure, 'init_cfg': None}
 
 
-def _remarks(seed, neurons):
+def _remarks(backbone, scores, kept, neurons):
+    """What the user should know of a result."""
+    remarks = []
+    seed = backbone.structure
     lacking = [row for rows, count in zip(seed.stages, neurons) for row in rows if min(row) < count]
-    if not lacking:
-        return []
-    return [
-        f'{seed.name} is no seed for this budget: in {len(lacking)} of {sum(seed.depths)} blocks '
-        'some scale has fewer neurons than the budget, so this is pruning, not a free choice'
-    ]
+    if lacking:
+        remarks.append(
+            f'{seed.name} is no seed for this budget: in {len(lacking)} of {sum(seed.depths)} '
+            'blocks some scale has fewer neurons than the budget, so this is pruning, not a free '
+            'choice'
+        )
+    blocks = [pair for stage in zip(scores, kept) for pair in zip(*stage)]
+    dead = [1 for block, best in blocks if any((block[k][i] == 0).any() for k, i in best.items())]
+    if dead:
+        remarks.append(
+            f'in {len(dead)} of {len(blocks)} blocks neurons of score 0 are kept to fill the '
+            'budget, finer scales first: a smaller budget or a weaker penalty would be a choice'
+        )
+    if backbone.frozen_stages > 0:
+        remarks.append(
+            f'frozen_stages={backbone.frozen_stages}: the factors of these stages were not trained '
+            'with this config'
+        )
+    return remarks
 
 
-def _write_weights(model, cfg, kept, structure, out):
+def _write_weights(model, cfg, kept, structure, meta, out):
     """Write the small network's checkpoint, once it has been seen to fit."""
     state = slice_weights(model.cpu().state_dict(), kept)
     small = deepcopy(cfg)
     small.model.backbone.update(structure=structure.content(), init_cfg=None)
     _model(small).load_state_dict(state)
-    with written_aside(out) as temporary:
-        torch.save(dict(state_dict=state, meta=dict(source=structure.source)), temporary)
+    meta = {key: meta[key] for key in ('dataset_meta',) if key in meta}  # the classes
+    torch.save(dict(state_dict=state, meta=dict(meta, source=structure.source)), out)

@@ -89,7 +89,7 @@ def calibrate_checkpoint(
     from mmscale.running import build_model, check, load_config
 
     cfg = load_config(config, overrides)
-    out = check_out(out)
+    out = check_out(out, inputs=[checkpoint])
     if cfg.default_scope != 'mmpretrain':
         raise UserError(f'{config} is no classifier: norms are calibrated on those')
     check(cfg, ('train',))

@@ -10,26 +10,34 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmscale.errors import UserError
 
 
-def check_out(out, suffixes=None):
+def check_out(out, suffixes=None, inputs=()):
     """Look whether a file can be written, before the work that it is for.
 
     Args:
         out (str | Path): The file.
         suffixes (Sequence[str], optional): What its name may end in.
+        inputs (Sequence[str | Path]): Files that must not be written over.
 
     Returns:
         Path: `out`.
 
     Raises:
-        UserError: If it ends otherwise, is a folder, or its folder is missing.
+        UserError: If it ends otherwise, is a folder or an input, or its folder is missing.
     """
     out = Path(out)
+    if not out.name:
+        raise UserError(f'{str(out)!r} is no name of a file')
     if suffixes and out.suffix not in suffixes:
         raise UserError(f'{str(out)!r} must end in {" or ".join(suffixes)}')
     if out.is_dir():
         raise UserError(f'{str(out)!r} is a folder; give the name of a file')
     if not out.parent.is_dir():
         raise UserError(f'folder {str(out.parent)!r} for {out.name!r} is missing')
+    for path in inputs:
+        if out.exists() and Path(path).exists() and out.samefile(path):
+            raise UserError(
+                f'{str(out)!r} is read, or comes with the package: give another name to write to'
+            )
     return out
 
 

@@ -107,25 +107,29 @@ class GammaL1Hook(Hook):
     every optimiser and precision, and factors do reach 0.
 
     Args:
-        strength (float): Of the penalty, 0 or more. An SGD with momentum m follows the loss with
-            steps 1 / (1 - m) as long, and is not slowed by this.
+        strength (float): Of the penalty, 0 or more. What nothing in the loss holds shrinks by
+            `strength` times the sum of the learning rates; the factors begin at 1. An SGD with
+            momentum m follows the loss with steps 1 / (1 - m) as long, and is not slowed by this.
 
     Raises:
-        ValueError: If `strength` is negative.
+        ValueError: If `strength` is no such number.
     """
 
     def __init__(self, strength):
-        if strength < 0:
-            raise ValueError(f'strength={strength!r} must be 0 or more')
+        number = isinstance(strength, (int, float)) and not isinstance(strength, bool)
+        if not number or not 0 <= strength < float('inf'):
+            raise UserError(f'strength={strength!r} must be a number of 0 or more')
         self.strength = strength
 
     def before_train(self, runner):
         """Find the norms."""
         self.gammas = {
-            module.norm.weight for module in runner.model.modules() if type(module) is ScaleBranch
+            module.norm.weight
+            for module in runner.model.modules()
+            if type(module) is ScaleBranch and module.norm.weight.requires_grad
         }
         if not self.gammas:
-            raise UserError('GammaL1Hook: the model has no SA blocks; it is for a ScaleNet')
+            raise UserError('GammaL1Hook: the model has no SA blocks that train: is it a ScaleNet?')
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Take the step if the optimiser has taken one."""

@@ -80,6 +80,9 @@ def build_model(cfg):
 
     Returns:
         mmengine.model.BaseModel: Its synchronised norms are plain ones.
+
+    Raises:
+        UserError: If an argument does not fit.
     """
     scope = cfg.get('default_scope', 'mmdet')
     require(scope)
@@ -88,7 +91,11 @@ def build_model(cfg):
     if cfg.get('data_preprocessor'):  # mmpretrain's configs have it beside the model
         model.setdefault('data_preprocessor', cfg.data_preprocessor)
     with DefaultScope.overwrite_default_scope(scope):
-        return revert_sync_batchnorm(MODELS.build(model))
+        try:
+            model = MODELS.build(model)
+        except TypeError as error:
+            raise UserError(f'the config does not fit: {error}') from error
+    return revert_sync_batchnorm(model)
 
 
 def train(

@@ -16,10 +16,12 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
+from mmscale.errors import UserError
 from mmscale.files import written_aside
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 SCALES = (1, 2, 4, 7)
+PUBLISHED = ('scalenet50', 'scalenet50_light', 'scalenet101', 'scalenet152')
 # Side of a stage's maps for a 224 px image; a scale's kernel is 3x3 where this is the larger.
 STAGE_SIDES = (56, 28, 14, 7)
 FOLDER = Path(__file__).parent / '.mim' / 'structures'
@@ -69,7 +71,7 @@ def stage_neurons(neurons):
     numbers = [neurons] if isinstance(neurons, int) else neurons
     fits = isinstance(numbers, (tuple, list)) and len(numbers) in (1, len(STAGE_SIDES))
     if not fits or any(type(n) is not int or n < 1 for n in numbers):
-        raise ValueError(
+        raise UserError(
             f'neurons {neurons!r} must be a positive integer, the neurons of a block in the last '
             f'stage, or {len(STAGE_SIDES)} of them, one for each stage'
         )
@@ -101,7 +103,7 @@ def uniform(neurons, depth=50, scales=SCALES):
 
     What does not divide evenly goes to the finer scales. Arguments and result: :func:`seed`.
     """
-    stages = []
+    scales, stages = _scales(scales, 'uniform'), []
     for count in stage_neurons(neurons):
         share, rest = divmod(count, len(scales))
         stages.append([share + (index < rest) for index in range(len(scales))])
@@ -126,7 +128,7 @@ def _regular(name, stage_rows, depth, scales):
 
 
 def names():
-    """Names of the structures that come with the package."""
+    """Names of the structures in the package's folder: the published, and yours if you add any."""
     return sorted(path.stem for path in FOLDER.glob('*.json'))
 
 
@@ -153,7 +155,7 @@ def load_structure(structure, depth=None):
         scales, rows = content['scales'], content['rows']
         depths = _depths(content['depth'], name)
         if depth is not None and _depths(depth, 'depth') != depths:
-            raise ValueError(
+            raise UserError(
                 f'structure {name!r} has depth {content["depth"]}, which is not depth={depth!r}; '
                 'leave depth out, or choose a structure of that depth'
             )
@@ -166,7 +168,7 @@ def load_structure(structure, depth=None):
 
 def _published(depth):
     if not isinstance(depth, int) or depth not in DEPTHS:
-        raise ValueError(
+        raise UserError(
             f'depth={depth!r} has no published structure; give structure=, or choose a depth '
             f'from {tuple(DEPTHS)}'
         )
@@ -178,16 +180,16 @@ def _read(structure):
     if path.suffix != '.json':
         path = FOLDER / f'{structure}.json'
         if str(structure) not in names():
-            raise ValueError(
+            raise UserError(
                 f'structure {str(structure)!r} is unknown; choose from {names()}, or give a path '
                 'to a .json file or the rows themselves'
             )
     try:
         content = json.loads(path.read_text())
     except OSError as error:
-        raise ValueError(f'structure file {str(path)!r} cannot be read: {error.strerror}') from None
+        raise UserError(f'structure file {str(path)!r} cannot be read: {error.strerror}') from None
     except (ValueError, RecursionError) as error:
-        raise ValueError(f'structure file {str(path)!r} is no JSON: {error}') from None
+        raise UserError(f'structure file {str(path)!r} is no JSON: {error}') from None
     return content
 
 
@@ -195,13 +197,13 @@ def _check_content(content, where):
     keys = ('name', 'depth', 'scales', 'rows', 'source')
     missing = [k for k in keys if not isinstance(content, dict) or k not in content]
     if missing:
-        raise ValueError(f'{where} lacks {missing}; it needs {list(keys)}')
+        raise UserError(f'{where} lacks {missing}; it needs {list(keys)}')
     unknown = [key for key in content if key not in keys]
     if unknown:
-        raise ValueError(f'{where} has unknown keys {unknown}, not {list(keys)}')
+        raise UserError(f'{where} has unknown keys {unknown}, not {list(keys)}')
     for key in ('name', 'source'):
         if not isinstance(content[key], str):
-            raise ValueError(f'{where}: {key} {content[key]!r} must be a text')
+            raise UserError(f'{where}: {key} {content[key]!r} must be a text')
 
 
 def _depths(depth, name):
@@ -209,7 +211,7 @@ def _depths(depth, name):
         return DEPTHS[depth]
     fits = isinstance(depth, (tuple, list)) and len(depth) == len(STAGE_SIDES)
     if not fits or any(type(n) is not int or n < 1 for n in depth):
-        raise ValueError(
+        raise UserError(
             f'{name}: depth {depth!r} does not exist; choose from {tuple(DEPTHS)}, or give the '
             f'blocks of each of the {len(STAGE_SIDES)} stages, such as (2, 2, 2, 2)'
         )
@@ -220,7 +222,7 @@ def _scales(scales, name):
     numbers = list(scales) if isinstance(scales, (tuple, list)) else []
     positive = all(type(k) is int and k > 0 for k in numbers)
     if not numbers or not positive or numbers != sorted(set(numbers)):
-        raise ValueError(
+        raise UserError(
             f'{name}: scales {scales!r} must be ascending positive integers, such as {SCALES}'
         )
     return tuple(numbers)
@@ -230,7 +232,7 @@ def _stages(rows, depths, scales, name):
     """Group the rows by stage, each checked."""
     if not isinstance(rows, (tuple, list)) or len(rows) != sum(depths):
         found = len(rows) if isinstance(rows, (tuple, list)) else repr(rows)
-        raise ValueError(
+        raise UserError(
             f'{name}: expected {sum(depths)} rows, one for each block of {depths}, found {found}'
         )
     stages, start = [], 0
@@ -244,18 +246,18 @@ def _stages(rows, depths, scales, name):
 def _row(row, side, scales, where):
     """One block's counts; the authors' fifth number, the stage's side, is checked and dropped."""
     if not isinstance(row, (tuple, list)) or any(type(n) is not int or n < 0 for n in row):
-        raise ValueError(f'{where}: {row!r} must be a list of neuron counts, integers of 0 or more')
+        raise UserError(f'{where}: {row!r} must be a list of neuron counts, integers of 0 or more')
     if len(row) == len(scales) + 1:
         if row[-1] != side:
-            raise ValueError(
+            raise UserError(
                 f"{where}: {list(row)} has {row[-1]} as its last number, where the authors' rows "
                 f'have the side of the map at 224 px, which is {side} in this stage'
             )
         row = row[:-1]
     if len(row) != len(scales):
-        raise ValueError(
+        raise UserError(
             f'{where}: {list(row)} has {len(row)} counts; expected one for each scale of {scales}'
         )
     if sum(row) == 0:
-        raise ValueError(f'{where}: {list(row)} leaves the block without neurons; keep at least 1')
+        raise UserError(f'{where}: {list(row)} leaves the block without neurons; keep at least 1')
     return tuple(row)

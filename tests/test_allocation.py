@@ -17,7 +17,7 @@ from mmscale.allocation import gamma_scores, select, slice_weights, structure_of
 from mmscale.counting import backbone_macs, count
 from mmscale.hooks import GammaL1Hook
 from mmscale.models import ScaleNet, classifiers  # noqa: F401
-from mmscale.structures import load_structure, names, seed, stage_neurons, uniform
+from mmscale.structures import FOLDER, PUBLISHED, load_structure, seed, stage_neurons, uniform
 
 DEPTH = (2, 1, 1, 1)
 SCALES = (1, 2, 4)
@@ -82,7 +82,7 @@ def test_published_structures_obey_the_budgets(name, neurons, width_factor):
     assert round(width_factor * 512) == neurons
 
 
-@pytest.mark.parametrize('name', names())
+@pytest.mark.parametrize('name', PUBLISHED)
 def test_published_ranks_give_published_structures(name):
     published = load_structure(name)
     neurons = [sum(rows[0]) for rows in published.stages]
@@ -160,6 +160,11 @@ def test_multiply_adds_are_the_most_that_stay_within(trained, tmp_path):
             budget = ('--gmacs', target / 1e9, '--shape', 64, 96)
             allocate(config, checkpoint, '-o', tmp_path / 'found.json', *budget)
             assert sum(load_structure(tmp_path / 'found.json').stages[3][0]) == number
+    allocate(config, checkpoint, '-o', tmp_path / 'n.json', '--neurons', 120)  # all there are
+    cfg.model.backbone.structure = str(tmp_path / 'n.json')
+    whole = count(cfg, (64, 96))['macs'] / 1e9
+    allocate(config, checkpoint, '-o', tmp_path / 'found.json', '--gmacs', whole, '--shape', 64, 96)
+    assert sum(load_structure(tmp_path / 'found.json').stages[3][0]) == 120
 
 
 def test_a_step_of_neurons_costs_what_it_should():
@@ -231,9 +236,12 @@ def test_surviving_weights_compute_what_the_silenced_seed_does(trained, tmp_path
 
 
 def test_surviving_weights_start_a_backbone(trained, tmp_path):
-    config, checkpoint, _ = trained
+    config, checkpoint, model = trained
+    classes = dict(classes=('a', 'b', 'c', 'd', 'e'))
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=classes)), checkpoint)
     out, weights = tmp_path / 'found.json', tmp_path / 'left.pth'
     allocate(config, checkpoint, '-o', out, '--neurons', 13, '--keep-weights', weights)
+    assert torch.load(weights, weights_only=True)['meta']['dataset_meta'] == classes
     pretrained = dict(type='Pretrained', checkpoint=str(weights))
     backbone = MODELS.build(dict(SMALL, structure=str(out), init_cfg=pretrained))
     backbone.init_weights()
@@ -375,9 +383,22 @@ def test_the_penalty_waits_for_the_optimiser():
     assert torch.equal(gamma.detach(), torch.ones_like(gamma))
 
 
+def test_the_penalty_leaves_frozen_stages_alone():
+    model = nn.Sequential(
+        ScaleNet(structure=SMALL['structure'], base_channels=8, frozen_stages=1), nn.Linear(1, 1)
+    )
+    one_step(GammaL1Hook(0.1), model)
+    first, second = (
+        model[0].stages[stage][0].aggregate.branches['1'].norm.weight for stage in (0, 1)
+    )
+    assert torch.equal(first.detach(), torch.ones_like(first))
+    assert (second < 1).all()
+
+
 def test_the_penalty_refuses_what_it_cannot_do():
-    with pytest.raises(ValueError, match='-1'):
-        GammaL1Hook(-1)
+    for wrong in (-1, float('nan'), float('inf'), '0.1', None):
+        with pytest.raises(ValueError, match=f'strength={wrong!r} must be'):
+            GammaL1Hook(wrong)
     with pytest.raises(ValueError, match='no SA blocks'):
         GammaL1Hook(1).before_train(SimpleNamespace(model=nn.Linear(1, 1)))
 
@@ -400,24 +421,72 @@ def test_pruning_without_a_seed_says_so(trained, tmp_path, capsys):
         ('--neurons 0', ['0', 'positive']),
         ('--neurons 5 5', ['[5, 5]', '4']),
         ('--width-factor 0.001', ['0.001', '64']),
+        ('--width-factor nan', ['nan']),
+        ('--width-factor inf', ['inf']),
+        ('--gmacs nan --shape 64', ['nan']),
         ('--gmacs 9 --shape 64', ['9', 'out of reach']),
         ('--gmacs 0.00001 --shape 64', ['out of reach']),
         ('--neurons 9 --batches 0', ['batches 0']),
         ('--neurons 9 --keep-weights no/such/x.pth', ['no/such', 'missing']),
         ('--neurons 9 --keep-weights x.zip', ['x.zip', '.pth']),
         ('--neurons 9 --plot x.jpg', ['x.jpg', '.png']),
+        ('--neurons 9 --keep-weights seed.pth', ['seed.pth', 'another name']),
+        (f'--neurons 9 -o {FOLDER / "scalenet50.json"}', ['scalenet50.json', 'another name']),
+        ('--neurons 9 --cfg-options model.backbone.structure=nope', ['nope']),
+        ('--neurons 9 --cfg-options model.backbone.nope=0', ['nope']),
+        ('--neurons 9 --keep-weights x.pth --cfg-options model.backbone.norm_cfg.type=GN '
+         'model.backbone.norm_cfg.num_groups=1', ['GroupNorm']),
         ('--neurons 9 --cfg-options model.backbone.out_indices=(2,)', ['(2,)']),
         ('--neurons 9 --cfg-options model.backbone.norm_cfg.type=BN '
          'model.backbone.norm_cfg.affine=False', ['affine']),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_said_and_nothing_written(trained, tmp_path, arguments, words):
+def test_what_does_not_fit_is_said_and_nothing_written(
+    trained, tmp_path, monkeypatch, arguments, words
+):
     config, checkpoint, _ = trained
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises((SystemExit, ValueError)) as error:
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    published = (FOLDER / 'scalenet50.json').read_bytes()
+    with pytest.raises(SystemExit) as error:
         allocate(config, checkpoint, '-o', tmp_path / 'found.json', *arguments.split())
     assert all(word in str(error.value) for word in words), error.value
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert (FOLDER / 'scalenet50.json').read_bytes() == published
+
+
+def test_uniform_without_weights_has_none_to_keep(trained, tmp_path):
+    config, _, _ = trained
+    with pytest.raises(SystemExit, match='needs a checkpoint whose weights are kept'):
+        allocate(config, '-o', tmp_path / 'x.json', '--neurons', 9, '--measure', 'uniform',
+                 '--keep-weights', tmp_path / 'x.pth')  # fmt: skip
+
+
+def test_a_failure_leaves_nothing(trained, tmp_path, monkeypatch):
+    config, checkpoint, _ = trained
+    before = sorted(tmp_path.iterdir())
+
+    def fail(*_):
+        raise OSError('the disk is full')
+
+    monkeypatch.setattr('mmscale.allocation.write_structure', fail)
+    weights, plot = tmp_path / 'kept.pth', tmp_path / 'plot.png'
+    with pytest.raises(OSError, match='full'):
+        allocate(config, checkpoint, '-o', tmp_path / 'found.json', '--neurons', 9,
+                 '--keep-weights', weights, '--plot', plot)  # fmt: skip
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_dead_neurons_are_said(trained, tmp_path, capsys):
+    config, checkpoint, model = trained
+    branch = model.backbone.stages[1][0].aggregate.branches
+    for scale in ('2', '4'):
+        nn.init.zeros_(branch[scale].norm.weight)
+    torch.save(dict(state_dict=model.state_dict()), checkpoint)
+    allocate(config, checkpoint, '-o', tmp_path / 'found.json', '--neurons', 9)
+    assert 'score 0' not in capsys.readouterr().out
+    allocate(config, checkpoint, '-o', tmp_path / 'found.json', '--neurons', 15, 15, 15, 15)
+    assert 'in 1 of 5 blocks neurons of score 0 are kept' in capsys.readouterr().out
 
 
 def test_other_backbones_have_no_neurons_to_allocate(tmp_path):
@@ -441,5 +510,15 @@ def test_structures_are_drawn_beside_each_other(tmp_path):
     tool('plot_structures')(['scalenet50', '--out', str(tmp_path / 'one.png')])
     two, one = (cv2.imread(str(tmp_path / f'{name}.png')) for name in ('two', 'one'))
     assert two.shape[0] > 1.5 * one.shape[0]
-    with pytest.raises(SystemExit, match='scalenet18'):
-        tool('plot_structures')(['scalenet18', '--out', str(tmp_path / 'none.png')])
+    for arguments, words in (
+        (['scalenet18', '--out', str(tmp_path / 'none.png')], 'scalenet18'),
+        (['scalenet50', '--out', str(tmp_path / 'no/such.png')], 'is missing'),
+        (['scalenet50', '--out', str(tmp_path / 'none.jpg')], 'must end in .png'),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            tool('plot_structures')(arguments)
+    odd = tmp_path / 'odd.json'
+    content = seed(8, (1, 1, 1, 1), scales=tuple(range(1, 13)))
+    odd.write_text(json.dumps({**content, 'name': 'cost $\\frac{a$ ' * 20}))
+    tool('plot_structures')([str(odd), '--out', str(tmp_path / 'odd.png')])
+    assert cv2.imread(str(tmp_path / 'odd.png')) is not None

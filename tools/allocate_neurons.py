@@ -1,5 +1,7 @@
 """Allocate neurons: from a trained ScaleNet to the structure that a budget allows."""
 
+import shlex
+
 from mmscale.allocation import BATCHES, MEASURES, allocate
 from mmscale.cli import config_parser, one_line_errors
 
@@ -7,7 +9,9 @@ from mmscale.cli import config_parser, one_line_errors
 def main(argv=None):
     parser = config_parser(__doc__)
     parser.add_argument(
-        'checkpoint', nargs='?', help="of that config, a seed's as a rule; none for uniform"
+        'checkpoint',
+        nargs='?',
+        help="of that config, a seed's as a rule; not needed for --measure uniform",
     )
     parser.add_argument(
         '-o', '--out', required=True, metavar='JSON', help='structure file to write'
@@ -31,7 +35,8 @@ def main(argv=None):
         nargs='+',
         type=int,
         metavar='PIXELS',
-        help='these are counted at, as by count_flops.py (detectors 800 1200, classifiers 224)',
+        help='of the image that --gmacs are counted for, as by count_flops.py (detectors 800 1200, '
+        'classifiers 224)',
     )
     parser.add_argument('--measure', choices=MEASURES, default='gamma', help='(%(default)s)')
     parser.add_argument(
@@ -51,8 +56,9 @@ def main(argv=None):
     for scale, share in zip(structure.scales, structure.shares):
         print(f'  scale {scale}: {share:.1%}')
     height, width = result.shape
-    print(f'{result.macs / 1e9:.4f} G multiply-adds at {height} x {width}')
-    print(f'Use it: --cfg-options model.backbone.structure={options["out"]}')
+    print(f'{result.macs / 1e9:.9g} G multiply-adds at {height} x {width}')
+    setting = shlex.quote(f'model.backbone.structure={options["out"]}')
+    print(f'Use it: --cfg-options {setting}')
 
 
 if __name__ == '__main__':

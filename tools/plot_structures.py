@@ -3,7 +3,7 @@
 import argparse
 
 from mmscale.cli import one_line_errors
-from mmscale.errors import UserError
+from mmscale.files import check_out
 from mmscale.structure_plots import draw_structures
 from mmscale.structures import load_structure, names
 
@@ -16,11 +16,8 @@ def main(argv=None):
     parser.add_argument('--out', default='structures.png', help='the picture (%(default)s)')
     args = parser.parse_args(argv)
     with one_line_errors():
-        try:
-            structures = [load_structure(structure) for structure in args.structures]
-        except ValueError as error:
-            raise UserError(error) from error
-        print(f'Picture: {draw_structures(structures, args.out)}')
+        structures = [load_structure(structure) for structure in args.structures]
+        print(f'Picture: {draw_structures(structures, check_out(args.out, (".png",)))}')
 
 
 if __name__ == '__main__':

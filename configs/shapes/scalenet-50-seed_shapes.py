@@ -1,8 +1,8 @@
-"""The seed from which tools/allocate_neurons.py finds a structure: every scale has all neurons."""
+"""The seed in which tools/allocate_neurons.py looks for a structure: each scale has plenty."""
 
 _base_ = './scalenet-50-quarter_shapes.py'
 
 from mmscale.structures import seed
 
-model = dict(backbone=dict(structure=dict(_delete_=True, **seed(222, depth=50, scales=(1, 2, 4)))))
-custom_hooks = [dict(type='mmscale.EpochSeedHook'), dict(type='mmscale.GammaL1Hook', strength=0.01)]
+model = dict(backbone=dict(structure=dict(_delete_=True, **seed(288, depth=50, scales=(1, 2, 4)))))
+custom_hooks = [dict(type='mmscale.EpochSeedHook'), dict(type='mmscale.GammaL1Hook', strength=0.3)]

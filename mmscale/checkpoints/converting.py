@@ -48,10 +48,9 @@ def convert_file(source, out, *, trust=False):
     Raises:
         UserError: If the file is no whole classifier of a published network. Nothing is written.
     """
-    out = check_out(out, SUFFIXES)
+    check_out(out, SUFFIXES)
     path = find_file(source)
-    if out.exists() and out.samefile(path):
-        raise UserError(f'{str(out)!r} is the file to convert; give another name')
+    out = check_out(out, inputs=[path])
     content, read = read_weights(path, trust=trust)
     known, state_dict = read
     state_dict = {k: v for k, v in state_dict.items() if not k.startswith(UNUSED)}

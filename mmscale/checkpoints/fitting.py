@@ -368,7 +368,7 @@ def describe(state_dict):
         branches = [name for name in backbone if name.startswith('stages.0.0.aggregate.branches.')]
         if branches:
             neurons = [len(backbone[name]) for name in branches if name.endswith('conv.weight')]
-            return f'a ScaleNet of another structure, whose first row is {neurons}'
+            return f'a ScaleNet of no published structure or width, whose first row is {neurons}'
         if any('.norms.' in name for name in backbone):
             return 'a SAN of another number of resolutions or another depth'
         return f'a ReXNet of no published width or depth, whose stem has {stem} channels'

@@ -9,6 +9,8 @@ from mmcv.cnn import build_norm_layer
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmscale.errors import UserError
+
 CHEAP = 'cheap'
 SELECTIVE = 'create_selective_checkpoint_contexts'
 
@@ -50,7 +52,7 @@ def norm(channels, norm_cfg=None):
         ValueError: If it is no dict with a type.
     """
     if norm_cfg is not None and not (isinstance(norm_cfg, dict) and 'type' in norm_cfg):
-        raise ValueError(f"norm_cfg={norm_cfg!r} must be a dict such as dict(type='BN')")
+        raise UserError(f"norm_cfg={norm_cfg!r} must be a dict such as dict(type='BN')")
     return build_norm_layer(norm_cfg or dict(type='BN'), channels)[1]
 
 
@@ -89,9 +91,9 @@ class Stage(nn.Sequential):
     def __init__(self, *blocks, with_cp=False):
         super().__init__(*blocks)
         if with_cp not in (False, True, CHEAP):
-            raise ValueError(f'with_cp={with_cp!r} must be True, False or {CHEAP!r}')
+            raise UserError(f'with_cp={with_cp!r} must be True, False or {CHEAP!r}')
         if with_cp == CHEAP and not hasattr(checkpointing, SELECTIVE):
-            raise ValueError(f'with_cp={CHEAP!r} needs torch 2.4 or later, not {torch.__version__}')
+            raise UserError(f'with_cp={CHEAP!r} needs torch 2.4 or later, not {torch.__version__}')
         self.with_cp = with_cp
 
     def forward(self, x, *extra):

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmscale import checkpoints
+from mmscale.errors import UserError
 
 STRIDES = (4, 8, 16, 32, 32)
 
@@ -40,7 +41,7 @@ def pretrained_cfg(init_cfg):
     found: list = []
     for cfg in entries:
         if not isinstance(cfg, dict) or (cfg and 'type' not in cfg):
-            raise ValueError(
+            raise UserError(
                 f"init_cfg={init_cfg!r} must be a dict such as dict(type='Pretrained', "
                 'checkpoint=FILE), or a list of such'
             )
@@ -49,13 +50,13 @@ def pretrained_cfg(init_cfg):
         if kind is PretrainedInit or str(kind).rpartition('.')[2] == 'Pretrained':
             unknown = [key for key in cfg if key not in PRETRAINED_KEYS]
             if unknown or 'checkpoint' not in cfg:
-                raise ValueError(
+                raise UserError(
                     f'init_cfg={dict(cfg)} must be dict(type="Pretrained", checkpoint=...), '
                     f'with no other keys than {PRETRAINED_KEYS[2:]}'
                 )
             found.append(cfg)
     if len(found) > 1:
-        raise ValueError(f'init_cfg={init_cfg!r} names more than one checkpoint')
+        raise UserError(f'init_cfg={init_cfg!r} names more than one checkpoint')
     return found[0] if found else None
 
 
@@ -99,7 +100,7 @@ def check_out_indices(out_indices, num_stages):
         or any(type(i) is not int or not 0 <= i < num_stages for i in indices)
         or list(indices) != sorted(set(indices))
     ):
-        raise ValueError(
+        raise UserError(
             f'out_indices={out_indices!r} must be ascending integers from 0 to {num_stages - 1}, '
             'such as (0, 1, 2, 3)'
         )
@@ -142,9 +143,9 @@ class Backbone(BaseModule):
         if norm_eval == 'auto':
             norm_eval = bool(pretrained and pretrained['checkpoint'])
         if not isinstance(norm_eval, bool):
-            raise ValueError(f"norm_eval={norm_eval!r} must be True, False or 'auto'")
+            raise UserError(f"norm_eval={norm_eval!r} must be True, False or 'auto'")
         if type(frozen_stages) is not int or not -1 <= frozen_stages <= len(channels):
-            raise ValueError(
+            raise UserError(
                 f'frozen_stages={frozen_stages!r} must be an integer from -1 (nothing is frozen) '
                 f'to {len(channels)} (everything is)'
             )
@@ -228,7 +229,7 @@ def check_size(x, min_size):
     if torch.jit.is_tracing():
         return
     if x.dim() != 4 or x.size(1) != 3 or min(x.shape[2:]) < min_size:
-        raise ValueError(
+        raise UserError(
             f'images of shape {tuple(x.shape)} do not fit: expected (N, 3, H, W) with H and W of '
             f'at least {min_size} px; resize or pad smaller images'
         )

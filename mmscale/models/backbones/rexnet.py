@@ -14,6 +14,7 @@ from mmcv.cnn.bricks import DropPath
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmscale.errors import UserError
 from mmscale.models.backbones.base import Backbone, Variant, check_out_indices
 from mmscale.models.layers import Stage, conv_norm, norm
 
@@ -227,7 +228,7 @@ class ReXNet(Backbone):
         )
         number = isinstance(drop_path_rate, (int, float)) and not isinstance(drop_path_rate, bool)
         if not number or not 0 <= drop_path_rate < 1:
-            raise ValueError(f'drop_path_rate={drop_path_rate!r} must be at least 0 and below 1')
+            raise UserError(f'drop_path_rate={drop_path_rate!r} must be at least 0 and below 1')
         self.variant = f'{self.name} {float(width_mult)}'
         if depth_mult != 1:
             self.variant += f' of depth {depth_mult}'
@@ -262,13 +263,13 @@ class ReXNet(Backbone):
     def stage_channels(cls, width_mult=1.0, depth_mult=1.0):
         """Channels of indices 0 to 4 (see :func:`mmscale.feature_channels` for the public way)."""
         if width_mult not in cls.PUBLISHED_WIDTHS or isinstance(width_mult, bool):
-            raise ValueError(
+            raise UserError(
                 f'width_mult={width_mult!r} of {cls.__name__} does not exist; '
                 f'choose from {cls.PUBLISHED_WIDTHS}'
             )
         number = isinstance(depth_mult, (int, float)) and not isinstance(depth_mult, bool)
         if not number or not 0 < depth_mult < float('inf'):
-            raise ValueError(f'depth_mult={depth_mult!r} must be a positive number, such as 1.0')
+            raise UserError(f'depth_mult={depth_mult!r} must be a positive number, such as 1.0')
         widths, depths = cls.widths(width_mult, depth_mult), stage_depths(depth_mult)
         ends = [sum(depths[: stages[-1] + 1]) for stages in TAP_STAGES]
         return (*(widths.blocks[end - 1] for end in ends), widths.last)

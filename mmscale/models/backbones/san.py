@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mmscale.errors import UserError
 from mmscale.models.backbones.base import Backbone, Variant, check_out_indices
 from mmscale.models.layers import Stage, norm
 
@@ -262,16 +263,16 @@ class SAN(Backbone):
             or any(type(r) is not int or r < self.min_size for r in given)
             or len(set(given)) < len(given)
         ):
-            raise ValueError(
+            raise UserError(
                 f'resolutions={resolutions!r} must be different integers of at least '
                 f'{self.min_size} px, such as {RESOLUTIONS}'
             )
         if inference not in INFERENCE:
-            raise ValueError(f'inference={inference!r} is unknown; choose from {INFERENCE}')
+            raise UserError(f'inference={inference!r} is unknown; choose from {INFERENCE}')
         for name, value in (('encoding_base', encoding_base), ('resolution', resolution)):
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not (number and value > 0 or name == 'resolution' and value is None):
-                raise ValueError(f'{name}={value!r} must be a positive number')
+                raise UserError(f'{name}={value!r} must be a positive number')
         self.resolutions = tuple(given)
         self.encoding_base = encoding_base
         self.resolution = resolution
@@ -294,7 +295,7 @@ class SAN(Backbone):
         """
         if isinstance(x, (list, tuple)):
             if len(x) != len(self.resolutions):
-                raise ValueError(
+                raise UserError(
                     f'{len(x)} batches do not fit resolutions={self.resolutions}: give one for each'
                 )
             return [self.extract(batch, self.trained_scale(index)) for index, batch in enumerate(x)]
@@ -490,16 +491,16 @@ class SANResNet(SAN):
     def stage_channels(cls, depth=50, groups=1, base_width=64, base_channels=64):
         """Channels of indices 0 to 3."""
         if depth not in cls.BLOCKS:
-            raise ValueError(f'depth={depth!r} does not exist; choose from {tuple(cls.BLOCKS)}')
+            raise UserError(f'depth={depth!r} does not exist; choose from {tuple(cls.BLOCKS)}')
         if (groups, base_width) != (1, 64) and depth < 50:
-            raise ValueError(
+            raise UserError(
                 f'groups={groups!r} and base_width={base_width!r} need a bottleneck: depth 50 or '
                 f'more, not {depth}'
             )
         if type(base_channels) is not int or base_channels < 1:
-            raise ValueError(f'base_channels={base_channels!r} must be a positive integer, 64 say')
+            raise UserError(f'base_channels={base_channels!r} must be a positive integer, 64 say')
         if groups > 1 and base_channels != 64:
-            raise ValueError(f'base_channels={base_channels!r} is for ResNets; a ResNeXt has 64')
+            raise UserError(f'base_channels={base_channels!r} is for ResNets; a ResNeXt has 64')
         return tuple(base_channels * 2**index * (4 if depth >= 50 else 1) for index in range(4))
 
     @classmethod

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from mmscale.errors import UserError
 from mmscale.models.backbones.base import Backbone, Variant, check_out_indices, pretrained_cfg
 from mmscale.models.layers import Stage, conv_norm, norm
-from mmscale.structures import STAGE_SIDES, load_structure, names
+from mmscale.structures import PUBLISHED, STAGE_SIDES, load_structure
 
 EXPANSION = 4
 RESIZE_MODES = ('auto', 'nearest', 'bilinear')
@@ -132,9 +133,11 @@ class ScaleNet(Backbone):
     Args:
         depth (int | Sequence[int], optional): 50, 101, 152, or the blocks of each stage. Default:
             the structure's own.
-        structure (str | list, optional): A name in ``structures/``, a path to a .json file, or the
-            rows themselves (see :mod:`mmscale.structures`). Default: the published structure of
-            `depth` (50 if that is not given either).
+        structure (str | dict | list, optional): A name in ``structures/``, a path to a .json file,
+            such a file's content, or the rows alone (see :mod:`mmscale.structures`). Default: the
+            published structure of `depth` (50 if that is not given either).
+        base_channels (int): Channels of the stem; stage s has ``4 * base_channels * 2 ** (s - 1)``.
+            64 is published.
         resize (str): How a scale's map is brought back to full size: 'auto' as published (nearest
             where both sides divide evenly, else bilinear), or always 'nearest' or 'bilinear'.
         out_indices (Sequence[int]): 0 to 3 are strides 4, 8, 16, 32.
@@ -188,7 +191,7 @@ class ScaleNet(Backbone):
             init_cfg=init_cfg,
         )
         if resize not in RESIZE_MODES:
-            raise ValueError(f'resize={resize!r} is unknown; choose from {RESIZE_MODES}')
+            raise UserError(f'resize={resize!r} is unknown; choose from {RESIZE_MODES}')
         self.structure = load_structure(structure, depth)
         self.zero_init_residual = zero_init_residual
         self.variant = f'ScaleNet {self.structure.name}'
@@ -232,7 +235,7 @@ class ScaleNet(Backbone):
     @classmethod
     def variants(cls):
         """The published networks, as :class:`Variant`."""
-        for name in names():
+        for name in PUBLISHED:
             config = name.replace('scalenet', 'scalenet-').replace('_', '-')
             yield Variant(f'ScaleNet {name}', config, cls, dict(structure=name))
 
@@ -244,7 +247,7 @@ class ScaleNet(Backbone):
             ValueError: If `base_channels` is no positive integer.
         """
         if type(base_channels) is not int or base_channels < 1:
-            raise ValueError(f'base_channels={base_channels!r} must be a positive integer, 64 say')
+            raise UserError(f'base_channels={base_channels!r} must be a positive integer, 64 say')
         return tuple(base_channels * 2**index * EXPANSION for index in range(len(STAGE_SIDES)))
 
     @classmethod
