@@ -4,7 +4,11 @@ Nothing here is special to an engine: what comes out is plain PyTorch, to be run
 or exported.
 """
 
+import functools
+import inspect
+import re
 from collections import Counter, OrderedDict
+from collections.abc import Hashable
 from copy import deepcopy
 from inspect import Parameter, signature
 
@@ -154,6 +158,8 @@ class FusedSAN(nn.Module):
         super().__init__()
         self.san = san
         self.networks = {}
+        # Networks of other weights than those that were loaded are of no use.
+        self.register_load_state_dict_post_hook(lambda module, _: module.networks.clear())
         if san.resolution:
             self.at(san.resolution)
 
@@ -211,16 +217,20 @@ def _with_fused_sans(module):
 
 
 def _fold_all(model):
-    owners = Counter(id(child) for module in model.modules() for child in module.children())
-    for module in list(model.modules()):
+    owners = Counter(id(child) for m in model.modules() for child in m._modules.values())
+    graphs = {module: _graph(module) for module in model.modules()}
+    left = _reached_into(model) | {
+        id(child) for module, graph in graphs.items() for child in _entered(module, graph)
+    }
+    for module, graph in graphs.items():
         if isinstance(module, ScaleBranch):
-            _fold(module, 'conv', 'norm', owners)
-        else:
-            for layer, norm in _pairs(module):
-                _fold(module, layer, norm, owners)
+            _fold(module, 'conv', 'norm', owners, left)
+        elif graph is not None and id(module) not in left:
+            for layer, norm in _pairs(graph):
+                _fold(module, layer, norm, owners, left)
     for module in model.modules():
         aggregate = getattr(module, 'aggregate', None)
-        if isinstance(aggregate, ScaleAggregation):
+        if isinstance(aggregate, ScaleAggregation) and not _hooked(*aggregate.modules()):
             branches = aggregate.branches.values()
             if all(isinstance(branch.norm, nn.Identity) for branch in branches):
                 module.aggregate = FusedAggregation(aggregate).eval()
@@ -237,17 +247,22 @@ class _Calls(fx.Tracer):
         return True
 
 
-def _pairs(module):
-    """Names of (layer, norm) in a module such that the norm is all that the layer feeds."""
+def _graph(module):
+    """What a module calls in which order; None if there is nothing to fold or no telling."""
     if not any(isinstance(norm, NORMS) for norm in _called(module)):
-        return []
+        return None
     parameters = signature(module.forward).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
     try:
-        graph = _Calls().trace(module, concrete_args=defaults)
+        return _Calls().trace(module, concrete_args=defaults)
     except Exception:  # whatever the module does with what is no tensor
-        return []
+        return None
+
+
+def _pairs(graph):
+    """Names of (layer, norm) such that the norm is all that the layer feeds."""
     calls = Counter(node.target for node in graph.nodes if node.op == 'call_module')
+    read = {node.target.rpartition('.')[0] for node in graph.nodes if node.op == 'get_attr'}
     pairs = []
     for norm in graph.nodes:
         conv = norm.args[0] if norm.op == 'call_module' and norm.args else None
@@ -256,9 +271,41 @@ def _pairs(module):
             and conv.op == 'call_module'
             and len(conv.users) == 1
             and calls[conv.target] == calls[norm.target] == 1
+            and not {conv.target, norm.target} & read
         ):
             pairs.append((conv.target, norm.target))
     return pairs
+
+
+def _entered(module, graph):
+    """Containers whose members a module calls one by one: their own order says nothing."""
+    for node in graph.nodes if graph is not None else ():
+        parent = node.target.rpartition('.')[0] if node.op == 'call_module' else ''
+        while parent:
+            yield module.get_submodule(parent)
+            parent = parent.rpartition('.')[0]
+
+
+def _reached_into(model):
+    """Ids of layers whose weights some module takes, or that it calls, past their own parent."""
+    found = set()
+    for module in model.modules():
+        for path in _paths(module.__class__):
+            try:
+                found.add(id(module.get_submodule(path)))
+            except AttributeError:  # of another object, or of an option that is off
+                continue
+    return found
+
+
+@functools.lru_cache(None)
+def _paths(kind: Hashable):
+    """Paths such as ``child.conv`` in ``self.child.conv.weight`` or ``self.child.conv(x)``."""
+    try:
+        source = inspect.getsource(kind)  # type: ignore[arg-type]
+    except (OSError, TypeError):  # a class without a file
+        return ()
+    return set(re.findall(r'self\.((?:\w+\.)+\w+)(?:\.(?:weight|bias)\b|\()', source))
 
 
 def _called(module):
@@ -270,17 +317,38 @@ def _called(module):
             yield child
 
 
-def _fold(module, conv_name, norm_name, owners):
+class FoldedRows(nn.Identity):
+    """In the place of a norm behind a linear layer, which is over rows and nothing else."""
+
+    def forward(self, x):
+        """Take (N, C) as it is.
+
+        Raises:
+            UserError: If it is no such matrix: the norm was over its second dimension.
+        """
+        if x.dim() != 2:
+            raise UserError(
+                f'a linear layer with a norm was fused for (N, C), and got {tuple(x.shape)}: leave '
+                'this module out of fuse'
+            )
+        return x
+
+
+def _fold(module, conv_name, norm_name, owners, left):
     """Make the norm part of the layer before it, if that is exact."""
     conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
     if (
         type(conv) in LINEAR
         and type(norm) in NORMS
         and norm.running_mean is not None
-        and not any(m._forward_hooks or m._forward_pre_hooks for m in (conv, norm))
-        # A layer that others use too is left to them.
+        and not norm.training  # as some keep it in eval mode
+        and norm.num_features == len(conv.weight)
+        and not _hooked(conv, norm)
+        and not left & {id(conv), id(norm)}
+        # A layer that others use too is left to them; of two names one would be forgotten.
         and _owned(module, norm_name, owners)
         and ('.' not in conv_name or _owned(module, conv_name, owners))
+        and sum(child is conv for child in module._modules.values()) < 2
     ):
         folded = deepcopy(conv)
         folded.weight, folded.bias = fuse_conv_bn_weights(
@@ -293,7 +361,13 @@ def _fold(module, conv_name, norm_name, owners):
             norm.bias,
         )
         _replace(module, conv_name, folded)
-        _replace(module, norm_name, nn.Identity().eval())
+        nothing = FoldedRows() if isinstance(conv, nn.Linear) else nn.Identity()
+        _replace(module, norm_name, nothing.eval())
+
+
+def _hooked(*modules):
+    """Whether something else is to happen when they are called."""
+    return any(m._forward_hooks or m._forward_pre_hooks or 'forward' in vars(m) for m in modules)
 
 
 def _owned(module, name, owners):

@@ -174,14 +174,22 @@ def infer(
     Raises:
         UserError: If a picture cannot be read, or the model does not fit.
     """
+    if batch_size < 1 or not 0 <= score <= 1:
+        raise UserError(f'batch size {batch_size} must be 1 or more, score {score} from 0 to 1')
     paths = list_pictures(pictures)
     names: dict = {}
     for path in paths:
         other = names.setdefault(Path(path).name, path)
         if other is not path:
             raise UserError(f'{other} and {path} have one name: give them in two runs')
-    model = open_model(weights, config, trust=trust_checkpoint, overrides=overrides).to(device)
+    model = open_model(weights, config, trust=trust_checkpoint, overrides=overrides)
+    try:
+        model = model.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch's own words for what there is not
+        raise UserError(f'--device {device!r}: {str(error).partition(chr(10))[0]}') from error
     out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise UserError(f'{str(out)!r} is a file; give a folder to write to')
     out.mkdir(parents=True, exist_ok=True)
     if model.cfg.default_scope == DETECTORS:
         results = _detect(model, paths, out, score, batch_size)
@@ -237,6 +245,6 @@ def list_pictures(given):
     for path in paths:
         if not path.is_file():
             raise UserError(f'picture {str(path)!r} is missing')
-        if not cv2.haveImageReader(str(path)):
+        if cv2.imread(str(path)) is None:  # the whole of it: a head alone says nothing
             raise UserError(f'picture {str(path)!r} cannot be read: it is broken, or no picture')
     return [str(path) for path in paths]

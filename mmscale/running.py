@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from mmscale.datasets.checks import check_data, check_folders
 from mmscale.environment import check_operators, require
 from mmscale.errors import UserError
-from mmscale.export.files import is_exported
+from mmscale.export.files import ExportedFile, is_exported
 from mmscale.registry import SCOPE, type_name
 from mmscale.run_weights import check_resumable, guard_weights, load_from, newest_checkpoint
 
@@ -208,10 +208,11 @@ def test(
         hook.update({names[0]: True, names[1]: show_dir, 'show': show, 'wait_time': wait_time})
     if tta:
         _use_tta(cfg)
-    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='mmscale.ThroughputHook')]
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmscale.ThroughputHook')]
     dump = _set_out(cfg, out) if out else None
     check(cfg, ('test',))
     if exported:
+        _check_classes(cfg, checkpoint)
         use_file(cfg, checkpoint)
     runner = _runner(cfg)
     if dump:
@@ -224,6 +225,22 @@ def use_file(cfg, file):
     kind = 'Detector' if cfg.get('default_scope') == 'mmdet' else 'Classifier'
     cfg.model = dict(type=f'mmscale.Exported{kind}', file=str(file))
     cfg.pop('data_preprocessor', None)  # which mmengine would hand to the model
+
+
+def _check_classes(cfg, path):
+    """Labels are numbers: those of other classes would be scored as the config's."""
+    from mmscale.inference import runtime_config
+
+    def classes(described):
+        return list(described['test_dataloader']['dataset']['metainfo'].get('classes') or ())
+
+    known, wanted = classes(ExportedFile(path).meta['runtime']), classes(runtime_config(cfg))
+    if known and wanted and known != wanted:
+        raise UserError(
+            f'{path} knows {len(known)} classes ({", ".join(known[:3])}, ...), the test set of the '
+            f'config has {len(wanted)} ({", ".join(wanted[:3])}, ...): give the config that it was '
+            'exported with'
+        )
 
 
 def _prepare(config, overrides, work_dir, launcher):

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS
 from mmengine.structures import InstanceData
@@ -377,3 +378,141 @@ def test_detector(backbone):
     torch.testing.assert_close(ours.bboxes, theirs.bboxes, rtol=1e-4, atol=1e-2)
     torch.testing.assert_close(ours.scores, theirs.scores, rtol=1e-4, atol=1e-4)
     assert torch.equal(ours.labels, theirs.labels)
+
+
+class Own(nn.Module):
+    """A convolution and its norm, used as `forward` says."""
+
+    def __init__(self, forward, **layers):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+        self.used = forward
+
+    def forward(self, x):
+        return self.used(self, x)
+
+
+class InTraining(Own):
+    def train(self, mode=True):
+        super().train(mode)
+        self.norm.train()
+        return self
+
+
+def _taps(module, x):
+    outputs = []
+    for layer in module.features:
+        x = layer(x)
+        outputs.append(x)
+    return outputs
+
+
+def _alias_of_norm():
+    module = Own(lambda m, x: m.norm(m.again(m.conv(x))))
+    module.again = module.norm
+    return module
+
+
+def _alias_of_layer():
+    module = Own(lambda m, x: m.norm(m.again(x)))
+    module.again = module.conv
+    return module
+
+
+def _another_forward():
+    module = Own(lambda m, x: m.norm(m.conv(x)))
+    module.conv.forward = lambda x: 2 * x
+    return module
+
+
+class Inner(Own):
+    def __init__(self):
+        super().__init__(lambda m, x: m.norm(m.conv(x)))
+
+
+class TakesWeight(nn.Module):
+    """As mmdet's TaskDecomposition: from a grandchild, where no trace sees it."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = Inner()
+
+    def forward(self, x):
+        _, _, height, _ = x.shape
+        return F.conv2d(x, self.inner.conv.weight) * height + self.inner(x)
+
+
+class CallsGrandchild(TakesWeight):
+    def forward(self, x):
+        _, _, height, _ = x.shape
+        return self.inner.conv(x) * height + self.inner(x)
+
+
+TAPPED = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.ReLU())
+NOT_TO_BE_FOLDED = {
+    'norm of two names': _alias_of_norm,
+    'layer of two names': _alias_of_layer,
+    'maps between': lambda: Own(_taps, features=copy.deepcopy(TAPPED)),
+    'weight taken': lambda: Own(lambda m, x: m.norm(m.conv(x)) + F.conv2d(x, m.conv.weight)),
+    'norm taken': lambda: Own(lambda m, x: m.norm(m.conv(x)) * m.norm.weight.sum()),
+    'batch statistics': lambda: InTraining(lambda m, x: m.norm(m.conv(x))),
+    'another forward': _another_forward,
+    'weight taken from outside': TakesWeight,
+    'called from outside': CallsGrandchild,
+}
+
+
+@pytest.mark.parametrize('make', NOT_TO_BE_FOLDED.values(), ids=NOT_TO_BE_FOLDED)
+def test_what_is_used_otherwise_is_left_alone(make):
+    torch.manual_seed(0)
+    model = make().double()
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            for tensor in (norm.weight.data, norm.bias.data, norm.running_mean):
+                tensor.normal_()
+    model.eval()
+    x = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    with torch.no_grad():
+        fused, expected = fuse(model)(x), model(x)
+    if isinstance(expected, torch.Tensor):
+        fused, expected = [fused], [expected]
+    for ours, theirs in zip(fused, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_rows_are_fused_and_nothing_else():
+    model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16)).eval()
+    model[1].running_mean.normal_()
+    fused = fuse(model)
+    x = torch.randn(5, 8)
+    torch.testing.assert_close(fused(x), model(x))
+    with pytest.raises(UserError, match='fused for'):
+        fused(torch.randn(5, 16, 8))
+    other = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(10)).eval()
+    x = torch.randn(5, 10, 8)
+    torch.testing.assert_close(fuse(other)(x), other(x))
+
+
+def test_hooks_on_sa_blocks_are_called():
+    model = build(dict(type='ScaleNet', structure='scalenet50_light')).eval()
+    calls = []
+    model.stages[0][0].aggregate.register_forward_hook(lambda *_: calls.append(1))
+    with torch.no_grad():
+        fuse(model)(torch.rand(1, 3, 64, 64))
+    assert calls == [1]
+
+
+def test_new_weights_of_a_fused_san():
+    arguments = dict(type='SANResNet', depth=18, resolutions=(64, 32), base_channels=8)
+    model, other = (build(arguments).eval() for _ in range(2))
+    for parameter in other.parameters():
+        parameter.data *= 0.9
+    fused, x = fuse(model), torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        before = fused(x)
+        fused.load_state_dict({f'san.{name}': v for name, v in other.state_dict().items()})
+        for ours, theirs, old in zip(fused(x), other(x), before, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+            assert not torch.allclose(ours, old)

@@ -183,6 +183,9 @@ def test_testing_a_file_gives_the_metrics_of_the_checkpoint(detector_files, dete
         assert found[name] == pytest.approx(expected[name], abs=1e-3), name
     with pytest.raises(UserError, match='--tta'):
         run_test(config, str(detector_files.path), tta=True, overrides=overrides)
+    others = {**overrides, 'test_dataloader.dataset.metainfo': dict(classes=('a', 'b'))}
+    with pytest.raises(UserError, match=r'knows 8 classes .* has 2 \(a, b'):
+        run_test(config, str(detector_files.path), overrides=others)
 
 
 def test_inference_says_the_same_from_a_checkpoint_and_a_file(
@@ -205,7 +208,7 @@ def test_inference_says_the_same_from_a_checkpoint_and_a_file(
 
 
 def test_classifier_of_any_size_and_number(classifier, pictures, tmp_path):
-    out = tmp_path / 'classifier.onnx'
+    out = tmp_path / 'classifier[1].onnx'
     arguments = [*classifier, str(out), '--shape', 'dynamic', '--images', pictures[0]]
     tool('export')(arguments)
     standard(out)
@@ -469,16 +472,29 @@ def test_an_older_torch_is_told_apart(classifier, tmp_path, monkeypatch):
 def test_pictures_that_cannot_be_drawn_are_named(classifier, pictures, tmp_path):
     broken, empty, twin = tmp_path / 'broken.jpg', tmp_path / 'empty', tmp_path / '000001.jpg'
     broken.write_text('no picture')
+    cut = tmp_path / 'cut.png'
+    cv2.imwrite(str(cut), np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    cut.write_bytes(cut.read_bytes()[:500])
     empty.mkdir()
     shutil.copy(pictures[0], twin)
     for given, words in (
         ([broken], r"broken\.jpg' cannot be read"),
+        ([cut], r"cut\.png' cannot be read"),
         ([empty], "empty' has no pictures"),
         ([pictures[0], twin], f'{pictures[0]} and {twin} have one name'),
     ):
         with pytest.raises(UserError, match=words):
             infer(classifier[1], given, tmp_path / 'out', config=classifier[0])
+    for options, words in (
+        (dict(batch_size=0), 'batch size 0'),
+        (dict(score=5), 'score 5'),
+        (dict(device='banana'), "--device 'banana'"),
+    ):
+        with pytest.raises(UserError, match=words):
+            infer(classifier[1], pictures, tmp_path / 'out', config=classifier[0], **options)
     assert not (tmp_path / 'out').exists()
+    with pytest.raises(UserError, match=r"broken\.jpg' is a file"):
+        infer(classifier[1], pictures, broken, config=classifier[0])
 
 
 def test_strange_files_are_refused(classifier, tmp_path):

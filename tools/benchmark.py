@@ -55,7 +55,9 @@ def main(argv=None):
 def show(result):
     console = Console()
     machine = result['machine']
-    console.print(f'{machine["processor"]}, {machine["threads"]} threads, {machine["gpu"]}')
+    console.print(
+        f'{machine["processor"]}, {machine["threads"]} threads, {machine["gpu"] or "no GPU"}'
+    )
     for rows in (result['rows'], result['targets']):
         if rows:
             names = [name for name in dict.fromkeys(sum(map(list, rows), [])) if name != 'rows']

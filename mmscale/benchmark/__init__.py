@@ -91,6 +91,6 @@ def draw(rows, out):
             megapixels = [row['shape'][0] * row['shape'][1] * row['shape'][2] / 1e6 for row in own]
             axes.plot(megapixels, [row['ms'] for row in own], marker='o', label=case)
         axes.set_xlabel('megapixels of a batch')
-        axes.set_ylabel('ms')
+        axes.set(ylabel='ms', ylim=(0, None))
         axes.legend()
     write_figure(figure, out)

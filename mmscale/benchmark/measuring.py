@@ -96,6 +96,8 @@ def measure(cases, shape, *, training=False, rounds=9, memory=False):
         before; on a GPU, the most that torch had allocated. For training also `saved_mib`:
         what is held after one forward pass (see :func:`saved_bytes`).
     """
+    if rounds < 1:
+        raise UserError(f'--rounds {rounds} must be 1 or more')
     runs = {case: prepare(case, shape, training) for case in cases}
     times = {case: [] for case in cases}
     for run in runs.values():

@@ -124,7 +124,8 @@ def export(
             quantise(file, model.cfg, calibration, aside)
             said, wrong = compare(model, ExportedFile(aside), paths)
             compared += f'. In 8 bits: {said}; {len(wrong)} beyond the bounds of float32'
-        for path in sorted(aside.parent.glob(f'{out.stem}.*')):  # the .bin before the .xml
+        # The .bin comes before the .xml.
+        for path in sorted(p for p in aside.parent.iterdir() if p.stem == out.stem):
             path.replace(out.with_name(path.name))
     return Written(out, compared)
 
