@@ -34,8 +34,9 @@ def load_config(name, overrides=None):
     Raises:
         UserError: If there is no such config, or it is none.
     """
+    path = None if '::' in str(name) else find_config(name)
     try:
-        cfg = get_config(name) if '::' in str(name) else Config.fromfile(find_config(name))
+        cfg = Config.fromfile(path) if path else get_config(name)
     except (OSError, SyntaxError, ValueError) as error:  # mmengine's own words
         raise UserError(f'config {str(name)!r} cannot be read: {error}') from error
     _leave_scope(cfg._cfg_dict)

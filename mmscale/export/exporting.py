@@ -84,7 +84,7 @@ def export(
     """
     from mmscale.export.parity import compare, pictures_for, spread
     from mmscale.export.quantization import COUNT, quantise
-    from mmscale.inference import load_model
+    from mmscale.inference import list_pictures, load_model
     from mmscale.running import load_config
 
     out = Path(out)
@@ -92,6 +92,8 @@ def export(
     cfg = load_config(config, overrides)
     part = part or ('classifier' if cfg.get('default_scope') == 'mmpretrain' else 'detector')
     size = image_size(cfg, part, shape)
+    if images is not None:
+        list_pictures(images)  # minutes before they are compared
     if batch is not None and batch < 1:
         raise UserError(f'--batch {batch} must be 1 or more')
     model = load_model(cfg, checkpoint, trust=trust_checkpoint)
