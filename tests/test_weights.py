@@ -777,7 +777,7 @@ def test_tool_refuses_what_is_no_classifier(tmp_path):
         tool('convert_weights')([foreign, str(out)])
     with pytest.raises(SystemExit, match="'out.bin' must end in"):
         tool('convert_weights')([backbone, 'out.bin'])
-    with pytest.raises(SystemExit, match='is the file to convert'):
+    with pytest.raises(SystemExit, match='give another name to write to'):
         tool('convert_weights')([backbone, backbone])
     assert not out.exists()
 
