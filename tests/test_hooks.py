@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 from mmcv.ops import RoIAlign
 from torch import nn
@@ -9,21 +10,28 @@ from torch import nn
 from mmscale.hooks import ChannelsLastHook
 
 
+class OwnAlign(RoIAlign):
+    """Somebody's subclass."""
+
+
 class PooledConv(nn.Module):
     """A convolution whose output mmcv's RoIAlign reads."""
 
-    def __init__(self):
+    def __init__(self, kind):
         super().__init__()
         self.conv = nn.Conv2d(3, 8, 3, padding=1)
-        self.pool = RoIAlign(7, 0.5, 2)
+        self.pool = kind(7, 0.5, 2)
 
     def forward(self, x, boxes):
+        if isinstance(self.pool, OwnAlign):
+            return self.pool(input=self.conv(x), rois=boxes)
         return self.pool(self.conv(x), boxes)
 
 
-def test_channels_last_gives_mmcv_operators_what_they_can_read():
+@pytest.mark.parametrize('kind', [RoIAlign, OwnAlign])
+def test_channels_last_gives_mmcv_operators_what_they_can_read(kind):
     torch.manual_seed(0)
-    model, x = PooledConv(), torch.randn(2, 3, 24, 32)
+    model, x = PooledConv(kind), torch.randn(2, 3, 24, 32)
     boxes = torch.tensor([[0.0, 2, 3, 40, 30], [1.0, 10, 8, 60, 44]])
     expected = model(x, boxes)
     expected.square().sum().backward()

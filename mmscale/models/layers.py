@@ -129,17 +129,21 @@ def to_channels_last(model):
     """Have a model's convolutions run in channels-last memory, in place.
 
     mmcv's own operators (RoIAlign among them) read such tensors as if they were contiguous, without
-    a word and with wrong results; they are given contiguous copies.
+    a word and with wrong results; as modules they are given contiguous copies. As functions, such
+    as ``mmcv.ops.roi_align``, they are out of reach: give them ``x.contiguous()``.
     """
     model.to(memory_format=torch.channels_last)
     for module in model.modules():
-        if type(module).__module__.startswith('mmcv.ops'):
+        if any(kind.__module__.startswith('mmcv.ops') for kind in type(module).__mro__):
             # Its own convolutions too: those of deformable ones compute the offsets.
             module.to(memory_format=torch.contiguous_format)
             if _make_contiguous not in module._forward_pre_hooks.values():
-                module.register_forward_pre_hook(_make_contiguous)
+                module.register_forward_pre_hook(_make_contiguous, with_kwargs=True)
     return model
 
 
-def _make_contiguous(module, inputs):
-    return tuple(x.contiguous() if isinstance(x, torch.Tensor) else x for x in inputs)
+def _make_contiguous(module, args, kwargs):
+    def contiguous(x):
+        return x.contiguous() if isinstance(x, torch.Tensor) else x
+
+    return tuple(map(contiguous, args)), {key: contiguous(x) for key, x in kwargs.items()}
