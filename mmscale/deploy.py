@@ -158,8 +158,7 @@ class FusedSAN(nn.Module):
         super().__init__()
         self.san = san
         self.networks = {}
-        # Networks of other weights than those that were loaded are of no use.
-        self.register_load_state_dict_post_hook(lambda module, _: module.networks.clear())
+        self.register_load_state_dict_post_hook(_forget)
         if san.resolution:
             self.at(san.resolution)
 
@@ -180,6 +179,11 @@ class FusedSAN(nn.Module):
         for network in self.networks.values():  # they go along to another device or dtype
             network._apply(*args, **kwargs)
         return super()._apply(*args, **kwargs)
+
+
+def _forget(fused, _):
+    """Networks of other weights than those that were loaded are of no use."""
+    fused.networks.clear()
 
 
 def _generated(san, scale):

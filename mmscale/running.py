@@ -232,6 +232,9 @@ def _check_classes(cfg, path):
     """Labels are numbers: those of other classes would be scored as the config's."""
     from mmscale.inference import runtime_config
 
+    if not cfg.get('default_scope') or 'pipeline' not in cfg.test_dataloader.dataset:
+        return  # a set of several sets, say, does not tell its classes so easily
+
     def classes(described):
         return list(described['test_dataloader']['dataset']['metainfo'].get('classes') or ())
 
