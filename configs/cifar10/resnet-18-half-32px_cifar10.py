@@ -4,10 +4,16 @@ At another size, 24 px say: --cfg-options train_dataloader.dataset.pipeline.3.sc
 val_dataloader.dataset.pipeline.1.scale=24 test_dataloader.dataset.pipeline.1.scale=24
 """
 
-_base_ = './resnet-18-half_cifar10.py'
+_base_ = '../_base_/cifar10_32px.py'
 
-train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
-train_pipeline[3].scale = test_pipeline[1].scale = 32
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(type='ResNet', depth=18, base_channels=32, stem_channels=32),
+    neck=dict(type='GlobalAveragePooling'),
+    head=dict(
+        type='LinearClsHead',
+        num_classes=10,
+        in_channels=256,
+        loss=dict(type='CrossEntropyLoss'),
+    ),
+)

@@ -3,7 +3,7 @@
 A seventh of the published resolutions, with the same encodings.
 """
 
-_base_ = '../_base_/cifar10.py'
+_base_ = '../_base_/cifar10_32px.py'
 
 backbone = dict(
     type='mmscale.SANResNet',
@@ -36,13 +36,3 @@ train_dataloader = dict(
         ]
     )
 )
-val_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='mmscale.LoadImage', replace=True),
-            dict(type='Resize', scale=32),
-            dict(type='PackInputs'),
-        ]
-    )
-)
-test_dataloader = val_dataloader
