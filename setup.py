@@ -14,7 +14,7 @@ EXPORT = ['nncf', 'onnx>=1.17', 'onnxruntime>=1.18', 'onnxscript>=0.5', 'openvin
 setup(
     name='mmscale',
     version=VERSION,
-    description='ReXNet and ScaleNet backbones for MMDetection and MMPretrain',
+    description='ReXNet, ScaleNet and SAN backbones for MMDetection and MMPretrain',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',

@@ -4,7 +4,7 @@ from unittest import mock
 
 from mmdet.evaluation.metrics import CocoMetric, coco_metric
 
-from mmscale.errors import UserError
+from mmscale.environment import require_optional
 
 
 class FasterCocoMetric(CocoMetric):
@@ -19,14 +19,8 @@ class FasterCocoMetric(CocoMetric):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        try:
-            from faster_coco_eval import COCOeval_faster
-        except ImportError as error:
-            raise UserError(
-                f'mmscale.FasterCocoMetric needs faster-coco-eval ({error}): '
-                "pip install 'mmscale[fast-eval]', or use CocoMetric"
-            ) from error
-        self.evaluation = COCOeval_faster
+        faster = require_optional('faster_coco_eval', type(self).__name__)
+        self.evaluation = faster.COCOeval_faster
 
     def compute_metrics(self, results):
         """The figures, by their names."""

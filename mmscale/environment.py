@@ -14,6 +14,12 @@ from mmscale.errors import UserError
 FORKS = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmpretrain')
 UPSTREAM = ('mmengine', 'mmengine-lite', 'mmcv', 'mmcv-lite', 'mmdet', 'mmpretrain')
 
+# Of setup.py, for the packages that only some uses need.
+EXTRAS = {
+    **dict.fromkeys(('nncf', 'onnx', 'onnxruntime', 'onnxscript', 'openvino'), 'export'),
+    'faster_coco_eval': 'fast-eval',
+}
+
 INSTALL = """\
 Install one of the two families, never both, after torch and torchvision:
   the maintained forks (tested with torch 2.11):
@@ -70,6 +76,28 @@ def require(module):
         raise ImportError(
             f'{module} is needed here, but {package} is {missing}.\n{INSTALL}'
         ) from error
+
+
+def require_optional(module, what):
+    """Imports a module of a package that only some uses need.
+
+    Args:
+        module (str): For example ``'onnxruntime'``.
+        what (str): That needs it, for the message.
+
+    Returns:
+        module: The imported module.
+
+    Raises:
+        UserError: If it is missing, with what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.partition('.')[0]
+        extra = EXTRAS.get(package)
+        install = f"'mmscale[{extra}]'" if extra else package
+        raise UserError(f'{what} needs {package} ({error}): pip install {install}') from error
 
 
 def check_operators():

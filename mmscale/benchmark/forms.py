@@ -12,7 +12,7 @@ from mmengine.registry import MODELS as REGISTRY
 from mmengine.registry import DefaultScope
 
 from mmscale.deploy import fuse
-from mmscale.environment import require
+from mmscale.environment import require, require_optional
 from mmscale.errors import UserError
 from mmscale.export.exporting import build_graph, to_onnx
 from mmscale.models.layers import to_channels_last
@@ -91,7 +91,8 @@ def build(name):
     row = MODELS[name]
     torch.manual_seed(0)
     if name.startswith('timm-'):
-        model = _timm().create_model(row, features_only=True, out_indices=(1, 2, 3, 4))
+        timm = require_optional('timm', name)
+        model = timm.create_model(row, features_only=True, out_indices=(1, 2, 3, 4))
     elif isinstance(row, str):
         cfg = load_config(row).model
         cfg.backbone.init_cfg = None
@@ -108,14 +109,6 @@ def build(name):
             parameter.data *= 0.02
     model.eval()
     return model
-
-
-def _timm():
-    try:
-        import timm
-    except ImportError as error:
-        raise UserError(f'the timm- models need timm ({error}): pip install timm') from error
-    return timm
 
 
 # Forms: a model and an example to a function that computes
@@ -159,7 +152,7 @@ def _bfloat16(model, x):
 
 
 def _onnxruntime(model, x):
-    ort = engine('onnxruntime')
+    ort = require_optional('onnxruntime', 'the form onnxruntime')
     with tempfile.TemporaryDirectory() as folder:
         path = _onnx(model, x, Path(folder))
         session = ort.InferenceSession(path, _ort_options(ort), ['CPUExecutionProvider'])
@@ -175,7 +168,7 @@ def _ort_options(ort):
 
 
 def _openvino(model, x):
-    openvino = engine('openvino')
+    openvino = require_optional('openvino', 'the form openvino')
     options = {
         'INFERENCE_PRECISION_HINT': 'f32',
         'PERFORMANCE_HINT': 'LATENCY',
@@ -194,7 +187,9 @@ def _onnx(model, x, folder):
         if isinstance(model, Detector):
             size = tuple(x.shape[2:])
             graph = build_graph(model.model, 'detector', size)
-            engine('onnx').save(to_onnx(graph, len(x), size), path)
+            require_optional('onnx', 'the form onnxruntime').save(
+                to_onnx(graph, len(x), size), path
+            )
         else:
             torch.onnx.export(
                 fuse(model), (x,), str(path), dynamo=True, external_data=False, verbose=False
@@ -208,18 +203,6 @@ def _arrays(model, x):
         return [x.numpy()]
     pixels = (x * 64 + 128).clamp(0, 255).byte().numpy()
     return [pixels, np.full((len(x), 2), x.shape[2:])]
-
-
-def engine(name):
-    """A package by name.
-
-    Raises:
-        UserError: If it is missing.
-    """
-    try:
-        return __import__(name)
-    except ImportError as error:
-        raise UserError(f'the form {name} needs {name} ({error}): pip install {name}') from error
 
 
 FORMS = {

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mmscale.benchmark.forms import Case, build, engine
+from mmscale.benchmark.forms import Case, build
 from mmscale.benchmark.measuring import measure
 from mmscale.deploy import fuse
+from mmscale.environment import require_optional
 from mmscale.errors import UserError
 
 
@@ -198,6 +199,7 @@ def coco_evaluation(images=5000, detections=100):
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
+    faster = require_optional('faster_coco_eval', 'coco-evaluation')
     annotations, found = synthetic_coco(images, detections)
     truth = COCO()
     truth.dataset = annotations
@@ -205,7 +207,7 @@ def coco_evaluation(images=5000, detections=100):
     seconds, figures = {}, {}
     for name, evaluation in (
         ('pycocotools', COCOeval),
-        ('faster', engine('faster_coco_eval').COCOeval_faster),
+        ('faster', faster.COCOeval_faster),
     ):
         start = time.perf_counter()
         run = evaluation(truth, truth.loadRes([dict(row) for row in found]), 'bbox')

@@ -12,8 +12,9 @@ import torch
 
 from mmscale.checkpoints import find_file
 from mmscale.checkpoints.reading import sha256
+from mmscale.environment import require_optional
 from mmscale.errors import UserError
-from mmscale.export.files import FORMAT, KEY, SUFFIXES, ExportedFile, require_engine
+from mmscale.export.files import FORMAT, KEY, SUFFIXES, ExportedFile
 from mmscale.files import check_out
 from mmscale.registry import type_name
 from mmscale.version import __version__
@@ -143,15 +144,15 @@ def _check_tools(out):
             'trained in; the file needs no torch'
         )
     for module in ('onnx', 'onnxscript', 'onnxruntime'):
-        require_engine(module, 'exporting')
+        require_optional(module, 'exporting')
     if out.suffix == '.xml':
-        require_engine('openvino', f'writing {out.name}')
+        require_optional('openvino', f'writing {out.name}')
 
 
 def _training_set(cfg):
     from mmscale.export.parity import data_set
 
-    require_engine('nncf', '--int8')
+    require_optional('nncf', '--int8')
     try:
         return data_set(cfg, 'train')
     except (OSError, RuntimeError) as error:

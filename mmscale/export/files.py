@@ -6,26 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mmscale.environment import require_optional
 from mmscale.errors import UserError
 
 KEY = 'mmscale'  # under which the description is kept in the file
 FORMAT = 1  # of the description
 SUFFIXES = ('.onnx', '.xml')
-EXTRA = "pip install 'mmscale[export]'"
-
-
-def require_engine(module, what):
-    """Import an optional package.
-
-    Raises:
-        UserError: Naming the extra, if it is missing.
-    """
-    from importlib import import_module
-
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise UserError(f'{what} needs {module.partition(".")[0]} ({error}): {EXTRA}') from error
 
 
 def is_exported(path):
@@ -75,7 +61,7 @@ class ExportedFile:
 
 
 def _open_onnx(path, threads):
-    ort = require_engine('onnxruntime', f'running {path}')
+    ort = require_optional('onnxruntime', f'running {path}')
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -90,7 +76,7 @@ def _open_onnx(path, threads):
 
 
 def _open_openvino(path, threads):
-    openvino = require_engine('openvino', f'running {path}')
+    openvino = require_optional('openvino', f'running {path}')
     # On CPUs with bfloat16 OpenVINO would compute in it by itself.
     options = {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
     if threads:

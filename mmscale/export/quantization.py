@@ -2,7 +2,7 @@
 
 from mmengine.dataset import Compose
 
-from mmscale.export.files import require_engine
+from mmscale.environment import require_optional
 from mmscale.export.models import adapter
 
 COUNT = 100  # pictures that the ranges are taken from
@@ -20,7 +20,7 @@ def quantise(file, cfg, pictures, out):
     Raises:
         UserError: If NNCF is missing.
     """
-    nncf = require_engine('nncf', '8 bits')
+    nncf = require_optional('nncf', '8 bits')
     model, pipeline = adapter(file), Compose(cfg.test_dataloader.dataset.pipeline)
 
     def inputs(path):
