@@ -31,6 +31,7 @@ setup(
         'pycocotools',
         'rich',
         'safetensors',
+        'scipy',
         'tensorboard',
         'torch>=2.1',
     ],

@@ -8,7 +8,7 @@ from itertools import cycle
 from rich.console import Console
 from rich.table import Table
 
-from mmscale.curves import COLOURS, new_figure, write_figure
+from mmscale.curves import COLOURS, margin, new_figure, write_figure
 from mmscale.errors import UserError
 from mmscale.files import check_out, written_aside
 from mmscale.models.backbones.san import INFERENCE, SAN
@@ -73,7 +73,7 @@ def compare_tables(kinds, metric, out):
     Args:
         kinds (dict[str, list]): The .json tables of :func:`test_resolutions` of each kind's
             networks, by the kind's name. Rows of one resolution, of several seeds say, are
-            averaged; bars show their standard deviation.
+            averaged; bars show the mean's 95 % interval.
         metric (str): Of the tables' columns.
         out (str | Path): The PNG to write.
 
@@ -94,8 +94,8 @@ def compare_tables(kinds, metric, out):
     figure, [[axes]] = new_figure(1)
     for colour, (name, line) in zip(cycle(COLOURS), lines.items()):
         means = [statistics.mean(values) for values in line.values()]
-        spreads = [statistics.stdev(v) if len(v) > 1 else 0 for v in line.values()]
-        axes.errorbar(list(line), means, spreads, color=colour, label=name, marker='.', capsize=2)
+        margins = [margin(values) for values in line.values()]
+        axes.errorbar(list(line), means, margins, color=colour, label=name, marker='.', capsize=2)
     axes.set(xlabel='resolution (px)', ylabel=metric)
     axes.legend()
     write_figure(figure, out)

@@ -97,10 +97,10 @@ def test_tables_are_compared(tmp_path, capsys):
     compare = tool('compare_runs')
     compare([f'SAN={first},{second}', f'plain={plain}', '--metric', 'top1', '--out', str(out)])
     assert capsys.readouterr().out.splitlines() == [
-        'SAN, proxy, 28 px: top1 60.000 (1 runs)',
-        'SAN, proxy, 32 px: top1 82.000 ± 2.828 (2 runs)',
-        'SAN, ideal, 32 px: top1 70.000 (1 runs)',
-        'plain, 32 px: top1 50.000 (1 runs)',
+        'SAN, proxy, 28 px: top1 60.000 (1 run)',
+        'SAN, proxy, 32 px: top1 82.000 ± 2.828 (2 runs; 95 %: 56.588 to 107.412)',
+        'SAN, ideal, 32 px: top1 70.000 (1 run)',
+        'plain, 32 px: top1 50.000 (1 run)',
         f'Picture: {out}',
     ]
     assert cv2.imread(str(out)).shape[2] == 3

@@ -118,8 +118,8 @@ def test_runs_are_compared(trained, tmp_path, capsys):
     tool('compare_runs')(command)
     value = next(line['coco/bbox_mAP'] for line in scalars(trained) if 'coco/bbox_mAP' in line)
     lines = capsys.readouterr().out.splitlines()
-    assert f'a: coco/bbox_mAP {value:.3f} ± 0.000 (2 runs)' in lines[0]
-    assert f'b: coco/bbox_mAP {value:.3f} (1 runs)' in lines[1]
+    assert f'a: coco/bbox_mAP {value:.3f} ± 0.000 (2 runs; ' in lines[0]
+    assert f'b: coco/bbox_mAP {value:.3f} (1 run)' in lines[1]
     assert cv2.imread(str(out)) is not None
     for wrong, words in (
         ('a', "'a' must be NAME=PATH"),

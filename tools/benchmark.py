@@ -10,6 +10,7 @@ from rich.table import Table
 
 from mmscale import benchmark
 from mmscale.cli import one_line_errors
+from mmscale.files import check_out
 
 
 def main(argv=None):
@@ -34,11 +35,15 @@ def main(argv=None):
     parser.add_argument(
         '--target', action='append', default=[], help='a target of docs/speed.md by name, or all'
     )
-    parser.add_argument('--plot', metavar='PNG', help='draw the times')
+    parser.add_argument('--plot', metavar='PNG', help='draw the times of the models')
     parser.add_argument('--json', action='store_true', help='print one JSON object, nothing else')
     args = parser.parse_args(argv)
+    if args.plot and not args.cases:
+        parser.error('--plot draws the times of models: name one or more')
     # The frameworks log to stdout.
     with one_line_errors(), contextlib.redirect_stdout(sys.stderr):
+        if args.plot:
+            check_out(args.plot)
         result = benchmark.run(
             args.cases,
             args.shape,
@@ -48,7 +53,7 @@ def main(argv=None):
             rounds=args.rounds,
         )
         if args.plot:
-            benchmark.draw(result['rows'], args.plot)
+            benchmark.draw(result, args.plot)
     print(json.dumps(result)) if args.json else show(result)
 
 
@@ -68,11 +73,11 @@ def show(result):
 
 
 def _text(value):
-    return (
-        f'{value:.3g}'
-        if isinstance(value, float) and value < 100
-        else (f'{value:.0f}' if isinstance(value, float) else str(value))
-    )
+    if isinstance(value, list):
+        return benchmark.shape_text(value)
+    if isinstance(value, float):
+        return f'{value:.3g}' if value < 100 else f'{value:.0f}'
+    return str(value)
 
 
 if __name__ == '__main__':

@@ -4,6 +4,8 @@ A case is a model in a form: ``rexnet-100:fused``. The models are rows of `MODEL
 functions in `FORMS`, the project's targets rows of `TARGETS`.
 """
 
+import math
+
 from mmscale.benchmark.forms import FORMS, MODELS, TRAINED, Case, build
 from mmscale.benchmark.measuring import (
     MIB,
@@ -37,6 +39,7 @@ __all__ = [
     'prepare',
     'run',
     'saved_bytes',
+    'shape_text',
 ]
 
 
@@ -75,22 +78,32 @@ def _shape(text):
     return tuple(map(int, parts))
 
 
-def draw(rows, out):
-    """Bars of the times, one for each row of :func:`measure`, or lines where shapes vary."""
+def shape_text(shape):
+    """(16, 224, 224) as ``16x224x224``."""
+    return 'x'.join(map(str, shape))
+
+
+def draw(result, out):
+    """Bars of the times, one for each of the `rows` of :func:`run`, or lines where shapes vary."""
+    rows, machine = result['rows'], result['machine']
     cases = list(dict.fromkeys(row['case'] for row in rows))
-    shapes = list(dict.fromkeys(tuple(row['shape']) for row in rows))
+    shapes = list(dict.fromkeys(shape_text(row['shape']) for row in rows))
     figure, [[axes]] = new_figure(1)
     if len(shapes) == 1:
         axes.barh(cases, [row['ms'] for row in rows])
         axes.invert_yaxis()
         axes.set_xlabel('ms')
-        axes.set_title('x'.join(map(str, shapes[0])))
     else:
         for case in cases:
             own = [row for row in rows if row['case'] == case]
-            megapixels = [row['shape'][0] * row['shape'][1] * row['shape'][2] / 1e6 for row in own]
+            megapixels = [math.prod(row['shape']) / 1e6 for row in own]
             axes.plot(megapixels, [row['ms'] for row in own], marker='o', label=case)
         axes.set_xlabel('megapixels of a batch')
         axes.set(ylabel='ms', ylim=(0, None))
         axes.legend()
+    what = 'training step' if rows[0]['training'] else 'inference'
+    device = machine['gpu'] or f'{machine["processor"]}, {machine["threads"]} threads'
+    axes.set_title(
+        f'{what}, {", ".join(shapes)}\n{device}, torch {machine["versions"]["torch"]}', fontsize=8
+    )
     write_figure(figure, out)
