@@ -90,6 +90,24 @@ def test_a_training_step():
         benchmark.prepare(Case('rexnet-100', 'fused'), SMALL, training=True)
 
 
+def test_a_detector_of_a_config(tmp_path):
+    config = tmp_path / 'mask.py'
+    config.write_text(
+        "_base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'\n"
+        'model = dict(backbone=dict(depth=18, init_cfg=None), '
+        'neck=dict(in_channels=[64, 128, 256, 512]))\n'
+    )
+    [row] = benchmark.measure([Case.parse(str(config))], (1, 64, 96), training=True, rounds=1)
+    assert row['case'] == f'{config}:eager'
+    assert row['ms'] > 0
+    assert Case.parse('mmdet::x/y.py') == Case('mmdet::x/y.py', 'eager')
+    assert Case.parse('mmdet::x/y.py:fused') == Case('mmdet::x/y.py', 'fused')
+    detector = benchmark.build(str(config))
+    losses = detector.train()(torch.rand(1, 3, 64, 96))
+    losses[0].backward()
+    assert detector.model.roi_head.mask_head.conv_logits.weight.grad.abs().sum() > 0
+
+
 def test_saved_bytes_are_what_is_held():
     layer = torch.nn.Sequential(
         torch.nn.Linear(10, 10, bias=False), torch.nn.Sigmoid(), torch.nn.Dropout(0.0)

@@ -16,7 +16,8 @@ from mmscale.files import check_out
 def main(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog=f'Models: {", ".join(benchmark.MODELS)}. Forms: {", ".join(benchmark.FORMS)}. '
+        epilog=f'Models: {", ".join(benchmark.MODELS)}, or any CONFIG.py. '
+        f'Forms: {", ".join(benchmark.FORMS)}. '
         f'Targets: {", ".join([*benchmark.TARGETS, *benchmark.SPECIAL])}. How to read the numbers: '
         'docs/speed.md.',
     )

@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from mmengine.registry import MODELS as REGISTRY
-from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
 
 from mmscale.deploy import fuse
 from mmscale.environment import require, require_optional
 from mmscale.errors import UserError
 from mmscale.export.exporting import build_graph, to_onnx
 from mmscale.models.layers import to_channels_last
-from mmscale.running import load_config
+from mmscale.running import build_model, load_config
 
 # Backbones with the maps of strides 4 to 32: ours, mmdet's, mmpretrain's and timm's (by its name).
 MODELS: dict = {
@@ -42,21 +42,26 @@ MODELS: dict = {
 
 
 class Case(NamedTuple):
-    """A model in a form."""
+    """A model, a row of `MODELS` or a config's path, in a form."""
 
     model: str
     form: str
 
     @classmethod
     def parse(cls, text):
-        """Read ``model:form``.
+        """Read ``model:form``, or ``model`` for eager.
 
         Raises:
             UserError: If there is no such model or form.
         """
-        case = cls(*(text.split(':') if text.count(':') == 1 else (text, 'eager')))
-        if case.model not in MODELS:
-            raise UserError(f'model {case.model!r} is unknown; choose from {list(MODELS)}')
+        model, found, form = text.rpartition(':')
+        if not found or model.endswith(':'):  # mmdet::CONFIG.py
+            model, form = text, 'eager'
+        case = cls(model, form)
+        if case.model not in MODELS and not case.model.endswith('.py'):
+            raise UserError(
+                f'model {case.model!r} is unknown; choose from {list(MODELS)}, or give a CONFIG.py'
+            )
         if case.form not in FORMS:
             raise UserError(f'form {case.form!r} is unknown; choose from {list(FORMS)}')
         return case
@@ -66,41 +71,55 @@ class Case(NamedTuple):
 
 
 class Detector(torch.nn.Module):
-    """A whole detector as a function of its padded images.
+    """A whole detector as a function of its padded images: detections, or its loss in training.
 
     Args:
         model (mmdet.models.BaseDetector): With random weights: nothing scores above its threshold,
             but there are as many proposals as the config allows.
     """
 
+    objects = 10  # in an image, for the loss
+
     def __init__(self, model):
         super().__init__()
         self.model = model
 
     def forward(self, x):
-        """Predict for (N, 3, H, W)."""
+        """For (N, 3, H, W)."""
         shape = tuple(x.shape[2:])
         meta = dict(img_shape=shape, ori_shape=shape, batch_input_shape=shape, pad_shape=shape)
         sample = require('mmdet.structures').DetDataSample
         samples = [sample(metainfo=dict(**meta, scale_factor=(1.0, 1.0))) for _ in range(len(x))]
-        return self.model.predict(x, samples)
+        if not self.training:
+            return self.model.predict(x, samples)
+        for sample in samples:
+            sample.gt_instances = self._truth(x)
+        return [self.model.parse_losses(self.model.loss(x, samples))[0]]
+
+    def _truth(self, x):
+        """Objects at random places, of a quarter to half of the image's sides."""
+        height, width = x.shape[2:]
+        sides = x.new_tensor([width, height])
+        corners, sizes = (torch.rand(2, self.objects, 2) * 0.25).to(x) + x.new_tensor(0.25)
+        truth = InstanceData(
+            bboxes=torch.cat([corners * sides, (corners + sizes) * sides], 1),
+            labels=torch.zeros(self.objects, dtype=torch.long, device=x.device),
+        )
+        if self.model.with_mask:
+            masks = np.ones((self.objects, height, width), np.uint8)
+            truth.masks = require('mmdet.structures.mask').BitmapMasks(masks, height, width)
+        return truth
 
 
 def build(name):
-    """A model of `MODELS`, in eval mode, with weights of its own seed and nothing loaded."""
-    row = MODELS[name]
+    """The model of a :class:`Case`, in eval mode, with weights of its own seed and none loaded."""
+    row = MODELS.get(name, name)
     torch.manual_seed(0)
     if name.startswith('timm-'):
         timm = require_optional('timm', name)
         model = timm.create_model(row, features_only=True, out_indices=(1, 2, 3, 4))
     elif isinstance(row, str):
-        cfg = load_config(row).model
-        cfg.backbone.init_cfg = None
-        # Random scores are all but equal; suppression would depend on the seed.
-        cfg.test_cfg.rpn.nms.iou_threshold = 1.0
-        require('mmdet.models')
-        with DefaultScope.overwrite_default_scope('mmdet'):
-            model = Detector(REGISTRY.build(cfg))
+        model = _whole(load_config(row))
     else:
         require(f'{row["type"].partition(".")[0]}.models')
         model = REGISTRY.build(dict(row))
@@ -109,6 +128,15 @@ def build(name):
             parameter.data *= 0.02
     model.eval()
     return model
+
+
+def _whole(cfg):
+    """The classifier or detector of a config."""
+    rpn = cfg.model.get('test_cfg', {}).get('rpn')
+    if rpn:  # random scores are all but equal; suppression would depend on the seed
+        rpn.nms.iou_threshold = 1.0
+    model = build_model(cfg)
+    return model if cfg.get('default_scope') == 'mmpretrain' else Detector(model)
 
 
 # Forms: a model and an example to a function that computes
@@ -129,9 +157,10 @@ def _fused(model, x):
 def _compiled(model, x):
     """By torch.compile, whole or, of a detector, the parts that have no loops over images."""
     if isinstance(model, Detector):
-        inner = model.model
-        for part in (inner.backbone, inner.neck, inner.rpn_head, inner.roi_head.bbox_head):
-            part.forward = torch.compile(part.forward)
+        parts = dict(model.model.named_modules())
+        for name in ('backbone', 'neck', 'bbox_head', 'rpn_head', 'roi_head.bbox_head'):
+            if name in parts:
+                parts[name].forward = torch.compile(parts[name].forward)
     else:
         model = torch.compile(model)
     # Weights become constants in the layout that oneDNN likes best.
