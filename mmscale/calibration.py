@@ -14,6 +14,7 @@ from mmscale.files import check_out, written_aside
 from mmscale.models.backbones.san import SAN, ResolutionNorm, Scale, resized
 
 BATCHES = 100
+SEED = 0
 
 
 class Calibrated(NamedTuple):
@@ -21,6 +22,27 @@ class Calibrated(NamedTuple):
 
     out: Path
     resolutions: tuple
+
+
+def check_calibration(resolutions, batches):
+    """Raises a UserError if these are no resolutions in pixels, or no number of batches."""
+    smallest = SAN.min_size
+    if not resolutions or any(type(r) is not int or r < smallest for r in resolutions):
+        raise UserError(f'resolutions {[*resolutions]} must be integers of at least {smallest} px')
+    if type(batches) is not int or batches < 1:
+        raise UserError(f'batches {batches!r} must be a positive integer')
+
+
+def training_batches(cfg, count):
+    """The first batches of a config's training set, shuffled and changed the same way every time.
+
+    A batch of a single image is left out: its smallest maps have no variance.
+    """
+    from mmengine.runner import Runner, set_random_seed
+
+    set_random_seed(SEED)
+    loader = Runner.build_dataloader(deepcopy(cfg.train_dataloader), seed=SEED)
+    return (batch for batch in islice(loader, count) if len(batch['inputs']) > 1)
 
 
 def calibrate(model, batches, resolution):
@@ -48,7 +70,7 @@ def calibrate(model, batches, resolution):
             backbone.extract(resized(images, resolution), scale)
             count += 1
     if not count:
-        raise UserError('there are no batches to calibrate the norms with')
+        raise UserError('there are no batches of two images or more to calibrate the norms with')
 
 
 @contextmanager
@@ -84,12 +106,11 @@ def calibrate_checkpoint(
     Raises:
         UserError: If config, checkpoint or arguments do not fit.
     """
-    from mmengine.runner import Runner
-
     from mmscale.running import build_model, check, load_config
 
     cfg = load_config(config, overrides)
-    out = check_out(out, inputs=[checkpoint])
+    out = check_out(out, ('.pth', '.pt'), inputs=[checkpoint, config])
+    check_calibration(resolutions, batches)
     if cfg.default_scope != 'mmpretrain':
         raise UserError(f'{config} is no classifier: norms are calibrated on those')
     check(cfg, ('train',))
@@ -97,7 +118,7 @@ def calibrate_checkpoint(
     known = getattr(model.backbone, 'resolutions', ())
     if not isinstance(model.backbone, SAN):
         raise UserError(f'the backbone of {config} is no SAN: it has no norms to calibrate')
-    if not resolutions or set(resolutions) & set(known) or len(set(resolutions)) < len(resolutions):
+    if set(resolutions) & set(known) or len(set(resolutions)) < len(resolutions):
         raise UserError(f'resolutions {[*resolutions]} must be new ones; {config} has {[*known]}')
     checkpoints.load(model, checkpoint, trust=trust_checkpoint, whole=True)
     model.to('cuda' if torch.cuda.is_available() else 'cpu')
@@ -105,8 +126,7 @@ def calibrate_checkpoint(
     for number, resolution in enumerate(resolutions, len(known)):
         changed = deepcopy(model)
         nearest = model.backbone.nearest(resolution)
-        loader = Runner.build_dataloader(deepcopy(cfg.train_dataloader), seed=0)
-        calibrate(changed, islice(loader, batches), resolution)
+        calibrate(changed, training_batches(cfg, batches), resolution)
         for name, value in changed.state_dict().items():
             if f'.norms.{nearest}.' in name:
                 state[name.replace(f'.norms.{nearest}.', f'.norms.{number}.')] = value

@@ -163,8 +163,8 @@ class FusedSAN(nn.Module):
             self.at(san.resolution)
 
     def forward(self, x, resolution=None):
-        """Extract features; as :meth:`mmscale.models.backbones.san.SAN.forward`."""
-        return self.at(resolution or self.san.resolution or min(x.shape[-2:])).extract(x, None)
+        """Extract features of one batch, as :meth:`mmscale.models.backbones.san.SAN.forward`."""
+        return self.at(self.san.resolution_for(x, resolution)).extract(x, None)
 
     def at(self, resolution):
         """The fused network for a resolution in pixels, generated when it is first asked for."""

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -22,7 +23,8 @@ def check_out(out, suffixes=None, inputs=()):
         Path: `out`.
 
     Raises:
-        UserError: If it ends otherwise, is a folder or an input, or its folder is missing.
+        UserError: If it ends otherwise, is a folder or an input, or its folder is missing or takes
+            no files.
     """
     out = Path(out)
     if not out.name:
@@ -33,6 +35,11 @@ def check_out(out, suffixes=None, inputs=()):
         raise UserError(f'{str(out)!r} is a folder; give the name of a file')
     if not out.parent.is_dir():
         raise UserError(f'folder {str(out.parent)!r} for {out.name!r} is missing')
+    try:
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise UserError(f'{str(out)!r} cannot be written: {error.strerror}') from error
     for path in inputs:
         if out.exists() and Path(path).exists() and out.samefile(path):
             raise UserError(

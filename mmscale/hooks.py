@@ -1,7 +1,5 @@
 """Hooks for mmengine's Runner."""
 
-from itertools import islice
-
 import numpy as np
 import torch
 from mmengine.dist import get_rank, get_world_size
@@ -11,8 +9,9 @@ from mmengine.runner import set_random_seed
 from torch.nn.functional import softshrink
 
 from mmscale import checkpoints
-from mmscale.calibration import BATCHES, calibrate
+from mmscale.calibration import BATCHES, calibrate, check_calibration, training_batches
 from mmscale.errors import UserError
+from mmscale.models.backbones.san import SAN
 from mmscale.models.backbones.scalenet import ScaleBranch
 from mmscale.models.layers import to_channels_last
 from mmscale.registry import HOOKS
@@ -48,9 +47,12 @@ class CheckpointFitHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint):
         """Compare the checkpoint with the model before it is loaded."""
-        model = runner.model
-        if is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-            model = model.module  # mmengine loads into this too
+        model = _inner(runner.model)  # mmengine loads into this too
+        known = (checkpoint.get('meta') or {}).get('resolutions')
+        if 'state_dict' in checkpoint:
+            checkpoint['state_dict'] = checkpoints.in_order_of(
+                model, checkpoint['state_dict'], known
+            )
         state_dict = checkpoint.get('state_dict', checkpoint)
         result = checkpoints.fit(model, state_dict)
         named = str(runner._load_from)
@@ -58,6 +60,13 @@ class CheckpointFitHook(Hook):
             named = named.removeprefix(scheme)
         required = '' if self.whole else 'backbone.'
         checkpoints.report(model, result, state_dict, named, required=required, exact=self.exact)
+
+
+def _inner(model):
+    """A run's model without the wrappers of distribution and test-time augmentation."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
 
 
 @HOOKS.register_module()
@@ -76,26 +85,43 @@ class EpochSeedHook(Hook):
 
 @HOOKS.register_module()
 class CalibrateNormsHook(Hook):
-    """Before a SAN is tested, takes the statistics of its norms anew for a resolution.
+    """Before a SAN is tested at a resolution, takes the statistics of its norms anew for it.
 
     The checkpoint stays as it is; tools/calibrate_bn.py writes one. A trained resolution has
-    statistics of its own and keeps them.
+    statistics of its own and keeps them. Any other takes those of its nearest in memory, so that
+    this test has to be made at `resolution` alone, with ``model.backbone.inference='ideal'``.
 
     Args:
         resolution (int): At which the test is made, in pixels.
-        batches (int): Of training images, that the statistics are averaged over.
+        batches (int): Of training images, that the statistics are averaged over; the same ones
+            every time. Of several processes each takes its own.
+
+    Raises:
+        UserError: If an argument is out of range, or the model is no SAN with these weights.
     """
 
+    priority = 'LOW'  # after an EMA's weights have taken their place
+
     def __init__(self, resolution, batches=BATCHES):
+        check_calibration([resolution], batches)
         self.resolution = resolution
         self.batches = batches
 
-    def before_test(self, runner):
+    def before_test_epoch(self, runner):
         """Run training images through the model."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        if self.resolution not in model.backbone.resolutions:
-            loader = runner.build_dataloader(runner.cfg.train_dataloader, seed=runner.seed)
-            calibrate(model, islice(loader, self.batches), self.resolution)
+        model = _inner(runner.model)
+        if not isinstance(model.backbone, SAN):
+            raise UserError('CalibrateNormsHook: the backbone is no SAN')
+        if self.resolution in model.backbone.resolutions:
+            return
+        if model.backbone.inference != 'ideal':
+            raise UserError(
+                f'CalibrateNormsHook calibrates for the weights of {self.resolution} px, which '
+                f'inference={model.backbone.inference!r} does not use: '
+                "model.backbone.inference='ideal'"
+            )
+        batches = training_batches(runner.cfg, self.batches)
+        calibrate(model, batches, self.resolution)
 
 
 @HOOKS.register_module()

@@ -40,6 +40,12 @@ def models():
     return import_module('mmscale.models')
 
 
+def backbone_class(cfg):
+    """The class of a config's backbone; `object` if it is none of this package's."""
+    name = type_name(cfg.model.get('backbone', {}).get('type', ''))
+    return getattr(models(), name) if name in BACKBONES else object
+
+
 def _deferred(name, module='mmscale.models'):
     """A stand-in that imports the class when it is built: not everyone has what it imports."""
 

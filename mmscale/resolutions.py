@@ -10,14 +10,16 @@ from rich.table import Table
 
 from mmscale.curves import COLOURS, margin, new_figure, write_figure
 from mmscale.errors import UserError
+from mmscale.export.files import is_exported
 from mmscale.files import check_out, written_aside
 from mmscale.models.backbones.san import INFERENCE, SAN
-from mmscale.registry import models, type_name
+from mmscale.registry import backbone_class
 from mmscale.running import load_config, test
 
 CALIBRATED = 'calibrated'  # 'ideal', with the norms' statistics taken anew
 WAYS = (*INFERENCE, CALIBRATED)
 SIZES = ('scale', 'crop_size')
+PADDED = 'size'  # mmdet's Pad: scaled with the others
 
 
 def test_resolutions(
@@ -36,18 +38,30 @@ def test_resolutions(
         list[dict]: For each way and resolution: `inference`, `resolution` and the metrics.
 
     Raises:
-        UserError: If an argument does not fit the config.
+        UserError: If an argument does not fit the config. Nothing is tested then.
     """
     cfg = load_config(config, overrides)
-    if inference and not _is_san(cfg):
+    if not hasattr(cfg.get('test_dataloader', {}).get('dataset'), 'pipeline'):
+        raise UserError(f'--resolutions: the test set of {config} has no pipeline of its own')
+    pipeline_at(cfg.test_dataloader.dataset.pipeline, resolutions[0])
+    if options.get('tta') and 'tta_pipeline' in cfg:
+        raise UserError('--resolutions: the config has a tta_pipeline, whose sizes stay: no --tta')
+    if inference and is_exported(checkpoint):
+        raise UserError(f'--inference: {checkpoint} is exported, for one way and resolution')
+    if inference and not issubclass(backbone_class(cfg), SAN):
         raise UserError(f'--inference {inference}: the backbone of {config} is no SAN')
     if CALIBRATED in (inference or ()) and cfg.default_scope != 'mmpretrain':
         raise UserError(f'--inference {CALIBRATED}: {config} is no classifier')
-    if len(set(resolutions)) < len(resolutions) or min(resolutions) < 1:
-        raise UserError(f'--resolutions {resolutions} must be different sizes in pixels')
+    smallest = _smallest(cfg)
+    if len(set(resolutions)) < len(resolutions) or min(resolutions) < smallest:
+        raise UserError(
+            f'--resolutions {resolutions} must be different sizes of at least {smallest} px'
+        )
     for way in inference or ():
         if way not in WAYS:
             raise UserError(f'--inference {way!r} is unknown; choose from {WAYS}')
+    if len(set(inference or ())) < len(inference or ()):
+        raise UserError(f'--inference {inference} names a way twice')
     if out:
         check_out(out, ('.json',))
     rows = []
@@ -60,10 +74,10 @@ def test_resolutions(
                 **options,
             )
             rows.append(dict(inference=way, resolution=resolution, **metrics))
-    _print(rows)
     if out:
         with written_aside(out) as temporary:
             temporary.write_text(json.dumps(rows, indent=1) + '\n', encoding='utf-8')
+    _print(rows)
     return rows
 
 
@@ -117,8 +131,9 @@ def pipeline_at(pipeline, resolution):
     """A test pipeline whose sizes are scaled so that its last one is `resolution`.
 
     Args:
-        pipeline (list[dict]): Transforms; those with `scale` or `crop_size` count. Of a pair of
-            sizes the smaller one is meant: 1333 x 800 is 800.
+        pipeline (list[dict]): Transforms; the last one with `scale` or `crop_size` counts. Of a
+            pair of sizes the smaller one is meant: 1333 x 800 is 800. A ``Pad(size=...)`` changes
+            with them.
         resolution (int): In pixels. 256, then a crop of 224, becomes int(256 / 224 x resolution),
             then a crop of it.
 
@@ -126,12 +141,13 @@ def pipeline_at(pipeline, resolution):
         UserError: If no transform has a size.
     """
     pipeline = deepcopy(pipeline)
-    sized = [(step, key) for step in pipeline for key in SIZES if key in step]
+    named = [(step, key) for step in pipeline for key in (*SIZES, PADDED) if step.get(key)]
+    sized = [(step, key) for step, key in named if key in SIZES]
     if not sized:
         raise UserError(f'--resolutions: no transform of the test pipeline has any of {SIZES}')
     last, key = sized[-1]
     base = min(_tuple(last[key]))
-    for step, key in sized:
+    for step, key in named:
         sizes = tuple(int(side * resolution / base) for side in _tuple(step[key]))
         step[key] = sizes if isinstance(step[key], (tuple, list)) else sizes[0]
     return pipeline
@@ -141,9 +157,11 @@ def _tuple(size):
     return tuple(size) if isinstance(size, (tuple, list)) else (size,)
 
 
-def _is_san(cfg):
-    name = type_name(cfg.model.get('backbone', {}).get('type', ''))
-    return issubclass(getattr(models(), name, object), SAN)
+def _smallest(cfg):
+    """The least side of the images of a classifier's test; detectors pad theirs."""
+    if cfg.get('default_scope') != 'mmpretrain':
+        return 1
+    return getattr(backbone_class(cfg), 'min_size', 1)
 
 
 def _settings(cfg, resolution, way):
@@ -159,10 +177,15 @@ def _settings(cfg, resolution, way):
 
 
 def _print(rows):
-    names = [name for name in rows[0] if name != 'inference' or rows[0]['inference']]
-    table = Table(*names)
+    names = list(
+        dict.fromkeys(name for row in rows for name in row)
+    )  # without boxes mmdet has none
+    if not rows[0]['inference']:
+        names.remove('inference')
+    table = Table()
+    for name in names:
+        table.add_column(name, overflow='fold')
     for row in rows:
-        table.add_row(
-            *(f'{row[n]:.2f}' if isinstance(row[n], float) else f'{row[n]}' for n in names)
-        )
+        values = [row.get(name, '') for name in names]
+        table.add_row(*(f'{v:.2f}' if isinstance(v, float) else f'{v}' for v in values))
     Console().print(table)

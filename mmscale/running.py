@@ -206,7 +206,8 @@ def test(
         # mmdet calls the switch and the folder by other names than mmpretrain.
         of_mmdet = 'Det' in type_name(hook.type)
         names = ('draw', 'test_out_dir') if of_mmdet else ('enable', 'out_dir')
-        hook.update({names[0]: True, names[1]: show_dir, 'show': show, 'wait_time': wait_time})
+        folder = show_dir if of_mmdet or not show_dir else str(Path(cfg.work_dir) / show_dir)
+        hook.update({names[0]: True, names[1]: folder, 'show': show, 'wait_time': wait_time})
     if tta:
         _use_tta(cfg)
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmscale.ThroughputHook')]

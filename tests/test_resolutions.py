@@ -11,11 +11,13 @@ from mmengine.runner import Runner
 from mmscale.calibration import calibrate
 from mmscale.datasets.shapes import CLASSES
 from mmscale.errors import UserError
+from mmscale.hooks import CalibrateNormsHook
 from mmscale.models.backbones.san import ResolutionNorm
 from mmscale.resolutions import pipeline_at, test_resolutions
 from mmscale.running import load_config, train
+from mmscale.running import test as running_test
 
-test_resolutions.__test__ = False  # a function of the package
+test_resolutions.__test__ = running_test.__test__ = False  # functions of the package
 SAN = 'san-resnet-18_in1k'
 SIZES = [64, 48]
 
@@ -227,7 +229,9 @@ def test_calibrating_helps_strange_norms(options, tmp_path):
 WRONG = {
     'way': (dict(resolutions=[64], inference=['best']), "'best' is unknown; choose from"),
     'twice': (dict(resolutions=[64, 64]), 'must be different sizes'),
-    'zero': (dict(resolutions=[0]), 'must be different sizes'),
+    'zero': (dict(resolutions=[0]), 'must be different sizes of at least 16 px'),
+    'small': (dict(resolutions=[64, 8]), 'must be different sizes of at least 16 px'),
+    'ways': (dict(resolutions=[64], inference=['ideal', 'ideal']), 'names a way twice'),
     'out': (dict(resolutions=[64], out='table.txt'), "'table.txt' must end in .json"),
 }
 
@@ -238,12 +242,80 @@ def test_wrong_tables(options, checkpoint, given, words):
         test_resolutions(SAN, checkpoint, overrides=options, **given)
 
 
+def test_what_has_no_table(options, checkpoint, tmp_path):
+    own = {**options, 'tta_model': dict(type='AverageClsScoreTTA'), 'tta_pipeline': []}
+    with pytest.raises(UserError, match='the config has a tta_pipeline'):
+        test_resolutions(SAN, checkpoint, [64], overrides=own, tta=True)
+    with pytest.raises(UserError, match='is exported, for one way'):
+        test_resolutions(SAN, 'san.onnx', [64], ['proxy'], overrides=options)
+    several = tmp_path / 'several.py'
+    several.write_text(
+        f"_base_ = 'mmscale::classification/{SAN}.py'\n"
+        "test_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=[]))\n"
+    )
+    with pytest.raises(UserError, match='has no pipeline of its own'):
+        test_resolutions(str(several), checkpoint, [64])
+
+
+def test_rows_may_differ(monkeypatch, options, tmp_path, capsys):
+    rows = [dict(accuracy=1.0, speed=2.0), dict(speed=3.0)]  # mmdet's, where nothing was found
+    monkeypatch.setattr('mmscale.resolutions.test', lambda *args, **kwargs: rows.pop(0))
+    out = tmp_path / 'table.json'
+    table = test_resolutions(SAN, 'any.pth', [64, 48], out=str(out), overrides=options)
+    assert [row.get('accuracy') for row in table] == [1.0, None]
+    assert json.loads(out.read_text()) == table
+    assert 'accuracy' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ('given', 'words'),
+    [
+        (dict(resolution='a'), r"\['a'\] must be integers of at least 16 px"),
+        (dict(resolution=0), r'\[0\] must be'),
+        (dict(resolution=[30, 26]), 'must be integers'),
+        (dict(resolution=40, batches=-1), 'batches -1 must be a positive'),
+        (dict(resolution=40, batches='x'), "batches 'x' must be a positive"),
+    ],
+    ids=str,
+)
+def test_wrong_hooks(given, words):
+    with pytest.raises(UserError, match=words):
+        CalibrateNormsHook(**given)
+
+
+def test_hook_needs_the_weights_that_it_calibrates(options, checkpoint, tmp_path):
+    hook = dict(type='mmscale.CalibrateNormsHook', resolution=40, batches=1)
+    changed = {**options, 'custom_hooks': [hook]}
+    with pytest.raises(UserError, match="model.backbone.inference='ideal'"):
+        running_test(SAN, checkpoint, overrides=changed, work_dir=tmp_path)
+
+
+def test_calibrating_comes_after_averaged_weights(options, checkpoint, tmp_path):
+    ema = {'default_hooks.ema': dict(type='EMAHook', update_buffers=True)}
+    ways = ['ideal', 'calibrated']
+    rows = test_resolutions(
+        SAN, checkpoint, [40], ways, overrides={**options, **ema}, work_dir=tmp_path
+    )
+    plain = test_resolutions(SAN, checkpoint, [40], ways, overrides=options, work_dir=tmp_path)
+    names = ('accuracy/top1', 'accuracy/top5')
+    assert [[row[name] for name in names] for row in rows] == [
+        [row[name] for name in names] for row in plain
+    ]
+
+
 def test_wrong_calibrations(options, checkpoint, tmp_path):
     run, rest = tool('calibrate_bn'), arguments(options)
     with pytest.raises(SystemExit, match='must be new ones'):
         run([SAN, checkpoint, str(tmp_path / 'a.pth'), '--resolutions', '48', *rest])
     with pytest.raises(SystemExit, match='is missing'):
         run([SAN, checkpoint, str(tmp_path / 'no/a.pth'), '--resolutions', '40', *rest])
+    for given, words in (
+        (['a.pth', '--resolutions', '0'], 'at least 16 px'),
+        (['a.pth', '--resolutions', '40', '--batches', '-1'], 'batches -1'),
+        (['a.safetensors', '--resolutions', '40'], 'must end in .pth or .pt'),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            run([SAN, checkpoint, str(tmp_path / given[0]), *given[1:], *rest])
     plain = 'shapes/rexnet-100_shapes'
     with pytest.raises(SystemExit, match='is no SAN'):
         run([plain, checkpoint, str(tmp_path / 'a.pth'), '--resolutions', '40'])
@@ -261,8 +333,14 @@ def test_wrong_calibrations(options, checkpoint, tmp_path):
         ([dict(scale=256), dict(crop_size=224)], 96, [dict(scale=109), dict(crop_size=96)]),
         ([dict(scale=(1333, 800))], 400, [dict(scale=(666, 400))]),
         ([dict(type='A'), dict(scale=32)], 20, [dict(type='A'), dict(scale=20)]),
+        (
+            [dict(scale=(64, 64)), dict(size=(96, 96))],
+            32,
+            [dict(scale=(32, 32)), dict(size=(48, 48))],
+        ),
+        ([dict(scale=None), dict(crop_size=32)], 20, [dict(scale=None), dict(crop_size=20)]),
     ],
-    ids=['crop', 'detector', 'resize'],
+    ids=['crop', 'detector', 'resize', 'pad', 'none'],
 )
 def test_pipelines_are_scaled(pipeline, resolution, expected):
     assert pipeline_at(pipeline, resolution) == expected

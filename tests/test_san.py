@@ -1,15 +1,19 @@
 """SAN: the authors' networks, every resolution its own norms, and the plain network of each."""
 
+from types import SimpleNamespace
+
 import golden
 import pytest
 import torch
 from conftest import tool
 from mmengine.registry import MODELS
+from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from mmscale import checkpoints, feature_channels
 from mmscale.checkpoints import fitting
 from mmscale.errors import UserError
+from mmscale.hooks import CheckpointFitHook
 from mmscale.models import SANMobileNetV2, SANResNet
 from mmscale.models.backbones.san import GeneratedConv2d
 
@@ -142,6 +146,21 @@ def test_classifier_trains_all_resolutions(kd):
     sum(losses.values()).backward()
     generators = [m for m in classifier.modules() if isinstance(m, GeneratedConv2d)]
     assert all(m.generator.weight.grad.abs().max() > 0 for m in generators)
+
+
+def test_classifier_trains_by_its_heads_loss():
+    from mmpretrain.structures import DataSample
+
+    torch.manual_seed(0)
+    classifier = golden.build_classifier('san-resnet-18', num_classes=5, resolutions=(64, 32))
+    classifier.flip_prob = 0
+    mixed = torch.tensor([[0.7, 0.0, 0.3, 0.0, 0.0], [0.0, 0.1, 0.0, 0.9, 0.0]])
+    samples = [DataSample().set_gt_label(0).set_gt_score(score) for score in mixed]
+    images = torch.randn(2, 3, 64, 64)
+    losses = classifier.eval().loss(images, samples)
+    logits = classifier.head(classifier.neck(classifier.backbone(images, resolution=64)))
+    expected = -(mixed * logits.log_softmax(1)).sum(1).mean()
+    assert losses['loss_64'].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_distillation_flows_to_smaller_resolutions_only():
@@ -282,13 +301,30 @@ def test_a_fixed_resolution_rules_over_the_images_size():
         (dict(encoding_base='320'), ["encoding_base='320'"]),
         (dict(resolution='auto'), ["resolution='auto'"]),
         (dict(resolution=0), ['resolution=0']),
+        (dict(encoding_base=float('inf')), ['encoding_base=inf']),
+        (dict(depth=[50]), ['depth=[50]']),
+        (dict(depth=50, groups=0), ['groups=0']),
+        (dict(depth=50, base_width=4.0), ['base_width=4.0']),
+        (dict(depth=50, base_width=128), ['base_width=128', 'groups=32']),
+        (dict(groups=32, base_width=4), ['groups=32', 'bottleneck', '18']),
+        (dict(norm_cfg=dict(type='GN', num_groups=4)), ["'GN'", 'batch norm']),
+        (dict(norm_cfg=dict(type='BN', affine=False)), ['factors']),
     ],
     ids=str,
 )
 def test_wrong_arguments(changes, words):
     with torch.device('meta'), pytest.raises(ValueError) as error:
-        SANResNet(18, **changes)
+        SANResNet(**dict(depth=18) | changes)
     assert all(word in str(error.value) for word in words), error.value
+
+
+@pytest.mark.parametrize('resolution', [0, -5, float('nan'), True, '48'], ids=str)
+def test_wrong_resolutions(resolution):
+    model = SANResNet(18, **SMALL)
+    with pytest.raises(ValueError, match=f'resolution={resolution!r} must be a positive number'):
+        model(torch.zeros(1, 3, 64, 64), resolution=resolution)
+    with pytest.raises(ValueError, match=f'resolution={resolution!r} must be a positive number'):
+        model.plain(resolution)
 
 
 def test_wrong_number_of_batches():
@@ -339,6 +375,22 @@ def test_norms_of_unknown_resolutions_are_refused(tmp_path):
     model = SANResNet(18, resolutions=(48,))
     load(model, state, path, resolutions=[64, 48, 32])  # a file that says what it has
     assert torch.equal(model.stem.norm.norms[0].weight, state['stem.norm.norms.1.weight'])
+
+
+def test_runner_puts_norms_in_the_models_order_too(tmp_path):
+    state = SANResNet(18, **SMALL).state_dict()
+    for number in range(3):
+        state[f'stem.norm.norms.{number}.weight'] = torch.full((64,), float(number))
+    torch.save({'state_dict': state, 'meta': dict(resolutions=[64, 48, 32])}, tmp_path / 'san.pth')
+    content = CheckpointLoader.load_checkpoint(f'mmscale:{tmp_path}/san.pth')
+    model = torch.nn.Module()
+    model.backbone = SANResNet(18, resolutions=(32, 64))
+    runner = SimpleNamespace(model=model, _load_from='san.pth')
+    CheckpointFitHook(whole=True).after_load_checkpoint(runner, content)
+    model.load_state_dict(content['state_dict'])
+    first, second = model.backbone.stem.norm.norms
+    assert (first.weight == 2).all()
+    assert (second.weight == 0).all()
 
 
 def test_converted_files_say_their_resolutions(tmp_path):

@@ -7,7 +7,7 @@ from mmscale.cli import config_parser, one_line_errors
 def main(argv=None):
     parser = config_parser(__doc__)
     parser.add_argument('checkpoint', help="file, URL or timm://NAME with this config's weights")
-    parser.add_argument('out', help='the checkpoint to write')
+    parser.add_argument('out', help='the checkpoint to write, NAME.pth')
     parser.add_argument(
         '--resolutions', type=int, nargs='+', required=True, metavar='PX', help='to be added'
     )
@@ -18,7 +18,7 @@ def main(argv=None):
     with one_line_errors():
         result = calibrate_checkpoint(**options)
     print(
-        f'{result.out} fits {options["config"]} with --cfg-options '
+        f'{result.out} fits {options["config"]} with these --cfg-options, and '
         f'"model.backbone.resolutions={list(result.resolutions)}"'
     )
 

@@ -8,6 +8,7 @@ from mmscale.checkpoints.fitting import (
     Weights,
     fit,
     identify,
+    in_order_of,
     load,
     read_weights,
     report,
@@ -19,6 +20,6 @@ from mmscale.checkpoints.reading import TIMM_SCHEME, find_file, read_file
 
 __all__ = [
     'SCHEME', 'TIMM_SCHEME', 'TRUSTED', 'Conversion', 'Converted', 'Fit', 'Weights', 'convert',
-    'convert_file', 'find_file', 'fit', 'identify', 'load', 'read_file', 'read_weights', 'report',
-    'variant_of', 'weights',
+    'convert_file', 'find_file', 'fit', 'identify', 'in_order_of', 'load', 'read_file',
+    'read_weights', 'report', 'variant_of', 'weights',
 ]  # fmt: skip

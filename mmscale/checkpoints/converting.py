@@ -9,8 +9,8 @@ from mmscale.checkpoints.fitting import (
     OPTIONAL,
     describe,
     identify,
-    published_resolutions,
     read_weights,
+    resolutions_in,
 )
 from mmscale.checkpoints.names import UNUSED
 from mmscale.checkpoints.reading import find_file, sha256
@@ -73,7 +73,7 @@ def convert_file(source, out, *, trust=False):
     earlier = content.get('meta') if isinstance(content.get('meta'), dict) else {}
     if earlier.keys() >= meta.keys():  # it was converted before
         meta |= {key: earlier[key] for key in ('source', 'sha256')}
-    resolutions = earlier.get('resolutions') or published_resolutions(read)
+    resolutions = resolutions_in(content, read)
     if resolutions:
         meta['resolutions'] = resolutions
     # Clones, as safetensors takes no memory that two tensors share.

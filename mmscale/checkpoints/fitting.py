@@ -186,7 +186,7 @@ def load(module, source, *, prefix=None, trust=False, whole=False):
             is loaded then.
     """
     content, state = read_weights(source, prefix=prefix, trust=trust)
-    whole_file = _for_resolutions(module, content, state)
+    whole_file = in_order_of(module, state.state_dict, resolutions_in(content, state))
     part, tensors = 'backbone.', whole_file
     if not hasattr(module, 'backbone'):
         tensors = {key.removeprefix(part): value for key, value in tensors.items()}
@@ -198,29 +198,51 @@ def load(module, source, *, prefix=None, trust=False, whole=False):
     return result
 
 
-def _for_resolutions(module, content, state):
-    """The tensors, a SAN's norms in the order of the module's `resolutions` where that is known."""
-    wanted = getattr(getattr(module, 'backbone', module), 'resolutions', None)
-    count = norm_count(state.state_dict)
-    if wanted is None or not count:
-        return state.state_dict
+def resolutions_in(content, state):
+    """The resolutions of a SAN's norms, in their order; None if `state` is none, or nothing says.
+
+    Args:
+        content (dict): Of the file: ``meta.resolutions`` says.
+        state (Weights): Of `content`; the authors' files have the published ones.
+    """
     meta = content.get('meta')
     known = meta.get('resolutions') if isinstance(meta, dict) else None
     if isinstance(known, str):  # safetensors hold texts
         known = json.loads(known)
-    known = known or published_resolutions(state)
-    if known is None or len(known) != count or not set(wanted) <= set(known):
-        return state.state_dict
+    if known is None and state.source not in ('', OWN):
+        from mmscale.models.backbones.san import RESOLUTIONS as known
+    fits = isinstance(known, (list, tuple)) and len(known) == norm_count(state.state_dict)
+    return list(known) if fits else None
+
+
+def in_order_of(model, state_dict, known):
+    """A SAN's tensors with the norms in the order of the model's `resolutions`.
+
+    Args:
+        model (nn.Module): A SAN, or what has one as `backbone`; for others nothing changes.
+        state_dict (dict[str, Tensor]): By :func:`weights`.
+        known (Sequence[int] | None): The file's resolutions (see :func:`resolutions_in`).
+
+    Returns:
+        dict[str, Tensor]: The model's resolutions alone; all as they are, with a warning, if the
+        file has not all of them.
+    """
+    wanted = getattr(getattr(model, 'backbone', model), 'resolutions', None)
+    if wanted is None or not known or list(wanted) == list(known):
+        return state_dict
+    if not set(wanted) <= set(known):
+        print_log(
+            f'the norms of the file are those of {known} px, the model has {list(wanted)}: they '
+            'are taken by their positions',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return state_dict
+    dropped = [resolution for resolution in known if resolution not in wanted]
+    if dropped:
+        print_log(f"left out: the file's norms for {dropped} px", logger='current')
     numbers = {known.index(resolution): i for i, resolution in enumerate(wanted)}
-    return _renumbered(state.state_dict, numbers)
-
-
-def published_resolutions(state):
-    """The resolutions of the norms in the authors' SAN files; None if `state` is of no such."""
-    from mmscale.models.backbones.san import RESOLUTIONS
-
-    authors = state.source not in ('', OWN) and norm_count(state.state_dict) == len(RESOLUTIONS)
-    return list(RESOLUTIONS) if authors else None
+    return _renumbered(state_dict, numbers)
 
 
 def norm_count(state_dict):
@@ -401,4 +423,6 @@ def load_from_mmscale(filename, map_location=None):
     meta = content.get('meta')
     if isinstance(meta, dict):
         meta = {key: value for key, value in meta.items() if key != 'config'}
-    return {**content, 'state_dict': state.state_dict, 'meta': meta or {}}
+    known = resolutions_in(content, state)
+    meta = {**(meta or {}), **(dict(resolutions=known) if known else {})}
+    return {**content, 'state_dict': state.state_dict, 'meta': meta}

@@ -60,8 +60,9 @@ def check_folders(cfg, splits):
         if not folder.is_dir():
             raise UserError(
                 f'folder {str(folder)!r} is missing: it should have one folder of images for each '
-                'class.\nPut the data set there, or say where it is: IMAGENET_ROOT=/path/to/it '
-                'with train/ and val/ (ImageNet: https://image-net.org/download.php).\n'
+                'class.\nPut the data set there, or say where it is by the variable that the '
+                'config reads: IMAGENET_ROOT=/path/to/it with train/ and val/ (ImageNet: '
+                'https://image-net.org/download.php), CIFAR_ROOT, SHAPES_ROOT.\n'
                 'To try everything without any data: tools/make_shapes.py data/shapes and '
                 'configs/shapes/rexnet-100_shapes.py'
             )

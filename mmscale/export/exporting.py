@@ -16,7 +16,7 @@ from mmscale.environment import require_optional
 from mmscale.errors import UserError
 from mmscale.export.files import FORMAT, KEY, SUFFIXES, ExportedFile
 from mmscale.files import check_out
-from mmscale.registry import type_name
+from mmscale.registry import backbone_class, type_name
 from mmscale.version import __version__
 
 PARTS = ('detector', 'classifier', 'neck', 'backbone')
@@ -187,10 +187,11 @@ def image_size(cfg, part, shape):
         sides = [int(side) for side in shape]
     except ValueError:
         sides = []
-    if len(sides) not in (1, 2) or min(sides) < 32:
+    least = getattr(backbone_class(cfg), 'min_size', 32)
+    if len(sides) not in (1, 2) or min(sides) < least:
         raise UserError(
-            f'--shape {shape} must be height and width, one number for both (32 px or more), or '
-            f'the word {DYNAMIC}'
+            f'--shape {shape} must be height and width, one number for both ({least} px or more), '
+            f'or the word {DYNAMIC}'
         )
     return sides[0], sides[-1]
 

@@ -8,6 +8,7 @@ from mmengine.registry import MODELS
 from mmpretrain import models as mmpretrain
 from torch import nn
 
+from mmscale.errors import UserError
 from mmscale.models.backbones.base import load_pretrained, other_rules
 from mmscale.models.backbones.san import resized
 from mmscale.registry import MODELS as SCOPED
@@ -61,10 +62,17 @@ class SANClassifier(ImageClassifier):
         kd (bool): Distil: every smaller resolution also learns from every larger one.
         flip_prob (float): With which an image is flipped, at each resolution anew.
         **kwargs: mmpretrain's ImageClassifier's.
+
+    Raises:
+        UserError: If `flip_prob` is no probability, or `kd` neither True nor False.
     """
 
     def __init__(self, *args, kd=False, flip_prob=0.5, **kwargs):
         super().__init__(*args, **kwargs)
+        if not isinstance(flip_prob, (int, float)) or not 0 <= flip_prob <= 1:
+            raise UserError(f'flip_prob={flip_prob!r} must be a number from 0 to 1')
+        if not isinstance(kd, bool):
+            raise UserError(f'kd={kd!r} must be True or False')
         self.kd = kd
         self.flip_prob = flip_prob
 
@@ -76,15 +84,20 @@ class SANClassifier(ImageClassifier):
             data_samples (list): mmpretrain's samples, with their labels.
 
         Returns:
-            dict[str, Tensor]: A cross entropy for each resolution, and `loss_kd`.
+            dict[str, Tensor]: The head's loss at each resolution (``loss_224``), and `loss_kd`.
         """
         resolutions = self.backbone.resolutions
-        target = torch.cat([sample.gt_label for sample in data_samples])
         features = self.backbone([self._resized(inputs, r) for r in resolutions])
-        logits = [self.head(self.neck(maps)) for maps in features]
-        losses = {f'loss_{r}': F.cross_entropy(x, target) for r, x in zip(resolutions, logits)}
+        if self.with_neck:
+            features = [self.neck(maps) for maps in features]
+        losses = {
+            f'{name}_{r}': value
+            for r, maps in zip(resolutions, features)
+            for name, value in self.head.loss(maps, data_samples).items()
+        }
         if self.kd:
-            losses['loss_kd'] = self._distillation(dict(zip(resolutions, logits)))
+            logits = {r: self.head(maps) for r, maps in zip(resolutions, features)}
+            losses['loss_kd'] = self._distillation(logits)
         return losses
 
     def _resized(self, inputs, resolution):

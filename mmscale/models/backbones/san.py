@@ -7,11 +7,13 @@ was ever published.
 """
 
 from copy import deepcopy
+from math import isfinite
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmscale.errors import UserError
 from mmscale.models.backbones.base import Backbone, Variant, check_out_indices
@@ -36,6 +38,17 @@ class Scale(NamedTuple):
     norm: int
     other: int
     share: float
+
+
+def check_resolution(resolution):
+    """Raises a UserError if it is no number of pixels."""
+    _check_positive('resolution', resolution)
+
+
+def _check_positive(name, value):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (number and value > 0 and isfinite(value)):
+        raise UserError(f'{name}={value!r} must be a positive number')
 
 
 def resized(images, resolution):
@@ -95,6 +108,13 @@ class ResolutionNorm(nn.Module):
     def __init__(self, channels, count, norm_cfg=None):
         super().__init__()
         self.norms = nn.ModuleList(norm(channels, norm_cfg) for _ in range(count))
+        first = self.norms[0]
+        affine = isinstance(first, _BatchNorm) and first.affine
+        if not (affine and first.track_running_stats):
+            raise UserError(
+                f'norm_cfg={norm_cfg!r}: every resolution of a SAN has a batch norm with factors '
+                'and statistics: BN or SyncBN'
+            )
 
     def forward(self, x, scale):
         """Normalise (N, C, H, W) by one norm, or by a mixture of two."""
@@ -269,10 +289,9 @@ class SAN(Backbone):
             )
         if inference not in INFERENCE:
             raise UserError(f'inference={inference!r} is unknown; choose from {INFERENCE}')
-        for name, value in (('encoding_base', encoding_base), ('resolution', resolution)):
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not (number and value > 0 or name == 'resolution' and value is None):
-                raise UserError(f'{name}={value!r} must be a positive number')
+        _check_positive('encoding_base', encoding_base)
+        if resolution is not None:
+            check_resolution(resolution)
         self.resolutions = tuple(given)
         self.encoding_base = encoding_base
         self.resolution = resolution
@@ -291,7 +310,8 @@ class SAN(Backbone):
             batches, a list of such tuples.
 
         Raises:
-            ValueError: If a list has another length than `resolutions`.
+            ValueError: If a list has another length than `resolutions`, or `resolution` is no
+                number of pixels.
         """
         if isinstance(x, (list, tuple)):
             if len(x) != len(self.resolutions):
@@ -299,7 +319,14 @@ class SAN(Backbone):
                     f'{len(x)} batches do not fit resolutions={self.resolutions}: give one for each'
                 )
             return [self.extract(batch, self.trained_scale(index)) for index, batch in enumerate(x)]
-        return self.extract(x, self.scale_of(resolution or self.resolution or min(x.shape[-2:])))
+        return self.extract(x, self.scale_of(self.resolution_for(x, resolution)))
+
+    def resolution_for(self, x, resolution=None):
+        """The resolution that images are computed for: as told, the fixed one, or their own."""
+        if resolution is not None:
+            check_resolution(resolution)
+            return resolution
+        return self.resolution or min(x.shape[-2:])
 
     def trained_scale(self, index):
         """The :class:`Scale` of the trained resolution number `index`."""
@@ -334,7 +361,11 @@ class SAN(Backbone):
         Returns:
             nn.Module: mmdet's ResNet, ResNeXt or MobileNetV2 in eval mode, with the same outputs.
             The names of its state dict are mmdet's and mmpretrain's, a ResNet's torchvision's too.
+
+        Raises:
+            ValueError: If `resolution` is no number of pixels.
         """
+        check_resolution(resolution)
         scale = self.scale_of(resolution)
         state = {}
         for name, module in self.named_modules():
@@ -490,13 +521,15 @@ class SANResNet(SAN):
     @classmethod
     def stage_channels(cls, depth=50, groups=1, base_width=64, base_channels=64):
         """Channels of indices 0 to 3."""
-        if depth not in cls.BLOCKS:
+        if type(depth) is not int or depth not in cls.BLOCKS:
             raise UserError(f'depth={depth!r} does not exist; choose from {tuple(cls.BLOCKS)}')
-        if (groups, base_width) != (1, 64) and depth < 50:
-            raise UserError(
-                f'groups={groups!r} and base_width={base_width!r} need a bottleneck: depth 50 or '
-                f'more, not {depth}'
-            )
+        for name, value in (('groups', groups), ('base_width', base_width)):
+            if type(value) is not int or value < 1:
+                raise UserError(f'{name}={value!r} must be a positive integer')
+        if groups == 1 and base_width != 64:
+            raise UserError(f'base_width={base_width} is for ResNeXts: it needs groups=32, say')
+        if groups > 1 and depth < 50:
+            raise UserError(f'groups={groups} needs a bottleneck: depth 50 or more, not {depth}')
         if type(base_channels) is not int or base_channels < 1:
             raise UserError(f'base_channels={base_channels!r} must be a positive integer, 64 say')
         if groups > 1 and base_channels != 64:
