@@ -8,6 +8,7 @@ from mmcv.ops import RoIAlign
 from torch import nn
 
 from mmscale.hooks import ChannelsLastHook
+from mmscale.models.backbones.san import GeneratedConv2d, Scale
 
 
 class OwnAlign(RoIAlign):
@@ -46,6 +47,26 @@ def test_channels_last_gives_mmcv_operators_what_they_can_read(kind):
     output.square().sum().backward()
     torch.testing.assert_close(output, expected)
     torch.testing.assert_close(model.conv.weight.grad, gradient)
+
+
+@pytest.mark.parametrize(
+    ('channels', 'stride', 'kept'), [(8, 2, True), (16, 2, False), (8, 1, False)]
+)
+def test_channels_last_spares_convolutions_that_onednn_overruns(channels, stride, kept):
+    torch.manual_seed(0)
+    x = torch.randn(2, channels, 56, 56)
+    layer = nn.Conv2d(channels, 16, 1, stride, bias=False)
+    (expected,) = torch.autograd.grad(layer(x).square().sum(), layer.weight)
+    ChannelsLastHook().before_run(SimpleNamespace(model=layer))
+    y = layer(x.contiguous(memory_format=torch.channels_last))
+    assert y.is_contiguous() == kept
+    y.square().sum().backward()
+    torch.testing.assert_close(layer.weight.grad, expected, rtol=1e-4, atol=1e-4)
+    generated = GeneratedConv2d(channels, 16, 1, stride=stride)
+    ChannelsLastHook().before_run(SimpleNamespace(model=generated))
+    scale = Scale(0.5, 0, 0, 0.0)
+    y = generated(x.contiguous(memory_format=torch.channels_last), scale)
+    assert y.is_contiguous() == kept
 
 
 def test_channels_last_leaves_deformable_convolutions_alone():

@@ -12,8 +12,8 @@ backbone = dict(
     resolutions=(32, 28, 24, 20, 16),
     encoding_base=320 / 7,
     out_indices=(3,),
-    # The authors' generators begin in (-1, 1), ten times the usual weights: with norms behind them they
-    # turn slowly, which a few epochs do not make up for. These turn as fast as a plain network's.
+    # The authors' generators begin in (-1, 1), ten times the usual weights: with norms behind them
+    # they turn slowly, which a few epochs do not make up for. These turn as a plain network's do.
     init_cfg=dict(type='Normal', layer='Linear', std=0.2),
 )
 model = dict(

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmscale.errors import UserError
 
 CHEAP = 'cheap'
+BLOCK = 16  # channels that oneDNN computes at once with AVX-512
 SELECTIVE = 'create_selective_checkpoint_contexts'
 
 
@@ -130,16 +131,29 @@ def to_channels_last(model):
 
     mmcv's own operators (RoIAlign among them) read such tensors as if they were contiguous, without
     a word and with wrong results; as modules they are given contiguous copies. As functions, such
-    as ``mmcv.ops.roi_align``, they are out of reach: give them ``x.contiguous()``.
+    as ``mmcv.ops.roi_align``, they are out of reach: give them ``x.contiguous()``. So are 1x1
+    convolutions with a stride and few channels: for those oneDNN writes beyond its memory
+    (https://github.com/uxlfoundation/oneDNN/issues/6035).
     """
     model.to(memory_format=torch.channels_last)
     for module in model.modules():
-        if any(kind.__module__.startswith('mmcv.ops') for kind in type(module).__mro__):
+        of_mmcv = any(kind.__module__.startswith('mmcv.ops') for kind in type(module).__mro__)
+        if of_mmcv or _overruns(module):
             # Its own convolutions too: those of deformable ones compute the offsets.
             module.to(memory_format=torch.contiguous_format)
             if _make_contiguous not in module._forward_pre_hooks.values():
                 module.register_forward_pre_hook(_make_contiguous, with_kwargs=True)
     return model
+
+
+def _overruns(module):
+    """Whether a convolution, also one that SAN generates, is of that kind."""
+    if isinstance(module, nn.Conv2d):
+        shape, stride = module.weight.shape, max(module.stride)
+    else:
+        shape, stride = getattr(module, 'shape', ()), getattr(module, 'stride', 1)
+    pointwise = len(shape) == 4 and tuple(shape[2:]) == (1, 1)
+    return pointwise and shape[1] < BLOCK and stride != 1
 
 
 def _make_contiguous(module, args, kwargs):
