@@ -1,22 +1,13 @@
-"""The same detector with SAN ResNet-18, trained at five sizes, each batch at one of them."""
+"""The same detector with SAN ResNet-18, each batch with the weights and norms of its size."""
 
-_base_ = './faster-rcnn_r18_fpn_shapes.py'
+_base_ = './faster-rcnn_r18-sizes_fpn_shapes.py'
 
-sizes = (224, 192, 160, 128, 96)
-resize = dict(
-    type='BatchSyncRandomResize',
-    random_size_range=(min(sizes), max(sizes)),
-    size_divisor=32,
-    interval=1,
-)
 model = dict(
-    data_preprocessor=dict(batch_augments=[resize]),
-    # Without a `resolution`, a batch gets the weights and norms of its own size.
     backbone=dict(
         _delete_=True,
-        type='mmscale.SANResNet',
+        type='mmscale.SANResNet',  # without a `resolution`, that of the batch
         depth=18,
-        resolutions=sizes,
+        resolutions=_base_.sizes,
         # From scratch in minutes: see configs/cifar10/san-resnet-18-half_cifar10.py.
         init_cfg=dict(type='Normal', layer='Linear', std=0.1),
     ),
