@@ -211,8 +211,9 @@ def resolutions_in(content, state):
         known = json.loads(known)
     if known is None and state.source not in ('', OWN):
         from mmscale.models.backbones.san import RESOLUTIONS as known
-    fits = isinstance(known, (list, tuple)) and len(known) == norm_count(state.state_dict)
-    return list(known) if fits else None
+    if not isinstance(known, (list, tuple)) or len(known) != norm_count(state.state_dict):
+        return None
+    return list(known)
 
 
 def in_order_of(model, state_dict, known):

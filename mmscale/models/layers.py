@@ -148,11 +148,10 @@ def to_channels_last(model):
 
 def _overruns(module):
     """Whether a convolution, also one that SAN generates, is of that kind."""
+    shape, stride = getattr(module, 'shape', None), getattr(module, 'stride', 1)
     if isinstance(module, nn.Conv2d):
         shape, stride = module.weight.shape, max(module.stride)
-    else:
-        shape, stride = getattr(module, 'shape', ()), getattr(module, 'stride', 1)
-    pointwise = len(shape) == 4 and tuple(shape[2:]) == (1, 1)
+    pointwise = isinstance(shape, tuple) and len(shape) == 4 and shape[2:] == (1, 1)
     return pointwise and shape[1] < BLOCK and stride != 1
 
 
