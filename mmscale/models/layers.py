@@ -151,8 +151,9 @@ def _overruns(module):
     shape, stride = getattr(module, 'shape', None), getattr(module, 'stride', 1)
     if isinstance(module, nn.Conv2d):
         shape, stride = module.weight.shape, max(module.stride)
-    pointwise = isinstance(shape, tuple) and len(shape) == 4 and shape[2:] == (1, 1)
-    return pointwise and shape[1] < BLOCK and stride != 1
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[2:] != (1, 1):
+        return False
+    return shape[1] < BLOCK and stride != 1
 
 
 def _make_contiguous(module, args, kwargs):
