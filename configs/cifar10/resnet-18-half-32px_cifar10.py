@@ -4,16 +4,4 @@ At another size, 24 px say: --cfg-options train_dataloader.dataset.pipeline.3.sc
 val_dataloader.dataset.pipeline.1.scale=24 test_dataloader.dataset.pipeline.1.scale=24
 """
 
-_base_ = '../_base_/cifar10_32px.py'
-
-model = dict(
-    type='ImageClassifier',
-    backbone=dict(type='ResNet', depth=18, base_channels=32, stem_channels=32),
-    neck=dict(type='GlobalAveragePooling'),
-    head=dict(
-        type='LinearClsHead',
-        num_classes=10,
-        in_channels=256,
-        loss=dict(type='CrossEntropyLoss'),
-    ),
-)
+_base_ = ['../_base_/cifar10_32px.py', '../_base_/resnet_18_half.py']

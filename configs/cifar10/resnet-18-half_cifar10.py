@@ -1,15 +1,3 @@
 """ResNet-18 of half the width, whose cost is near ReXNet 0.9's: to compare with."""
 
-_base_ = '../_base_/cifar10.py'
-
-model = dict(
-    type='ImageClassifier',
-    backbone=dict(type='ResNet', depth=18, base_channels=32, stem_channels=32),
-    neck=dict(type='GlobalAveragePooling'),
-    head=dict(
-        type='LinearClsHead',
-        num_classes=10,
-        in_channels=256,
-        loss=dict(type='CrossEntropyLoss'),
-    ),
-)
+_base_ = ['../_base_/cifar10.py', '../_base_/resnet_18_half.py']
