@@ -212,9 +212,10 @@ def test(
         _use_tta(cfg)
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='mmscale.ThroughputHook')]
     dump = _set_out(cfg, out) if out else None
-    check(cfg, ('test',))
     if exported:
         _check_classes(cfg, checkpoint)
+    check(cfg, ('test',))
+    if exported:
         use_file(cfg, checkpoint)
     runner = _runner(cfg)
     if dump:

@@ -32,11 +32,7 @@ def test_engines_compute_the_same(engine):
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         expected = model(x)
-    outputs = (
-        list(benchmark.FORMS[engine](model, x)(x).values())
-        if engine == 'openvino'
-        else (benchmark.FORMS[engine](model, x)(x))
-    )
+    outputs = benchmark.FORMS[engine](model, x)(x)
     for ours, theirs in zip(outputs, expected, strict=True):
         torch.testing.assert_close(torch.as_tensor(ours), theirs, rtol=1e-3, atol=1e-3)
 
@@ -48,8 +44,7 @@ def test_whole_detectors_in_engines(engine):
     pytest.importorskip('onnxscript')
     detector = benchmark.build('faster-rcnn-rexnet-100')
     x = torch.rand(2, 3, 128, 160)
-    outputs = benchmark.FORMS[engine](detector, x)(x)
-    boxes, scores, labels = outputs if engine == 'onnxruntime' else outputs.values()
+    boxes, scores, labels = benchmark.FORMS[engine](detector, x)(x)
     assert boxes.shape == (2, 100, 4)
     assert scores.shape == labels.shape == (2, 100)
 

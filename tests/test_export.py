@@ -15,7 +15,7 @@ from torch import nn
 
 from mmscale.errors import UserError
 from mmscale.inference import infer, open_model
-from mmscale.running import _check_classes, load_config
+from mmscale.running import load_config
 from mmscale.running import test as run_test
 
 onnx = pytest.importorskip('onnx')
@@ -184,7 +184,7 @@ def test_testing_a_file_gives_the_metrics_of_the_checkpoint(detector_files, dete
     with pytest.raises(UserError, match='--tta'):
         run_test(config, str(detector_files.path), tta=True, overrides=overrides)
     with pytest.raises(UserError, match=r'knows 8 classes .* has 80 \(person'):
-        _check_classes(load_config('faster_rcnn_rexnet_fpn'), detector_files.path)
+        run_test('faster_rcnn_rexnet_fpn', str(detector_files.path))
 
 
 def test_inference_says_the_same_from_a_checkpoint_and_a_file(

@@ -206,7 +206,7 @@ def _openvino(model, x):
     with tempfile.TemporaryDirectory() as folder:
         path = _onnx(model, x, Path(folder))
         compiled = openvino.compile_model(openvino.convert_model(path), 'CPU', options)
-    return lambda x: compiled(_arrays(model, x))
+    return lambda x: list(compiled(_arrays(model, x)).values())
 
 
 def _onnx(model, x, folder):
