@@ -1,12 +1,19 @@
 """Hooks for mmengine's Runner."""
 
+import gc
+import logging
+from functools import partial
+
 import numpy as np
 import torch
+from mmengine.dataset import worker_init_fn
 from mmengine.dist import get_rank, get_world_size
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
+from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.runner import set_random_seed
+from mmengine.runner import BaseLoop, set_random_seed
 from torch.nn.functional import softshrink
+from torch.nn.parallel import DistributedDataParallel
 
 from mmscale import checkpoints
 from mmscale.calibration import BATCHES, calibrate, check_calibration, training_batches
@@ -26,7 +33,13 @@ class ChannelsLastHook(Hook):
 
     def before_run(self, runner):
         """Convert the model before it is trained or tested."""
-        to_channels_last(runner.model)
+        model = _inner(runner.model)
+        to_channels_last(model)
+        if isinstance(runner.model, DistributedDataParallel):
+            # It has prepared for gradients of the old layout, and would reduce them wrongly.
+            runner.model = None
+            gc.collect()  # takes its hooks off the parameters
+            runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
 
 
 @HOOKS.register_module()
@@ -60,6 +73,28 @@ class CheckpointFitHook(Hook):
             named = named.removeprefix(scheme)
         required = '' if self.whole else 'backbone.'
         checkpoints.report(model, result, state_dict, named, required=required, exact=self.exact)
+        if self.whole:
+            _check_classes(runner, checkpoint, named)
+        averaged = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+        if self.exact and 'ema_state_dict' in checkpoint and not averaged:
+            raise UserError(
+                f'{named} is of a run with averaged weights (EMA), which this config does not '
+                'have: give it the same EMAHook, as by default_hooks.ema.type=EMAHook'
+            )
+
+
+def _check_classes(runner, checkpoint, named):
+    """Labels are numbers: those of other classes would be scored as the data set's."""
+    loops = [loop for loop in (runner._train_loop, runner._test_loop) if isinstance(loop, BaseLoop)]
+    own = getattr(loops[0].dataloader.dataset, 'metainfo', {}).get('classes') if loops else None
+    known = ((checkpoint.get('meta') or {}).get('dataset_meta') or {}).get('classes')
+    if own and known and list(own) != list(known):
+        differ = [pair for pair in zip(known, own) if pair[0] != pair[1]][:3]
+        raise UserError(
+            f'{named} was trained on {len(known)} classes, the data set has {len(own)}'
+            + (f', which begin to differ at {differ[0]}' if differ else '')
+            + ': give data with its classes, in their order'
+        )
 
 
 def _inner(model):
@@ -74,13 +109,48 @@ class EpochSeedHook(Hook):
     """Draws the randomness of every epoch from the run's seed and the epoch's number alone.
 
     mmengine saves no random state. With this hook, a run that was stopped and resumed ends with the
-    same weights, bit for bit, as one that was not (on a CPU, without worker processes).
+    same weights, bit for bit, as one that was not (on a CPU, in one process). Worker processes are
+    seeded for every epoch too, for which they must not be persistent. Gradients that are being
+    accumulated when an epoch ends go into its checkpoint.
     """
+
+    def __init__(self):
+        self.gradients = {}
+
+    def before_train(self, runner):
+        """Go on from the gradients of the checkpoint."""
+        if getattr(runner.train_dataloader, 'persistent_workers', False):
+            print_log(
+                'a resumed run will differ: persistent worker processes keep random states of '
+                'their own; train_dataloader.persistent_workers=False',
+                logger='current',
+                level=logging.WARNING,
+            )
+        for name, parameter in _inner(runner.model).named_parameters():
+            if name in self.gradients:
+                parameter.grad = self.gradients[name].to(parameter)
+        self.gradients = {}
 
     def before_train_epoch(self, runner):
         """Seed Python's, NumPy's and torch's generators, each process differently."""
         sequence = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
-        set_random_seed(int(sequence.generate_state(1)[0]))
+        seed, of_workers = (int(value) for value in sequence.generate_state(2))
+        set_random_seed(seed)
+        loader = runner.train_dataloader
+        loader.worker_init_fn = partial(
+            worker_init_fn, num_workers=loader.num_workers, rank=0, seed=of_workers // 2
+        )
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        """Keep the gradients that no step has used yet."""
+        named = _inner(runner.model).named_parameters()
+        pending = {name: p.grad.cpu() for name, p in named if p.grad is not None}
+        if pending:
+            checkpoint['gradients'] = pending
+
+    def after_load_checkpoint(self, runner, checkpoint):
+        """Take them from there when resuming."""
+        self.gradients = checkpoint.get('gradients') or {} if runner._resume else {}
 
 
 @HOOKS.register_module()

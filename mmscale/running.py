@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import Runner
@@ -41,8 +42,23 @@ def load_config(name, overrides=None):
         raise UserError(f'config {str(name)!r} cannot be read: {error}') from error
     _leave_scope(cfg._cfg_dict)
     if overrides:
-        cfg.merge_from_dict(overrides)
+        try:
+            cfg.merge_from_dict(overrides)
+        except (TypeError, KeyError, AttributeError) as error:  # a value where there is no place
+            raise UserError(f'--cfg-options {overrides} do not fit {name}: {error}') from error
+    _shorten_topk(cfg)
     return cfg
+
+
+def _shorten_topk(cfg):
+    """Leave out of a classifier's metrics the top 5 of fewer classes."""
+    classes = (cfg.get('model') or {}).get('head', {}).get('num_classes')
+    for key in ('val_evaluator', 'test_evaluator'):
+        given = cfg.get(key) or []
+        for metric in given if isinstance(given, list) else [given]:
+            own = type_name(metric.get('type', '')) == 'Accuracy'
+            if own and classes and isinstance(metric.get('topk'), (tuple, list)):
+                metric.topk = tuple(k for k in metric.topk if k <= classes) or (1,)
 
 
 def _leave_scope(node):
@@ -143,6 +159,8 @@ def train(
                 'add auto_scale_lr=dict(base_batch_size=...) to it'
             )
         cfg.auto_scale_lr.enable = True
+        # mmengine compares with the batch that is computed at once, not with that of a step.
+        cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
     if resume is None and cfg.get('resume'):  # the config's own switch
         resume = cfg.get('load_from') or 'auto'
     if resume is not None:
@@ -153,6 +171,10 @@ def train(
         load_from(cfg, cfg.load_from, trust_checkpoint, whole=cfg.get('resume', False))
     if cfg.get('resume') and cfg.load_from:
         check_resumable(cfg)
+        print_log(
+            '--resume: optimiser and schedule are those of the checkpoint, not of any option',
+            logger='current',
+        )
     check(cfg, ('train', 'val'))
     runner = _runner(cfg)
     runner.train()

@@ -8,14 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from conftest import ROOT, tool
 from mmengine.registry import MODELS
+from torch.utils.data import DataLoader, Dataset
 
 from mmscale.errors import UserError
 from mmscale.files import WholeFileBackend, written_aside
+from mmscale.hooks import EpochSeedHook
 from mmscale.run_weights import newest_checkpoint
 from mmscale.running import load_config, train
 
@@ -199,6 +203,87 @@ def test_killed_runs_end_as_if_they_had_not_been(shapes, tmp_path):
     assert not all(torch.equal(value, before[name]) for name, value in expected.items())
 
 
+def test_resumed_with_workers_and_accumulated_gradients(shapes, tmp_path):
+    # 11 batches an epoch: the last one of each odd epoch waits for the first of the next.
+    switches = [
+        'train_dataloader.num_workers=1',
+        'train_dataloader.batch_size=3',
+        'optim_wrapper.accumulative_counts=2',
+        'default_hooks.ema.type=EMAHook',
+        'default_hooks.ema.momentum=0.1',
+        'randomness.seed=3',
+        'default_hooks.checkpoint.max_keep_ckpts=9',
+    ]
+    whole, resumed = tmp_path / 'whole', tmp_path / 'resumed'
+    run('train', '--work-dir', whole, options=[*switches, 'train_cfg.max_epochs=3'])
+    steps = json.loads(
+        sorted(whole.glob('*/vis_data/scalars.json'))[0].read_text().splitlines()[-1]
+    )
+    assert steps['step'] // 3 % 2, 'the set has another size: choose another batch'
+    resumed.mkdir()
+    shutil.copy(whole / 'epoch_1.pth', resumed)
+    run('train', '--work-dir', resumed, '--resume', options=[*switches, 'train_cfg.max_epochs=3'])
+    for key in ('state_dict', 'ema_state_dict'):
+        expected, actual = (
+            torch.load(folder / 'epoch_3.pth', weights_only=False)[key]
+            for folder in (whole, resumed)
+        )
+        assert all(torch.equal(value, actual[name]) for name, value in expected.items()), key
+    with pytest.raises(UserError, match='averaged weights'):
+        train(CLASSIFIER, work_dir=resumed, resume='auto', overrides=_overrides(SHORT))
+
+
+def _overrides(options):
+    return {key: yaml.safe_load(value) for key, _, value in (o.partition('=') for o in options)}
+
+
+def test_workers_draw_something_else_in_every_epoch():
+    loader = DataLoader(Drawn(), num_workers=1)
+    runner = SimpleNamespace(train_dataloader=loader, seed=0, epoch=0)
+    drawn = []
+    for runner.epoch in (0, 1, 0):
+        EpochSeedHook().before_train_epoch(runner)
+        drawn.append(next(iter(loader)).item())
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
+class Drawn(Dataset):
+    """Random numbers."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return torch.rand(())
+
+
+def test_other_classes_are_not_scored(trained, shapes, tmp_path):
+    renamed = tmp_path / 'classes'
+    shutil.copytree(shapes / 'classes', renamed)
+    for split in ('train', 'val'):
+        (renamed / split / 'circle').rename(renamed / split / 'zircle')
+    options = [f'test_dataloader.dataset.data_root={renamed}']
+    with pytest.raises(SystemExit, match=r"begin to differ at \('circle', "):
+        run('test', trained / 'epoch_2.pth', '--work-dir', tmp_path / 'a', options=options)
+
+
+def test_few_classes_have_no_top_five():
+    few = load_config(CLASSIFIER, {'model.head.num_classes': 3})
+    assert few.val_evaluator.topk == (1,)
+    assert load_config(CLASSIFIER).val_evaluator.topk == (1, 5)
+
+
+def test_learning_rate_is_scaled_by_the_batch_of_a_step(shapes, tmp_path):
+    options = {
+        **_overrides(SHORT),
+        'train_cfg.max_epochs': 1,
+        'optim_wrapper.accumulative_counts': 4,  # of 8: 32, which the config's is for
+    }
+    expected = load_config(CLASSIFIER).optim_wrapper.optimizer.lr
+    runner = train(CLASSIFIER, work_dir=tmp_path, auto_scale_lr=True, overrides=options)
+    assert runner.optim_wrapper.param_groups[0]['initial_lr'] == pytest.approx(expected)
+
+
 def test_resuming_keeps_the_seed(trained, tmp_path):
     work_dir = tmp_path / 'run'
     shutil.copytree(trained, work_dir)
@@ -240,16 +325,25 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
 # Processes.
 
 
-def test_two_processes_train_like_one(shapes, tmp_path):
+RESNET = (
+    "dict(backbone=dict(_delete_=True, type='ResNet', depth=18, base_channels=8, stem_channels=8, "
+    'norm_eval=True), head=dict(in_channels=64, dropout=0.0))'
+)
+REXNET = 'dict(backbone=dict(norm_eval=True), head=dict(dropout=0.0))'
+
+
+# ResNet's 3x3 convolutions have other strides in channels-last memory, ReXNet's almost none.
+@pytest.mark.parametrize('model', [REXNET, RESNET], ids=['rexnet', 'resnet'])
+def test_two_processes_train_like_one(model, shapes, tmp_path):
     # 20 steps of 8 samples; nothing random, and BN in eval mode.
     plain = tmp_path / 'plain.py'
     plain.write_text(
         f"_base_ = '{ROOT}/configs/{CLASSIFIER}.py'\n"
         "custom_imports = dict(imports=['mmscale.models.classifiers', 'recording'])\n"
-        "custom_hooks = [dict(type='mmengine.RecordHook')]\n"
+        "custom_hooks = [dict(type='mmengine.RecordHook'), dict(type='mmscale.ChannelsLastHook')]\n"
         "pipeline = [dict(type='mmscale.LoadImage'), dict(type='PackInputs')]\n"
         'train_dataloader = dict(dataset=dict(pipeline=pipeline))\n'
-        'model = dict(backbone=dict(norm_eval=True), head=dict(dropout=0.0))\n'
+        f'model = {model}\n'
         "sgd = dict(_delete_=True, type='SGD', lr=0.05, weight_decay=0.0)\n"
         'optim_wrapper = dict(optimizer=sgd)\n'
         'param_scheduler = []\n'
@@ -259,7 +353,8 @@ def test_two_processes_train_like_one(shapes, tmp_path):
     for processes in (1, 2):
         record = tmp_path / str(processes)
         record.mkdir()
-        options = [*SHORT, f'train_dataloader.batch_size={8 // processes}']
+        short = [text for text in SHORT if model == REXNET or not text.startswith('model.')]
+        options = [*short, f'train_dataloader.batch_size={8 // processes}']
         options += ['train_cfg.max_epochs=5', 'train_cfg.val_interval=9']
         arguments = [str(plain), '--work-dir', str(record / 'run')]
         if processes > 1:

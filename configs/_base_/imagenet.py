@@ -32,7 +32,7 @@ test_pipeline = [
 ]
 loader = dict(num_workers=4, persistent_workers=True, collate_fn=dict(type='default_collate'))
 train_dataloader = dict(
-    **loader,
+    **{**loader, 'persistent_workers': False},  # seeded for every epoch, see EpochSeedHook
     batch_size=64,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(

@@ -16,7 +16,11 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]
-test_pipeline = [dict(type='mmscale.LoadImage', replace=True), dict(type='PackInputs')]
+test_pipeline = [
+    dict(type='mmscale.LoadImage', replace=True),
+    dict(type='Resize', scale=64),  # which the crops have; what replaces a broken one has not
+    dict(type='PackInputs'),
+]
 train_dataloader = dict(
     batch_size=32,
     num_workers=1,

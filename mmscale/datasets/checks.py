@@ -69,6 +69,10 @@ def check_folders(cfg, splits):
         classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
         if not classes:
             raise UserError(f'{str(folder)!r} has no class folders, but images go into one each')
+        if not any(any((folder / name).rglob('*.*')) for name in classes):
+            raise UserError(
+                f'{str(folder)!r} has no image in any of its {len(classes)} class folders'
+            )
         if first is not None and classes != first[1]:
             differ = sorted(set(classes) ^ set(first[1]))
             raise UserError(f'{str(folder)!r} and {str(first[0])!r} differ in the classes {differ}')
