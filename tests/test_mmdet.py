@@ -110,7 +110,7 @@ def test_config_parses(name):
     assert 'feature_channels' not in cfg
 
 
-@pytest.mark.parametrize('name', [name for name in DETECTORS if '_r18_' not in name])
+@pytest.mark.parametrize('name', [name for name in DETECTORS if '_r18' not in name])
 def test_detector_builds(name):
     cfg = config(name)
     with torch.device('meta'):

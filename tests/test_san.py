@@ -307,8 +307,6 @@ def test_a_fixed_resolution_rules_over_the_images_size():
         (dict(depth=50, base_width=4.0), ['base_width=4.0']),
         (dict(depth=50, base_width=128), ['base_width=128', 'groups=32']),
         (dict(groups=32, base_width=4), ['groups=32', 'bottleneck', '18']),
-        (dict(norm_cfg=dict(type='GN', num_groups=4)), ["'GN'", 'batch norm']),
-        (dict(norm_cfg=dict(type='BN', affine=False)), ['factors']),
     ],
     ids=str,
 )
@@ -325,6 +323,15 @@ def test_wrong_resolutions(resolution):
         model(torch.zeros(1, 3, 64, 64), resolution=resolution)
     with pytest.raises(ValueError, match=f'resolution={resolution!r} must be a positive number'):
         model.plain(resolution)
+
+
+@pytest.mark.parametrize('norm_cfg', [dict(type='GN', num_groups=4), dict(type='BN', affine=False)])
+def test_norms_that_no_plain_network_has(norm_cfg):
+    model = SANResNet(18, norm_cfg=norm_cfg, inference='data-free', **SMALL)
+    with pytest.raises(UserError, match='need batch norms with factors'):
+        model.plain(64)
+    with pytest.raises(UserError, match='need batch norms with factors'):
+        model(torch.zeros(1, 3, 56, 56))
 
 
 def test_wrong_number_of_batches():

@@ -108,13 +108,6 @@ class ResolutionNorm(nn.Module):
     def __init__(self, channels, count, norm_cfg=None):
         super().__init__()
         self.norms = nn.ModuleList(norm(channels, norm_cfg) for _ in range(count))
-        first = self.norms[0]
-        affine = isinstance(first, _BatchNorm) and first.affine
-        if not (affine and first.track_running_stats):
-            raise UserError(
-                f'norm_cfg={norm_cfg!r}: every resolution of a SAN has a batch norm with factors '
-                'and statistics: BN or SyncBN'
-            )
 
     def forward(self, x, scale):
         """Normalise (N, C, H, W) by one norm, or by a mixture of two."""
@@ -134,8 +127,18 @@ class ResolutionNorm(nn.Module):
         return layer
 
     def mixed(self, scale):
-        """The norm's parameters and statistics by name, interpolated where `scale` says so."""
+        """The norm's parameters and statistics by name, interpolated where `scale` says so.
+
+        Raises:
+            UserError: If it has not all of these.
+        """
         first, second = self.norms[scale.norm], self.norms[scale.other]
+        affine = isinstance(first, _BatchNorm) and first.affine
+        if not (affine and first.track_running_stats):
+            raise UserError(
+                f"{first}: plain() and inference='data-free' need batch norms with factors and "
+                'statistics'
+            )
         names = ('weight', 'bias', 'running_mean', 'running_var')
         if scale.share == 0:
             return {name: getattr(first, name) for name in names}
@@ -363,7 +366,7 @@ class SAN(Backbone):
             The names of its state dict are mmdet's and mmpretrain's, a ResNet's torchvision's too.
 
         Raises:
-            ValueError: If `resolution` is no number of pixels.
+            ValueError: If `resolution` is no number of pixels, or the norms are no batch norms.
         """
         check_resolution(resolution)
         scale = self.scale_of(resolution)
