@@ -392,7 +392,8 @@ def test_runner_puts_norms_in_the_models_order_too(tmp_path):
     content = CheckpointLoader.load_checkpoint(f'mmscale:{tmp_path}/san.pth')
     model = torch.nn.Module()
     model.backbone = SANResNet(18, resolutions=(32, 64))
-    runner = SimpleNamespace(model=model, _load_from='san.pth')
+    loops = dict(_train_loop=None, _test_loop=None)
+    runner = SimpleNamespace(model=model, _load_from='san.pth', hooks=[], **loops)
     CheckpointFitHook(whole=True).after_load_checkpoint(runner, content)
     model.load_state_dict(content['state_dict'])
     first, second = model.backbone.stem.norm.norms
