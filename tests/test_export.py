@@ -261,8 +261,11 @@ def test_what_differs_is_not_kept(classifier, pictures, tmp_path, monkeypatch):
     monkeypatch.setattr('mmscale.export.graphs.Normalise.forward', forgotten)
     with pytest.raises(UserError, match=r'is not kept.*000001.jpg: logits differs by'):
         export(*classifier, str(tmp_path / 'c.onnx'), shape=(320, 320), images=pictures)
+    unsized = [dict(type='mmscale.LoadImage', replace=True), dict(type='PackInputs')]
+    unsized = {'test_dataloader.dataset.pipeline': unsized}
+    fixed = dict(shape=(64, 64), images=pictures, overrides=unsized)
     with pytest.raises(UserError, match='takes images of 64 x 64 px .* made one of 320 x 320'):
-        export(*classifier, str(tmp_path / 'c.onnx'), shape=(64, 64), images=pictures)
+        export(*classifier, str(tmp_path / 'c.onnx'), **fixed)
     assert not list(tmp_path.iterdir())
 
 
