@@ -13,13 +13,17 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import Runner
 
+from mmscale import feature_channels
 from mmscale.datasets.checks import check_data, check_folders
 from mmscale.environment import check_operators, require
 from mmscale.errors import UserError
 from mmscale.export.files import ExportedFile, is_exported
-from mmscale.registry import SCOPE, type_name
+from mmscale.registry import SCOPE, backbone_class, type_name
 from mmscale.run_weights import check_resumable, guard_weights, load_from, newest_checkpoint
 
+# What takes the backbone's maps in their order, and what takes the last one.
+PYRAMIDS = ('FPN', 'PAFPN', 'ChannelMapper')
+LINEAR = ('LinearClsHead', 'DropoutLinearClsHead')
 CONFIGS = Path(__file__).parent / '.mim' / 'configs'
 
 
@@ -299,6 +303,7 @@ def check(cfg, splits):
     Raises:
         UserError: If they do not fit the machine or the config.
     """
+    _check_channels(cfg)
     if cfg.get('default_scope') == 'mmdet':
         check_operators()
     # One process looks at the files; if it stops, the launcher stops the others.
@@ -306,6 +311,23 @@ def check(cfg, splits):
         look = dict(mmdet=check_data, mmpretrain=check_folders).get(cfg.get('default_scope'))
         if look:
             look(cfg, splits)
+
+
+def _check_channels(cfg):
+    """Compare a backbone of this package with the pyramid or classifier that takes its maps."""
+    if backbone_class(cfg) is object:
+        return
+    named = {**cfg.model.backbone, 'type': type_name(cfg.model.backbone.type)}
+    channels = list(feature_channels(**named))
+    for name, kinds, own in (('neck', PYRAMIDS, channels), ('head', LINEAR, channels[-1])):
+        part = cfg.model.get(name) or {}
+        given = part.get('in_channels', own)
+        given = list(given) if isinstance(given, (list, tuple)) else given
+        if type_name(part.get('type', '')) in kinds and given != own:
+            raise UserError(
+                f'model.{name}.in_channels={given}, but the backbone has {own}: '
+                f'--cfg-options "model.{name}.in_channels={own}"'
+            )
 
 
 def _set_out(cfg, out):

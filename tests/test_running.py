@@ -272,7 +272,7 @@ WRONG_COMMANDS = {
     'no folder': (['train', 'inherits.py'], 'inherits.py'),
     'argument': (
         ['train', DETECTOR, '--cfg-options', 'model.backbone.widths=1'],
-        "unexpected keyword argument 'widths'",
+        "ReXNet has no argument 'widths'; it takes",
     ),
     'auto-scale-lr': (
         ['train', DETECTOR, '--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}'],
@@ -490,3 +490,25 @@ def test_top_level_configs_on_real_images(coco_root, tmp_path, config):
     last = scalars(tmp_path)[-1]
     assert all(f'coco/{kind}_mAP' in last for kind in kinds)
     assert isinstance(Config.fromfile(next(tmp_path.glob('*.py'))), Config)
+
+
+@pytest.mark.parametrize(
+    ('config', 'change', 'words'),
+    [
+        (
+            DETECTOR,
+            {'model.backbone.width_mult': 1.3},
+            r'neck.in_channels=\[38, 61, 128, 185\], but the backbone has \[50, 79, 167, 240\]',
+        ),
+        (
+            'shapes/rexnet-100_shapes',
+            {'model.backbone.width_mult': 1.3},
+            'model.head.in_channels=1280, but the backbone has 1664',
+        ),
+    ],
+    ids=['neck', 'head'],
+)
+def test_channels_that_do_not_fit(config, change, words, shapes, tmp_path):
+    with pytest.raises(UserError, match=words):
+        train(config, work_dir=tmp_path / 'run', overrides=change)
+    assert not (tmp_path / 'run').exists()
