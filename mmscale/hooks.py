@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mmscale import checkpoints
 from mmscale.calibration import BATCHES, calibrate, check_calibration, training_batches
+from mmscale.datasets.checks import check_labels
 from mmscale.errors import UserError
 from mmscale.models.backbones.san import SAN
 from mmscale.models.backbones.scalenet import ScaleBranch
@@ -84,17 +85,11 @@ class CheckpointFitHook(Hook):
 
 
 def _check_classes(runner, checkpoint, named):
-    """Labels are numbers: those of other classes would be scored as the data set's."""
+    """Compare the classes of a checkpoint with those of the set that it is to be used on."""
     loops = [loop for loop in (runner._train_loop, runner._test_loop) if isinstance(loop, BaseLoop)]
     own = getattr(loops[0].dataloader.dataset, 'metainfo', {}).get('classes') if loops else None
     known = ((checkpoint.get('meta') or {}).get('dataset_meta') or {}).get('classes')
-    if own and known and list(own) != list(known):
-        differ = [pair for pair in zip(known, own) if pair[0] != pair[1]][:3]
-        raise UserError(
-            f'{named} was trained on {len(known)} classes, the data set has {len(own)}'
-            + (f', which begin to differ at {differ[0]}' if differ else '')
-            + ': give data with its classes, in their order'
-        )
+    check_labels(named, known, own)
 
 
 def _inner(model):

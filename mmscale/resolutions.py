@@ -177,9 +177,8 @@ def _settings(cfg, resolution, way):
 
 
 def _print(rows):
-    names = list(
-        dict.fromkeys(name for row in rows for name in row)
-    )  # without boxes mmdet has none
+    # Not all rows have all metrics: mmdet has none where nothing was found.
+    names = list(dict.fromkeys(name for row in rows for name in row))
     if not rows[0]['inference']:
         names.remove('inference')
     table = Table()

@@ -14,7 +14,7 @@ from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import Runner
 
 from mmscale import feature_channels
-from mmscale.datasets.checks import check_data, check_folders
+from mmscale.datasets.checks import check_data, check_folders, check_labels
 from mmscale.environment import check_operators, require
 from mmscale.errors import UserError
 from mmscale.export.files import ExportedFile, is_exported
@@ -257,7 +257,7 @@ def use_file(cfg, file):
 
 
 def _check_classes(cfg, path):
-    """Labels are numbers: those of other classes would be scored as the config's."""
+    """Compare the classes of an exported file with those of the config's test set."""
     from mmscale.inference import runtime_config
 
     if not cfg.get('default_scope') or 'pipeline' not in cfg.test_dataloader.dataset:
@@ -266,13 +266,7 @@ def _check_classes(cfg, path):
     def classes(described):
         return list(described['test_dataloader']['dataset']['metainfo'].get('classes') or ())
 
-    known, wanted = classes(ExportedFile(path).meta['runtime']), classes(runtime_config(cfg))
-    if known and wanted and known != wanted:
-        raise UserError(
-            f'{path} knows {len(known)} classes ({", ".join(known[:3])}, ...), the test set of the '
-            f'config has {len(wanted)} ({", ".join(wanted[:3])}, ...): give the config that it was '
-            'exported with'
-        )
+    check_labels(path, classes(ExportedFile(path).meta['runtime']), classes(runtime_config(cfg)))
 
 
 def _prepare(config, overrides, work_dir, launcher):

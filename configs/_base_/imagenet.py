@@ -30,9 +30,10 @@ test_pipeline = [
     dict(type='CenterCrop', crop_size=224),
     dict(type='PackInputs'),
 ]
-loader = dict(num_workers=4, persistent_workers=True, collate_fn=dict(type='default_collate'))
+loader = dict(num_workers=4, collate_fn=dict(type='default_collate'))
 train_dataloader = dict(
-    **{**loader, 'persistent_workers': False},  # seeded for every epoch, see EpochSeedHook
+    **loader,
+    persistent_workers=False,  # EpochSeedHook seeds them for every epoch
     batch_size=64,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -41,6 +42,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     **loader,
+    persistent_workers=True,
     batch_size=64,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(

@@ -1,4 +1,4 @@
-"""The detector with ResNet-18, each batch at one of five sizes, as long as the one at 224 px."""
+"""The detector with ResNet-18, each batch at one of five sizes: the pixels of 330 steps at 224."""
 
 _base_ = './faster-rcnn_r18_fpn_shapes.py'
 
