@@ -1,6 +1,7 @@
 """Evaluation at several resolutions, in each of the ways that SAN has for new ones."""
 
 import json
+import re
 import statistics
 from copy import deepcopy
 from itertools import cycle
@@ -181,10 +182,11 @@ def _print(rows):
     names = list(dict.fromkeys(name for row in rows for name in row))
     if not rows[0]['inference']:
         names.remove('inference')
+    # Words, since long names would be cut anywhere on a narrow screen.
     table = Table()
     for name in names:
-        table.add_column(name, overflow='fold')
+        table.add_column(re.sub('[/_]', ' ', name), no_wrap=name in ('inference', 'resolution'))
     for row in rows:
         values = [row.get(name, '') for name in names]
-        table.add_row(*(f'{v:.2f}' if isinstance(v, float) else f'{v}' for v in values))
+        table.add_row(*(f'{v:.4g}' if isinstance(v, float) else f'{v}' for v in values))
     Console().print(table)

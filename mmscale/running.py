@@ -156,15 +156,6 @@ def train(
             raise UserError('--amp needs a GPU: mmengine has no mixed precision on CPUs')
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    if auto_scale_lr:
-        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise UserError(
-                f'--auto-scale-lr: {config} does not say what batch its learning rate is for; '
-                'add auto_scale_lr=dict(base_batch_size=...) to it'
-            )
-        cfg.auto_scale_lr.enable = True
-        # mmengine compares with the batch that is computed at once, not with that of a step.
-        cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
     if resume is None and cfg.get('resume'):  # the config's own switch
         resume = cfg.get('load_from') or 'auto'
     if resume is not None:
@@ -180,6 +171,15 @@ def train(
             logger='current',
         )
     check(cfg, ('train', 'val'))
+    if auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise UserError(
+                f'--auto-scale-lr: {config} does not say what batch its learning rate is for; '
+                'add auto_scale_lr=dict(base_batch_size=...) to it'
+            )
+        cfg.auto_scale_lr.enable = True
+        # mmengine compares with the batch that is computed at once, not with that of a step.
+        cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
     runner = _runner(cfg)
     runner.train()
     return runner
@@ -298,6 +298,7 @@ def check(cfg, splits):
         UserError: If they do not fit the machine or the config.
     """
     _check_channels(cfg)
+    _check_counts(cfg, splits)
     if cfg.get('default_scope') == 'mmdet':
         check_operators()
     # One process looks at the files; if it stops, the launcher stops the others.
@@ -322,6 +323,15 @@ def _check_channels(cfg):
                 f'model.{name}.in_channels={given}, but the backbone has {own}: '
                 f'--cfg-options "model.{name}.in_channels={own}"'
             )
+
+
+def _check_counts(cfg, splits):
+    """Compare with 1 what mmengine divides by or counts up to."""
+    counts = {f'{split}_dataloader': 'batch_size' for split in splits}
+    for part, name in {**counts, 'optim_wrapper': 'accumulative_counts'}.items():
+        count = (cfg.get(part) or {}).get(name, 1)
+        if not isinstance(count, int) or count < 1:
+            raise UserError(f'{part}.{name}={count!r} must be a whole number of at least 1')
 
 
 def _set_out(cfg, out):

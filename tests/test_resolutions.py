@@ -76,7 +76,7 @@ def test_one_table_for_all_ways(options, checkpoint, tmp_path, capsys):
     place = ['--work-dir', str(tmp_path), '--out', str(table)]
     tool('test')([SAN, checkpoint, *place, *sizes, *ways, *arguments(options)])
     lines = capsys.readouterr().out.splitlines()
-    heading = next(i for i, line in enumerate(lines) if 'accuracy/top5' in line)
+    heading = next(i for i, line in enumerate(lines) if 'top5' in line)
     cells = [line.replace('│', '|').split('|') for line in lines[heading + 1 :] if '│' in line]
     found = [(row[1].strip(), int(row[2])) for row in cells]
     assert found == [(way, r) for way in ways[1:] for r in (64, 56, 40)]

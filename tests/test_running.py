@@ -218,6 +218,14 @@ WRONG_DATA = {
         ['num_classes=80', f'{len(CLASSES)} classes'],
     ),
     'images': ({'train_dataloader.dataset.data_prefix.img': 'val/'}, ['missing', 'val']),
+    'batch size': (
+        {'val_dataloader.batch_size': 0},
+        ['val_dataloader.batch_size=0', 'at least 1'],
+    ),
+    'accumulation': (
+        {'optim_wrapper.accumulative_counts': 0.5},
+        ['optim_wrapper.accumulative_counts=0.5', 'at least 1'],
+    ),
 }
 
 
