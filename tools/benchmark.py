@@ -32,6 +32,7 @@ def main(argv=None):
     )
     parser.add_argument('--train', action='store_true', help='training steps, not inference')
     parser.add_argument('--memory', action='store_true', help='also peak memory, each on its own')
+    parser.add_argument('--profile', action='store_true', help='also the time by operator')
     parser.add_argument('--rounds', type=int, default=9, help='of which the median counts (9)')
     parser.add_argument(
         '--target', action='append', default=[], help='a target of docs/speed.md by name, or all'
@@ -51,6 +52,7 @@ def main(argv=None):
             targets=args.target,
             training=args.train,
             memory=args.memory,
+            profiles=args.profile,
             rounds=args.rounds,
         )
         if args.plot:
@@ -65,12 +67,25 @@ def show(result):
         f'{machine["processor"]}, {machine["threads"]} threads, {machine["gpu"] or "no GPU"}'
     )
     for rows in (result['rows'], result['targets']):
-        if rows:
-            names = [name for name in dict.fromkeys(sum(map(list, rows), [])) if name != 'rows']
-            table = Table(*names)
-            for row in rows:
-                table.add_row(*(_text(row.get(name, '')) for name in names))
-            console.print(table)
+        print_table(console, rows)
+    for profile in result['profiles']:
+        print_table(
+            console,
+            profile['operators'],
+            f'{profile["case"]}, {benchmark.shape_text(profile["shape"])}: '
+            f'{profile["ms"]:.0f} ms by the profiler; its convolutions at the ceilings of matrix '
+            f'products ({machine["matmul_gflops"]:.0f} GFLOP/s) and copying '
+            f'({machine["copy_gbs"]:.0f} GB/s): {profile["convolutions_at_ceilings_ms"]:.0f} ms',
+        )
+
+
+def print_table(console, rows, title=None):
+    if rows:
+        names = [name for name in dict.fromkeys(sum(map(list, rows), [])) if name != 'rows']
+        table = Table(*(name.replace('_', ' ') for name in names), title=title)
+        for row in rows:
+            table.add_row(*(_text(row.get(name, '')) for name in names))
+        console.print(table)
 
 
 def _text(value):

@@ -16,6 +16,7 @@ from mmscale.benchmark.measuring import (
     prepare,
     saved_bytes,
 )
+from mmscale.benchmark.profiling import profile
 from mmscale.benchmark.targets import SPECIAL, TARGETS, check_target, coco_evaluation
 from mmscale.curves import new_figure, write_figure
 from mmscale.errors import UserError
@@ -37,13 +38,14 @@ __all__ = [
     'measure',
     'peak_memory',
     'prepare',
+    'profile',
     'run',
     'saved_bytes',
     'shape_text',
 ]
 
 
-def run(cases, shapes=None, *, targets=(), training=False, memory=False, rounds=9):
+def run(cases, shapes=None, *, targets=(), training=False, memory=False, profiles=False, rounds=9):
     """What ``tools/benchmark.py`` prints.
 
     Args:
@@ -51,9 +53,11 @@ def run(cases, shapes=None, *, targets=(), training=False, memory=False, rounds=
         shapes (Sequence[str], optional): ``NxHxW``. Default: ``16x224x224``.
         targets (Sequence[str]): Names of targets, or 'all'.
         training, memory, rounds: As in :func:`measure`.
+        profiles (bool): Also each case's time by operator.
 
     Returns:
-        dict: `machine`, `rows` (see :func:`measure`), `targets` (see :func:`check_target`).
+        dict: `machine`, `rows` (see :func:`measure`), `targets` (see :func:`check_target`) and
+        `profiles` (see :func:`profile`).
 
     Raises:
         UserError: If a name or a shape is wrong, or a package is missing.
@@ -68,7 +72,13 @@ def run(cases, shapes=None, *, targets=(), training=False, memory=False, rounds=
     for shape in shapes if cases else ():
         rows += measure(cases, shape, training=training, rounds=rounds, memory=memory)
     checked = [check_target(name, rounds) for name in targets]
-    return dict(machine=dict(**machine(), **ceilings()), rows=rows, targets=checked)
+    limits = ceilings()
+    profiled = [
+        profile(case, shape, limits, training=training)
+        for shape in shapes
+        for case in (cases if profiles else ())
+    ]
+    return dict(machine=dict(**machine(), **limits), rows=rows, targets=checked, profiles=profiled)
 
 
 def _shape(text):
