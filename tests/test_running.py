@@ -520,3 +520,17 @@ def test_channels_that_do_not_fit(config, change, words, shapes, tmp_path):
     with pytest.raises(UserError, match=words):
         train(config, work_dir=tmp_path / 'run', overrides=change)
     assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(('given', 'per_node'), [({}, 8), ({'GPUS': '4'}, 4), ({'GPUS': '16'}, 8)])
+def test_slurm_is_asked_for_the_gpus_of_a_node(given, per_node, tmp_path):
+    srun = tmp_path / 'srun'
+    srun.write_text('#!/bin/sh\necho "$@"\n')
+    srun.chmod(0o755)
+    environment = {**os.environ, **given, 'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
+    command = ['bash', ROOT / 'tools/slurm_train.sh', 'gpu', 'job', 'config.py', 'out', '--amp']
+    asked = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    words = asked.stdout.split()
+    assert f'--ntasks={given.get("GPUS", 8)}' in words
+    assert {f'--ntasks-per-node={per_node}', f'--gres=gpu:{per_node}'} <= set(words)
+    assert words[-6:] == ['config.py', '--work-dir', 'out', '--launcher', 'slurm', '--amp']
