@@ -23,12 +23,18 @@ def scalars(work_dir, name):
         name (str): As it is logged: ``loss``, ``coco/bbox_mAP``, ``accuracy/top1``.
 
     Returns:
-        dict[int, float]: By iteration (or epoch, where the log counts those), in order; empty if it
-        was never logged.
+        dict[int, float]: By iteration, in order; empty if it was never logged. A validation that
+        the log counts in epochs is at the last training iteration that was logged before it.
     """
-    logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
-    lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
-    values = {line['step']: line[name] for line in lines if name in line}  # the latest log counts
+    values = {}
+    for log in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):  # the latest counts
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        by_epoch = any('epoch' in line for line in lines)
+        iteration = 0
+        for line in lines:
+            iteration = line.get('iter', iteration if by_epoch else line['step'])
+            if name in line:
+                values[iteration] = line[name]
     return dict(sorted(values.items()))
 
 
@@ -73,7 +79,7 @@ def compare_runs(kinds, metric, out):
                 _plot(axis, values, color=colour, label=label, marker='.' * (len(values) < 30))
         last[kind] = [_last(work_dir, metric) for work_dir in work_dirs]
     for name, axis in zip(('loss', metric), axes):
-        axis.set(xlabel='step', ylabel=name)
+        axis.set(xlabel='iteration', ylabel=name)
         axis.legend()
     write_figure(figure, out)
     return last

@@ -13,7 +13,7 @@ import torch
 from conftest import tool
 from mmengine.config import Config
 
-from mmscale.curves import draw_curve
+from mmscale import curves
 from mmscale.datasets.shapes import CLASSES
 from mmscale.demo import FIGURES, coco_figures, draw_predictions
 from mmscale.errors import UserError
@@ -107,7 +107,7 @@ def test_pictures_of_the_demo(trained, shapes, tmp_path):
     cfg = load_config(DETECTOR)
     out = draw_predictions(cfg, trained / 'iter_4.pth', tmp_path / 'predictions.png', count=2)
     assert cv2.imread(str(out)).shape == (640, 4 * 640, 3)
-    curve = draw_curve(trained, tmp_path / 'curve.png')
+    curve = curves.draw_curve(trained, tmp_path / 'curve.png')
     assert cv2.imread(str(curve)).shape[2] == 3
     assert not list(tmp_path.glob('*.tmp.png'))
 
@@ -127,6 +127,23 @@ def test_runs_are_compared(trained, tmp_path, capsys):
     ):
         with pytest.raises(SystemExit, match=words):
             tool('compare_runs')([wrong])
+
+
+def test_validations_counted_in_epochs_are_beside_the_losses(tmp_path):
+    logs = {
+        'first': [
+            dict(loss=3.0, epoch=1, iter=100, step=100),
+            dict(top1=40.0, step=1),
+            dict(loss=2.0, epoch=2, iter=200, step=200),
+        ],
+        'resumed': [dict(loss=2.5, epoch=2, iter=200, step=200), dict(top1=60.0, step=2)],
+    }
+    for name, lines in logs.items():
+        path = tmp_path / name / 'vis_data/scalars.json'
+        path.parent.mkdir(parents=True)
+        path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    assert curves.scalars(tmp_path, 'loss') == {100: 3.0, 200: 2.5}
+    assert curves.scalars(tmp_path, 'top1') == {100: 40.0, 200: 60.0}
 
 
 def test_demo_from_crops_to_pictures(shapes, tmp_path, monkeypatch):
