@@ -40,8 +40,8 @@ def main(argv=None):
     parser.add_argument('--plot', metavar='PNG', help='draw the times of the models')
     parser.add_argument('--json', action='store_true', help='print one JSON object, nothing else')
     args = parser.parse_args(argv)
-    if args.plot and not args.cases:
-        parser.error('--plot draws the times of models: name one or more')
+    if (args.plot or args.profile) and not args.cases:
+        parser.error('--plot and --profile are of models: name one or more')
     # The frameworks log to stdout.
     with one_line_errors(), contextlib.redirect_stdout(sys.stderr):
         if args.plot:

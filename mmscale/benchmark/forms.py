@@ -244,4 +244,5 @@ FORMS = {
     'onnxruntime': _onnxruntime,
     'openvino': _openvino,
 }
+ENGINES = ('onnxruntime', 'openvino')  # outside PyTorch, and its profiler
 TRAINED = ('eager', 'channels-last', 'compiled-plain')

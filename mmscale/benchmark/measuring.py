@@ -36,7 +36,7 @@ def prepare(case, shape, training=False):
     Raises:
         UserError: If the form cannot be trained, or a package is missing.
     """
-    model, x = model_and_images(case, shape)
+    model, x = _model_and_images(case, shape)
     if training:
         return _training_step(case, model, x)
     with torch.no_grad():
@@ -50,8 +50,7 @@ def prepare(case, shape, training=False):
     return once
 
 
-def model_and_images(case, shape):
-    """A case's model, not yet in its form, and random images, on the device of the run."""
+def _model_and_images(case, shape):
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     count, height, width = shape
     generator = torch.Generator().manual_seed(0)
@@ -156,7 +155,7 @@ def _resident():
 
 
 def _saved(case, shape):
-    model, x = model_and_images(case, shape)
+    model, x = _model_and_images(case, shape)
     return saved_bytes(FORMS[case.form](model.train(), x), x)
 
 

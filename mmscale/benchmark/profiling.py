@@ -4,13 +4,14 @@ import re
 from collections import Counter
 
 import torch
+from torch._inductor import config as inductor  # older torch has no such attribute
 from torch.profiler import ProfilerActivity
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmscale.benchmark.measuring import model_and_images, prepare
+from mmscale.benchmark.forms import ENGINES
+from mmscale.benchmark.measuring import prepare
 from mmscale.errors import UserError
 
-ENGINES = ('onnxruntime', 'openvino')  # torch's profiler does not look into these
 LEAST = 0.01  # share of an operator that gets a line of its own
 
 
@@ -36,7 +37,7 @@ def profile(case, shape, ceilings, *, training=False, passes=3):
     if case.form in ENGINES:
         raise UserError(f'--profile: {case} runs outside PyTorch; profile another form')
     # Compiled kernels are functions of one large call, unless they announce themselves.
-    with torch._inductor.config.patch({'cpp.enable_kernel_profile': True}):
+    with inductor.patch({'cpp.enable_kernel_profile': True}):
         run = prepare(case, shape, training)
         run()
     activities = [ProfilerActivity.CPU]
@@ -73,12 +74,9 @@ def profile(case, shape, ceilings, *, training=False, passes=3):
 
 def convolutions_at(ceilings, case, shape, training=False):
     """Seconds that a case's convolutions take at the machine's ceilings (see :func:`profile`)."""
-    model, x = model_and_images(case, shape)
-    model.train(training)
-    with _Convolutions() as convolutions, torch.set_grad_enabled(training):
-        outputs = model(x)
-        if training:
-            sum(y.square().mean() for y in outputs).backward()
+    run = prepare(case._replace(form='eager'), shape, training)
+    with _Convolutions() as convolutions:
+        run()
     products, memory = 1e9 * ceilings['matmul_gflops'], 1e9 * ceilings['copy_gbs']
     return sum(max(flops / products, size / memory) for flops, size in convolutions.costs)
 

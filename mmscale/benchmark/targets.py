@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mmscale.benchmark.forms import Case, build
+from mmscale.benchmark.forms import ENGINES, Case, build
 from mmscale.benchmark.measuring import measure
 from mmscale.deploy import fuse
 from mmscale.environment import require_optional
@@ -35,13 +35,12 @@ class Target(NamedTuple):
 
 STEP: dict = dict(shape=(16, 224, 224), training=True)
 REXNET = ('rexnet-100:fused', 'rexnet-100:compiled')
-EXPORTED = ('onnxruntime', 'openvino')
 TARGETS = {
     'rexnet-timm-compiled': Target(REXNET, ('timm-rexnet-100:compiled-plain',), 1.5),
     'rexnet-timm-eager': Target(REXNET, ('timm-rexnet-100:eager',), 5.3),
     'rexnet-exported': Target(
-        tuple(f'rexnet-100:{form}' for form in EXPORTED),
-        tuple(f'timm-rexnet-100:{form}' for form in EXPORTED),
+        tuple(f'rexnet-100:{form}' for form in ENGINES),
+        tuple(f'timm-rexnet-100:{form}' for form in ENGINES),
         1 / 1.02,
     ),
     'scalenet-eager': Target(
@@ -51,7 +50,7 @@ TARGETS = {
         f'scalenet-resnet-{form}': Target(
             (f'scalenet-50:{form}',), (f'resnet-50:{form}',), 1 / 1.05
         )
-        for form in ('fused', 'compiled', *EXPORTED)
+        for form in ('fused', 'compiled', *ENGINES)
     },
     'rexnet-training': Target(
         ('rexnet-100:channels-last',), ('timm-rexnet-100:channels-last',), 1.1, **STEP
@@ -76,7 +75,7 @@ TARGETS = {
             ('plain', ('eager',), 'eager', 1.2),
             ('fused', ('fused',), 'fused', 1.4),
             ('fused-plain', ('fused',), 'eager', 1.9),
-            ('best-plain', ('fused', 'compiled', *EXPORTED), 'eager', 3),
+            ('best-plain', ('fused', 'compiled', *ENGINES), 'eager', 3),
         )
     },
 }
