@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 from mmscale.benchmark.forms import FORMS, TRAINED, Case, build
 from mmscale.errors import UserError
@@ -168,7 +168,7 @@ class _Allocated(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         outputs = func(*args, **(kwargs or {}))
-        for leaf in tree_leaves(outputs):
+        for leaf in tree_flatten(outputs)[0]:
             if isinstance(leaf, torch.Tensor):
                 storage = leaf.untyped_storage()
                 self.sizes[StorageWeakRef(storage)] = storage.nbytes()
