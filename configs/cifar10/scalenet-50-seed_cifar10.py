@@ -1,4 +1,7 @@
-"""The seed in which tools/allocate_neurons.py looks for a structure: each scale has plenty."""
+"""The seed in which tools/allocate_neurons.py looks for a structure: each scale has plenty.
+
+It trains for fewer epochs than the networks that are compared: only its neurons' order is used.
+"""
 
 _base_ = './scalenet-50-quarter_cifar10.py'
 
@@ -9,4 +12,10 @@ custom_hooks = [
     dict(type='mmscale.EpochSeedHook'),
     dict(type='mmscale.ChannelsLastHook'),
     dict(type='mmscale.GammaL1Hook', strength=0.001),
+]
+max_epochs = 6
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=390),
+    dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True, convert_to_iter_based=True),
 ]
