@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Hashable
 from copy import deepcopy
 from inspect import Parameter, signature
+from math import ceil
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from mmscale.errors import UserError
 from mmscale.models.backbones.base import Backbone
+from mmscale.models.backbones.rexnet import LinearBottleneck
 from mmscale.models.backbones.san import SAN, GeneratedConvNorm, ResNetStem
 from mmscale.models.backbones.scalenet import (
     ScaleAggregation,
@@ -36,6 +38,9 @@ from mmscale.models.layers import to_channels_last
 # ConvWS2d standardises its weights). mmcv's own are for empty inputs and for TensorFlow's padding.
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, SyncBatchNorm)
 LINEAR = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, Conv2d, Conv3d, Linear, Conv2dAdaptivePadding)
+TILED = (nn.Conv2d, nn.SiLU, nn.ReLU6)
+# Bytes of a map: two layers' maps of a tile are to fit into the cache; what is small is left whole.
+TILE, UNTILED = 8 * 2**20, 24 * 2**20
 KEPT = 8  # resolutions of a SAN whose weights are kept
 
 
@@ -46,9 +51,10 @@ def fuse(model):
     wherever that layer feeds the norm and nothing else: in this package's backbones, and in
     whatever of mmdet's, mmpretrain's or anyone's :func:`torch.fx.symbolic_trace` can follow, module
     by module. In ScaleNet's SA blocks they go into the convolution before the resize, whose weights
-    sum to one. A SAN gets its weights generated once for each resolution that it meets. Memory is
-    channels-last. What cannot be folded exactly (other norms, norms of batch statistics, layers
-    with hooks, deformable convolutions) stays as it is.
+    sum to one. A SAN gets its weights generated once for each resolution that it meets. ReXNet's
+    blocks go over large maps in tiles that stay in a CPU's cache. Memory is channels-last. What
+    cannot be folded exactly (other norms, norms of batch statistics, layers with hooks, deformable
+    convolutions) stays as it is.
 
     Args:
         model (nn.Module): A backbone, classifier or detector, in any mode; it stays as it is.
@@ -90,6 +96,90 @@ def _inference_copy(model):
     for parameter in model.parameters():
         parameter.grad = None
     return model
+
+
+# ReXNet
+
+
+class TiledLayers(nn.Sequential):
+    """Convolutions and activations in a row, on a CPU one tile of rows at a time.
+
+    A whole map of an expanded block goes to memory and back between any two layers, a tile's stays
+    in the cache. Rows that tiles share, for 3x3 kernels, are computed twice. What traces or exports
+    meets the plain layers, for any size; so do other devices and maps that are small anyway.
+    """
+
+    def forward(self, x):
+        """Take (N, C, H, W) to what the layers make of it."""
+        heights, largest = self._heights(x)
+        if x.device.type != 'cpu' or largest <= UNTILED or _followed():
+            return super().forward(x)
+        rows = ceil(heights[-1] / ceil(largest / TILE))
+        images = []
+        for image in x.split(1):
+            firsts = range(0, heights[-1], rows)
+            tiles = [self._tile(image, heights, r, min(r + rows, heights[-1])) for r in firsts]
+            images.append(torch.cat(tiles, 2))
+        return images[0] if len(images) == 1 else torch.cat(images)
+
+    def _convs(self):
+        return [layer for layer in self if isinstance(layer, nn.Conv2d)]
+
+    def _heights(self, x):
+        """Rows before, between and after the convolutions; bytes of an image's largest map."""
+        height, width = x.shape[2:]
+        heights, largest = [height], 0
+        for conv in self._convs():
+            height, width = (
+                (side + 2 * padding - kernel) // stride + 1
+                for side, padding, kernel, stride in zip(
+                    (height, width), conv.padding, conv.kernel_size, conv.stride
+                )
+            )
+            heights.append(height)
+            largest = max(largest, conv.out_channels * height * width * x.element_size())
+        return heights, largest
+
+    def _tile(self, x, heights, first, last):
+        """The output's rows from `first` to before `last`, of one image."""
+        outside = []  # rows of padding above and below the input of each convolution
+        for conv, height in zip(reversed(self._convs()), reversed(heights[:-1])):
+            first = first * conv.stride[0] - conv.padding[0]
+            last = (last - 1) * conv.stride[0] - conv.padding[0] + conv.kernel_size[0]
+            outside.append((max(-first, 0), max(last - height, 0)))
+            first, last = max(first, 0), min(last, height)
+        x = x[:, :, first:last]
+        for layer in self:
+            if not isinstance(layer, nn.Conv2d):
+                x = layer(x)
+                continue
+            above, below = outside.pop()
+            if above or below:
+                x = F.pad(x, (0, 0, above, below))
+            sides = (0, int(layer.padding[1]))
+            x = F.conv2d(x, layer.weight, layer.bias, layer.stride, sides, groups=layer.groups)
+        return x
+
+
+def _followed():
+    """Whether a tracer or exporter follows, which would write down sizes as constants."""
+    exporting = getattr(torch.compiler, 'is_exporting', None)  # torch 2.7
+    return torch.jit.is_tracing() or (exporting is not None and exporting())
+
+
+def _tile_block(block):
+    """Tile what a folded block does before its squeeze-excite, or all of it if it has none."""
+    names = ['expand', 'depthwise']
+    if isinstance(block.se, nn.Identity):
+        names += ['act', 'project']
+    modules = [m for name in names for m in getattr(block, name).modules()]
+    layers = [m for m in modules if not isinstance(m, (nn.Sequential, nn.Identity))]
+    # Norms that were not folded may need whole maps, and hooks are to be called once.
+    if all(type(m) in TILED for m in layers) and not _hooked(*modules):
+        for name in names:
+            setattr(block, name, nn.Identity())
+        block.expand = TiledLayers(*layers)
+        block.eval()
 
 
 # ScaleNet
@@ -238,6 +328,8 @@ def _fold_all(model):
             branches = aggregate.branches.values()
             if all(isinstance(branch.norm, nn.Identity) for branch in branches):
                 module.aggregate = FusedAggregation(aggregate).eval()
+        elif type(module) is LinearBottleneck:
+            _tile_block(module)
         elif isinstance(module, Backbone):
             for act in module.modules():
                 if isinstance(act, nn.SiLU):  # there they follow a convolution or norm

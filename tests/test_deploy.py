@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS
 from mmengine.structures import InstanceData
-from test_backbones import FAMILIES, SAN, SCALENET, VARIANTS, build, images
+from test_backbones import FAMILIES, REXNET, SAN, SCALENET, VARIANTS, build, images, rexnets
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmscale.deploy import KEPT, FusedSAN, fuse
+from mmscale import deploy
+from mmscale.deploy import KEPT, FusedSAN, TiledLayers, fuse
 from mmscale.errors import UserError
 
 SHAPES = [(1, 3, 33, 47), (2, 3, 64, 96), (1, 3, 131, 64)]
@@ -145,6 +146,64 @@ def test_compile_trace_and_export(cfg):
         exported = torch.export.export(fused, (x,)).module()(x)
     for outputs in (compiled, traced, exported):
         torch.testing.assert_close(outputs, expected, rtol=1e-5, atol=1e-5)
+
+
+# ReXNet
+
+
+@pytest.fixture
+def tiles(monkeypatch):
+    """Every map is large; what comes are the tiles that were computed, as rows of their outputs."""
+    computed = []
+
+    def tile(self, *args):
+        y = compute(self, *args)
+        computed.append(y.shape[2])
+        return y
+
+    compute = TiledLayers._tile
+    monkeypatch.setattr(TiledLayers, '_tile', tile)
+    monkeypatch.setattr(deploy, 'UNTILED', 0)
+    return computed
+
+
+@pytest.mark.parametrize('size', [1, 50_000, 200_000])
+@rexnets
+def test_tiles(cfg, size, tiles, monkeypatch):
+    """The same outputs, from tiles of single rows to a few tiles a map."""
+    monkeypatch.setattr(deploy, 'TILE', size)
+    model = used(build(cfg, out_indices=(0, 1, 2, 3, 4)))
+    fused = fuse(model)
+    assert_same(model, fused, *SHAPES)
+    assert len(tiles) > len(SHAPES) * 16
+    assert set(tiles) == {1} if size == 1 else max(tiles) > 1
+    for x in fused(images(2, 3, 33, 47).double()):
+        assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_tiles_of_any_size_when_followed(tiles, monkeypatch):
+    """Traced and exported graphs hold for other sizes too; compiled ones are compiled anew."""
+    monkeypatch.setattr(deploy, 'TILE', 100_000)
+    fused = fuse(used(build(REXNET, out_indices=(0,))).float())
+    x, y = images(1, 3, 64, 96), images(1, 3, 96, 128)
+    with torch.no_grad():
+        expected = fused(x), fused(y)
+        assert tiles
+        tiles.clear()
+        forms = [torch.jit.trace(fused, x, check_trace=False)]
+        if torch.__version__ >= '2.7':
+            sides = dict.fromkeys((2, 3), torch.export.Dim.AUTO)
+            forms.append(torch.export.export(fused, (x,), dynamic_shapes=(sides,)).module())
+        assert not tiles
+        forms += [torch.compile(fused, backend='eager', dynamic=flag) for flag in (None, True)]
+        for form in forms:
+            torch.testing.assert_close((form(x), form(y)), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_small_maps_are_left_whole(monkeypatch):
+    monkeypatch.setattr(TiledLayers, '_tile', None)
+    model = used(build(REXNET))
+    assert_same(model, fuse(model))
 
 
 # SAN
