@@ -3,11 +3,13 @@
 It trains for fewer epochs than the networks that are compared: only its neurons' order is used.
 """
 
-_base_ = './scalenet-50-quarter_cifar10.py'
+_base_ = './scalenet-26_cifar10.py'
 
 from mmscale.structures import seed
 
-model = dict(backbone=dict(structure=dict(_delete_=True, **seed(288, depth=50, scales=(1, 2, 4)))))
+model = dict(
+    backbone=dict(structure=dict(_delete_=True, **seed(400, depth=(2, 2, 2, 2), scales=(1, 2, 4))))
+)
 custom_hooks = [
     dict(type='mmscale.EpochSeedHook'),
     dict(type='mmscale.ChannelsLastHook'),
