@@ -23,7 +23,7 @@ model = dict(
 )
 train_dataloader = dict(batch_size=64)
 auto_scale_lr = dict(base_batch_size=64)
-max_epochs = 15
+max_epochs = 18
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=390),
