@@ -33,6 +33,7 @@ from mmscale.models.backbones.scalenet import (
     resize_to,
 )
 from mmscale.models.layers import to_channels_last
+from mmscale.models.roi_align import RowRoIAlign
 
 # Exact types: a subclass may do more than its parent (timm's norms hold an activation, mmcv's
 # ConvWS2d standardises its weights). mmcv's own are for empty inputs and for TensorFlow's padding.
@@ -52,9 +53,9 @@ def fuse(model):
     whatever of mmdet's, mmpretrain's or anyone's :func:`torch.fx.symbolic_trace` can follow, module
     by module. In ScaleNet's SA blocks they go into the convolution before the resize, whose weights
     sum to one. A SAN gets its weights generated once for each resolution that it meets. ReXNet's
-    blocks go over large maps in tiles that stay in a CPU's cache. Memory is channels-last. What
-    cannot be folded exactly (other norms, norms of batch statistics, layers with hooks, deformable
-    convolutions) stays as it is.
+    blocks go over large maps in tiles that stay in a CPU's cache, and mmcv's RoIAlign gives way to
+    one that uses all cores there. Memory is channels-last. What cannot be folded exactly (other
+    norms, norms of batch statistics, layers with hooks, deformable convolutions) stays as it is.
 
     Args:
         model (nn.Module): A backbone, classifier or detector, in any mode; it stays as it is.
@@ -82,6 +83,7 @@ def fuse(model):
     with torch.no_grad():
         model = _inference_copy(model)
         _fold_all(model)
+        _replace_roi_aligns(model)
     # Fused SANs come last: they have nothing left to fold.
     return _with_fused_sans(to_channels_last(model))
 
@@ -305,6 +307,20 @@ def _with_fused_sans(module):
     for name, child in module.named_children():
         setattr(module, name, _with_fused_sans(child))
     return module
+
+
+# RoIAlign
+
+
+def _replace_roi_aligns(model):
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            kind = type(child)  # by name: an mmcv without operators has no such class
+            if f'{kind.__module__}.{kind.__name__}' != 'mmcv.ops.roi_align.RoIAlign':
+                continue
+            usual = child.pool_mode == 'avg' and not child.use_torchvision
+            if usual and not isinstance(module, RowRoIAlign) and not _hooked(child):
+                setattr(module, name, RowRoIAlign(child).eval())
 
 
 # Folding of norms
