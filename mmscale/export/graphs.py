@@ -13,6 +13,7 @@ from torch import nn
 
 from mmscale.errors import UserError
 from mmscale.export.operators import nms_keep, pyramid_roi_align
+from mmscale.models.roi_align import RowRoIAlign
 
 WH_RATIO_CLIP = 16 / 1000  # mmdet's bound on how much a box may grow or shrink
 NOT_A_BOX = -1.0  # the score of what only fills a tensor up
@@ -290,7 +291,9 @@ def check_two_stage(model):
         'roi_head.bbox_head.with_reg': roi_head.bbox_head.with_reg,
         'roi_head.bbox_head.loss_cls': not roi_head.bbox_head.custom_cls_channels,
         'rpn_head.bbox_coder.add_ctr_clamp': not model.rpn_head.bbox_coder.add_ctr_clamp,
-        'roi_layer': all(type(x) is RoIAlign and x.pool_mode == 'avg' for x in layers),
+        'roi_layer': all(
+            type(x) in (RoIAlign, RowRoIAlign) and x.pool_mode == 'avg' for x in layers
+        ),
     }
     for path, usual in settings.items():
         if not usual:

@@ -19,6 +19,8 @@ class RowRoIAlign(nn.Module):
         layer (mmcv.ops.RoIAlign): With ``pool_mode='avg'``.
     """
 
+    pool_mode = 'avg'
+
     def __init__(self, layer):
         super().__init__()
         self.layer = layer
