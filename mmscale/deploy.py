@@ -107,8 +107,9 @@ class TiledLayers(nn.Sequential):
     """Convolutions and activations in a row, on a CPU one tile of rows at a time.
 
     A whole map of an expanded block goes to memory and back between any two layers, a tile's stays
-    in the cache. Rows that tiles share, for 3x3 kernels, are computed twice. What traces or exports
-    meets the plain layers, for any size; so do other devices and maps that are small anyway.
+    in the cache. Rows that tiles share, for 3x3 kernels, are computed twice. What traces, compiles
+    or exports meets the plain layers, for any size; so do other devices and maps that are small
+    anyway. Hooks on the layers are called for whole maps alone.
     """
 
     def forward(self, x):
@@ -164,8 +165,8 @@ class TiledLayers(nn.Sequential):
 
 
 def _followed():
-    """Whether a tracer or exporter follows, which would write down sizes as constants."""
-    exporting = getattr(torch.compiler, 'is_exporting', None)  # torch 2.7
+    """Whether a tracer, compiler or exporter follows, which would write down sizes as constants."""
+    exporting = getattr(torch.compiler, 'is_exporting', None)  # torch 2.7; torch.compile: true too
     return torch.jit.is_tracing() or (exporting is not None and exporting())
 
 

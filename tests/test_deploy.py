@@ -182,7 +182,7 @@ def test_tiles(cfg, size, tiles, monkeypatch):
 
 
 def test_tiles_of_any_size_when_followed(tiles, monkeypatch):
-    """Traced and exported graphs hold for other sizes too; compiled ones are compiled anew."""
+    """Traced, exported and compiled graphs hold for other sizes too."""
     monkeypatch.setattr(deploy, 'TILE', 100_000)
     fused = fuse(used(build(REXNET, out_indices=(0,))).float())
     x, y = images(1, 3, 64, 96), images(1, 3, 96, 128)

@@ -64,9 +64,19 @@ def test_what_mmcv_computes():
     assert x.grad.abs().sum() > 0
 
 
-def test_boxes_that_end_before_they_begin():
-    with pytest.raises(UserError, match='x2 or y2 is smaller'):
-        RowRoIAlign(RoIAlign(7, 0.25, 0))(maps(), boxes((0, 10, 10, 5, 20)))
+@pytest.mark.parametrize(
+    ('row', 'words'),
+    [
+        ((0, 10, 10, 5, 20), 'x2 or y2 is smaller'),
+        ((0, float('nan'), 1, 5, 20), 'not finite'),
+        ((1, 0, 1, float('inf'), 20), 'not finite'),
+        ((2, 1, 1, 5, 20), 'none of 0 to 1'),
+        ((-1, 1, 1, 5, 20), 'none of 0 to 1'),
+    ],
+)
+def test_bad_boxes(row, words):
+    with pytest.raises(UserError, match=words):
+        RowRoIAlign(RoIAlign(7, 0.25, 0))(maps(), boxes(row))
 
 
 def test_fuse_takes_averages_alone():

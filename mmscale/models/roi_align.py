@@ -38,7 +38,7 @@ class RowRoIAlign(nn.Module):
             rois (Tensor): Rows of image, x1, y1, x2, y2, in pixels of the image.
 
         Raises:
-            UserError: If a box ends before it begins.
+            UserError: If a box ends before it begins, is not finite or of no image.
         """
         grad = torch.is_grad_enabled() and (x.requires_grad or rois.requires_grad)
         if grad or x.device.type != 'cpu' or x.dtype not in (torch.float32, torch.float64):
@@ -50,6 +50,10 @@ class RowRoIAlign(nn.Module):
             heights, widths = heights.clamp(min=1), widths.clamp(min=1)
         elif rois.numel() and min(heights.min(), widths.min()) < 0:
             raise UserError('RoIAlign got a box whose x2 or y2 is smaller than its x1 or y1')
+        if not rois.isfinite().all():
+            raise UserError('RoIAlign got a box with coordinates that are not finite')
+        if rois.numel() and not 0 <= rois[:, 0].min() <= rois[:, 0].max() < len(x):
+            raise UserError(f'RoIAlign got a box of an image that is none of 0 to {len(x) - 1}')
 
         channels, height, width = x.shape[1:]
         rows = x.permute(0, 2, 3, 1).reshape(-1, channels)
