@@ -3,19 +3,19 @@
 It trains for fewer epochs than the networks that are compared: only its neurons' order is used.
 """
 
-_base_ = './scalenet-26_cifar10.py'
+_base_ = './scalenet-14_cifar10.py'
 
 from mmscale.structures import seed
 
 model = dict(
-    backbone=dict(structure=dict(_delete_=True, **seed(400, depth=(2, 2, 2, 2), scales=(1, 2, 4))))
+    backbone=dict(structure=dict(_delete_=True, **seed(512, depth=(1, 1, 1, 1), scales=(1, 2, 4))))
 )
 custom_hooks = [
     dict(type='mmscale.EpochSeedHook'),
     dict(type='mmscale.ChannelsLastHook'),
     dict(type='mmscale.GammaL1Hook', strength=0.001),
 ]
-max_epochs = 6
+max_epochs = 4
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=390),

@@ -1,0 +1,39 @@
+"""A ResNet of 14 layers and 32 channels in its stem, to compare with ScaleNets of its cost.
+
+It is the ScaleNet of one scale: the same program; its bottlenecks halve maps by max pooling
+instead of a stride. Few and wide layers, smaller batches than the other networks' and more epochs
+bring it to where a comparison means something.
+"""
+
+_base_ = './resnet-18-half_cifar10.py'
+
+from mmscale.structures import uniform
+
+model = dict(
+    type='mmscale.ImageClassifier',
+    backbone=dict(
+        _delete_=True,
+        type='mmscale.ScaleNet',
+        base_channels=32,
+        structure=uniform(neurons=256, depth=(1, 1, 1, 1), scales=(1,)),
+        zero_init_residual=True,
+        out_indices=(3,),
+    ),
+    head=dict(in_channels=1024),
+)
+# Networks that see an image only 16 times need little change of it: crops move it by 2 px, not 4.
+train_pipeline = [
+    dict(type='mmscale.LoadImage'),
+    dict(type='RandomCrop', crop_size=32, padding=2),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='Resize', scale=64),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(batch_size=64, dataset=dict(pipeline=train_pipeline))
+auto_scale_lr = dict(base_batch_size=64)
+max_epochs = 16
+train_cfg = dict(max_epochs=max_epochs, val_interval=2)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=390),
+    dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True, convert_to_iter_based=True),
+]
