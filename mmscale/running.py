@@ -1,6 +1,7 @@
 """Training and testing on mmengine's Runner, for detectors and classifiers alike."""
 
 import difflib
+import inspect
 import os
 from copy import deepcopy
 from pathlib import Path
@@ -24,6 +25,8 @@ from mmscale.run_weights import check_resumable, guard_weights, load_from, newes
 # What takes the backbone's maps in their order, and what takes the last one.
 PYRAMIDS = ('FPN', 'PAFPN', 'ChannelMapper')
 LINEAR = ('LinearClsHead', 'DropoutLinearClsHead')
+# What is read of a config beside the Runner's arguments, whether it has it or not.
+KEYS = ('auto_scale_lr', 'compile', 'data_preprocessor', 'tta_model', 'tta_pipeline')
 CONFIGS = Path(__file__).parent / '.mim' / 'configs'
 
 
@@ -37,7 +40,7 @@ def load_config(name, overrides=None):
         overrides (dict, optional): Dotted keys and values, as from ``--cfg-options``.
 
     Raises:
-        UserError: If there is no such config, or it is none.
+        UserError: If there is no such config, it is none, or an override does not fit it.
     """
     path = None if '::' in str(name) else find_config(name)
     try:
@@ -46,12 +49,25 @@ def load_config(name, overrides=None):
         raise UserError(f'config {str(name)!r} cannot be read: {error}') from error
     _leave_scope(cfg._cfg_dict)
     if overrides:
+        _check_keys(cfg, overrides)
         try:
             cfg.merge_from_dict(overrides)
         except (TypeError, KeyError, AttributeError) as error:  # a value where there is no place
             raise UserError(f'--cfg-options {overrides} do not fit {name}: {error}') from error
     _shorten_topk(cfg)
     return cfg
+
+
+def _check_keys(cfg, overrides):
+    """Stop where mmengine would take a misspelt key for a new one, and do nothing with it."""
+    known = {*cfg, *inspect.signature(Runner).parameters, *KEYS}
+    for dotted in overrides:
+        key = dotted.split('.')[0]
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
+        if key not in known and close:
+            raise UserError(
+                f'--cfg-options {dotted}: there is no {key!r}; did you mean {close[0]!r}?'
+            )
 
 
 def _shorten_topk(cfg):

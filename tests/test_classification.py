@@ -126,6 +126,16 @@ def test_broken_images_are_named_and_the_run_goes_on(shapes, tmp_path, monkeypat
     assert 'accuracy/top1' in log
 
 
+def test_training_stops_where_no_image_can_be_read(shapes, tmp_path, monkeypatch):
+    root = tmp_path / 'shapes'
+    shutil.copytree(shapes / 'classes', root / 'classes')
+    for path in (root / 'classes/train').rglob('*.jpg'):
+        path.write_bytes(b'no image')
+    monkeypatch.setenv('SHAPES_ROOT', str(root))
+    with pytest.raises(SystemExit, match='error: 100 images in a row cannot be read'):
+        run('train', '--work-dir', tmp_path / 'run')
+
+
 FOLDERS = {
     'missing': (lambda root: shutil.rmtree(root / 'classes'), ['is missing', 'IMAGENET_ROOT']),
     'no classes': (

@@ -299,6 +299,10 @@ WRONG_COMMANDS = {
         ['train', DETECTOR, '--cfg-options', 'model.backbone.widths=1'],
         "ReXNet has no argument 'widths'; it takes",
     ),
+    'key': (
+        ['train', DETECTOR, '--cfg-options', 'modle.backbone.width_mult=1.3'],
+        "there is no 'modle'; did you mean 'model'?",
+    ),
     'auto-scale-lr': (
         ['train', DETECTOR, '--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}'],
         'base_batch_size',

@@ -7,7 +7,10 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine.logging import print_log
 
+from mmscale.errors import UserError
 from mmscale.registry import TRANSFORMS
+
+MOST = 100  # broken images in a row, before a training that finds no other stops
 
 
 @TRANSFORMS.register_module()
@@ -20,12 +23,16 @@ class LoadImage(LoadImageFromFile):
         replace (bool): Put a black image in its place, of the size of the last one that could be
             read, as evaluation needs one for each label.
         **kwargs: :class:`mmcv.transforms.LoadImageFromFile`'s.
+
+    Raises:
+        UserError: In training, where a hundred images in a row cannot be read.
     """
 
     def __init__(self, replace=False, **kwargs):
         super().__init__(**kwargs)
         self.replace = replace
         self.named = set()
+        self.in_a_row = 0
         self.shape = (224, 224, 3)
 
     def transform(self, results):
@@ -34,6 +41,7 @@ class LoadImage(LoadImageFromFile):
         try:
             loaded = super().transform(results)
             self.shape = loaded['img'].shape
+            self.in_a_row = 0
             return loaded
         except (OSError, AssertionError, ValueError, cv2.error) as error:
             if path not in self.named:
@@ -46,6 +54,9 @@ class LoadImage(LoadImageFromFile):
                     level=logging.WARNING,
                 )
         if not self.replace:
+            self.in_a_row += 1
+            if self.in_a_row == MOST:
+                raise UserError(f'{MOST} images in a row cannot be read, {path!r} the last of them')
             return None
         size = self.shape[:2]
         black = np.zeros(self.shape, np.uint8)
