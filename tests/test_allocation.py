@@ -17,6 +17,7 @@ from mmscale.allocation import gamma_scores, select, slice_weights, structure_of
 from mmscale.counting import backbone_macs, count
 from mmscale.hooks import GammaL1Hook
 from mmscale.models import ScaleNet, classifiers  # noqa: F401
+from mmscale.running import load_config
 from mmscale.structures import FOLDER, PUBLISHED, load_structure, seed, stage_neurons, uniform
 
 DEPTH = (2, 1, 1, 1)
@@ -180,6 +181,30 @@ def test_backbone_macs_are_those_that_count_counts():
     cfg = Config(dict(BASE, model=CLASSIFIER))
     expected = count(cfg, (72, 104))['parts']['backbone']['macs']
     assert backbone_macs(CLASSIFIER['backbone'], (72, 104)) == expected
+
+
+@pytest.mark.parametrize(
+    ('plain', 'even'),
+    [
+        ('shapes/resnet-50-quarter_shapes', 'shapes/scalenet-50-quarter_shapes'),
+        ('cifar10/resnet-14_cifar10', 'cifar10/scalenet-14_cifar10'),
+    ],
+)
+def test_networks_that_are_compared_cost_the_same(plain, even):
+    budget = count(load_config(plain), (64, 64))['macs']
+    config = load_config(even)
+    structure = load_structure(config.model.backbone.structure)
+    neurons = sum(structure.stages[-1][0])
+    assert count(config, (64, 64))['macs'] <= budget
+    wider = uniform(neurons + 1, structure.depths, structure.scales)
+    config.model.backbone.structure = wider
+    assert count(config, (64, 64))['macs'] > budget
+
+
+def test_the_structure_found_on_cifar_has_the_budget_of_its_comparison():
+    budget = count(load_config('cifar10/resnet-14_cifar10'), (64, 64))['macs']
+    macs = count(load_config('cifar10/scalenet-14-allocated_cifar10'), (64, 64))['macs']
+    assert 0.999 * budget < macs <= budget
 
 
 def test_the_same_checkpoint_gives_the_same_file(trained, tmp_path):
