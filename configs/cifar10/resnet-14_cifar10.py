@@ -21,7 +21,7 @@ model = dict(
     ),
     head=dict(in_channels=1024),
 )
-# Networks that see an image only 16 times need little change of it: crops move it by 2 px, not 4.
+# Crops move an image by 2 px, not 4, as it is seen only 16 times; the two were not compared.
 train_pipeline = [
     dict(type='mmscale.LoadImage'),
     dict(type='RandomCrop', crop_size=32, padding=2),
