@@ -22,13 +22,8 @@ model = dict(
     head=dict(in_channels=1024),
 )
 # Crops move an image by 2 px, not 4, as it is seen only 16 times; the two were not compared.
-train_pipeline = [
-    dict(type='mmscale.LoadImage'),
-    dict(type='RandomCrop', crop_size=32, padding=2),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='Resize', scale=64),
-    dict(type='PackInputs'),
-]
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].padding = 2
 train_dataloader = dict(batch_size=64, dataset=dict(pipeline=train_pipeline))
 auto_scale_lr = dict(base_batch_size=64)
 max_epochs = 16
