@@ -4,8 +4,10 @@ import argparse
 import ast
 import contextlib
 import difflib
+import json
 import os
 import sys
+import time
 from pathlib import Path
 
 from mmscale.errors import UserError
@@ -57,7 +59,17 @@ def one_line_errors():
     try:
         yield
     except UserError as error:
+        _tell_launcher(f'error: {error}')
         sys.exit(f'error: {error}')
+
+
+def _tell_launcher(line):
+    """Have torch's launcher end its own report, below which an error disappears, with the line."""
+    file = os.environ.get('TORCHELASTIC_ERROR_FILE')
+    if file:
+        extra = {'timestamp': str(int(time.time()))}
+        message = {'message': {'message': line, 'extraInfo': extra}}
+        Path(file).write_text(json.dumps(message), encoding='utf-8')
 
 
 def config_parser(description):

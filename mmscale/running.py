@@ -21,6 +21,7 @@ from mmscale.errors import UserError
 from mmscale.export.files import ExportedFile, is_exported
 from mmscale.registry import SCOPE, backbone_class, type_name
 from mmscale.run_weights import check_resumable, guard_weights, load_from, newest_checkpoint
+from mmscale.runtime import runtime_config
 
 # What takes the backbone's maps in their order, and what takes the last one.
 PYRAMIDS = ('FPN', 'PAFPN', 'ChannelMapper')
@@ -274,8 +275,6 @@ def use_file(cfg, file):
 
 def _check_classes(cfg, path):
     """Compare the classes of an exported file with those of the config's test set."""
-    from mmscale.inference import runtime_config
-
     if not cfg.get('default_scope') or 'pipeline' not in cfg.test_dataloader.dataset:
         return  # a set of several sets, say, does not tell its classes so easily
 

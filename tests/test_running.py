@@ -543,6 +543,16 @@ def test_channels_that_do_not_fit(config, change, words, shapes, tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
+def test_launcher_ends_with_what_is_wrong():
+    environment = {**os.environ, 'PORT': '29534', 'OMP_NUM_THREADS': '1'}
+    environment['PATH'] = f'{Path(sys.executable).parent}:{environment["PATH"]}'
+    command = ['bash', str(ROOT / 'tools/dist_train.sh'), 'faster_rcnn_rexnet', '2']
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    cause = done.stderr.partition('Root Cause')[2]
+    assert "error: config 'faster_rcnn_rexnet' is neither a file nor the name" in cause
+
+
 @pytest.mark.parametrize(('given', 'per_node'), [({}, 8), ({'GPUS': '4'}, 4), ({'GPUS': '16'}, 8)])
 def test_slurm_is_asked_for_the_gpus_of_a_node(given, per_node, tmp_path):
     srun = tmp_path / 'srun'

@@ -10,7 +10,8 @@ from mmengine.dataset import Compose
 from mmscale.datasets.shapes import make_shapes
 from mmscale.export.files import pad_to
 from mmscale.export.models import adapter, fit
-from mmscale.inference import DETECTORS, list_pictures
+from mmscale.inference import list_pictures
+from mmscale.runtime import DETECTORS
 
 COUNT = 8  # pictures of a test set
 RELATIVE = 1e-4  # of the largest value of a tensor
