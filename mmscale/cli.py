@@ -65,6 +65,7 @@ def one_line_errors():
 
 def _tell_launcher(line):
     """Have torch's launcher end its own report, below which an error disappears, with the line."""
+    # torch's ErrorHandler would write the whole traceback.
     file = os.environ.get('TORCHELASTIC_ERROR_FILE')
     if file:
         extra = {'timestamp': str(int(time.time()))}
