@@ -526,7 +526,7 @@ def test_files_that_hold_themselves_end(tmp_path):
     content['state_dict'] = content
     torch.save(content, tmp_path / 'weights.pth')
     with pytest.raises(UserError, match='no named tensors'):
-        fitting.read_weights(tmp_path / 'weights.pth')
+        checkpoints.read_weights(tmp_path / 'weights.pth')
 
 
 def test_archive_with_two_lists_of_files_is_refused(tmp_path):

@@ -5,15 +5,12 @@ from typing import NamedTuple
 
 import torch
 
-from mmscale.checkpoints.fitting import (
-    OPTIONAL,
-    describe,
-    identify,
-    read_weights,
-    resolutions_in,
-)
+from mmscale.checkpoints.fitting import OPTIONAL
+from mmscale.checkpoints.identifying import describe, identify
 from mmscale.checkpoints.names import UNUSED
 from mmscale.checkpoints.reading import find_file, sha256
+from mmscale.checkpoints.san_norms import resolutions_in
+from mmscale.checkpoints.tensors import read_weights
 from mmscale.errors import UserError
 from mmscale.files import check_out, written_aside
 
