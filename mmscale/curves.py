@@ -56,7 +56,9 @@ def draw_curve(work_dir, out):
 
 
 def compare_runs(kinds, metric, out):
-    """Draw the training loss and a metric of several kinds of runs, one thin line for each run.
+    """Draw several kinds of runs: training loss, a metric, and where the metric ends.
+
+    The last picture has a dot for each run, and each kind's mean with its 95 % interval.
 
     Args:
         kinds (dict[str, list]): The work dirs of each kind's runs, by the kind's name.
@@ -69,20 +71,30 @@ def compare_runs(kinds, metric, out):
     Raises:
         UserError: If no log of a run has the metric.
     """
-    figure, [axes] = new_figure(2, sharex=True)
+    figure, [[*over_time, end]] = new_figure(3)
+    over_time[0].sharex(over_time[1])
     last = {}
     for colour, (kind, work_dirs) in zip(cycle(COLOURS), kinds.items()):
-        for name, axis in zip(('loss', metric), axes):
+        for name, axis in zip(('loss', metric), over_time):
             for number, work_dir in enumerate(work_dirs):
                 values = scalars(work_dir, name)
                 label = kind if number == 0 else None
                 _plot(axis, values, color=colour, label=label, marker='.' * (len(values) < 30))
         last[kind] = [_last(work_dir, metric) for work_dir in work_dirs]
-    for name, axis in zip(('loss', metric), axes):
+        _plot_end(end, kind, last[kind], colour)
+    for name, axis in zip(('loss', metric), over_time):
         axis.set(xlabel='iteration', ylabel=name)
         axis.legend()
+    end.set(ylabel=f'{metric}, last', title='runs, mean and its 95 % interval')
+    end.margins(x=0.3)
     write_figure(figure, out)
     return last
+
+
+def _plot_end(axis, kind, values, colour):
+    axis.plot([kind] * len(values), values, '.', color=colour)
+    mean = [statistics.mean(values)]
+    axis.errorbar([kind], mean, margin(values), color=colour, marker='_', markersize=24, capsize=6)
 
 
 def _last(work_dir, metric):

@@ -120,7 +120,8 @@ def test_runs_are_compared(trained, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert f'a: coco/bbox_mAP {value:.3f} ± 0.000 (2 runs; ' in lines[0]
     assert f'b: coco/bbox_mAP {value:.3f} (1 run)' in lines[1]
-    assert cv2.imread(str(out)) is not None
+    height, width = cv2.imread(str(out)).shape[:2]
+    assert width > 3 * height  # loss, metric and where it ends
     for wrong, words in (
         ('a', "'a' must be NAME=PATH"),
         (f'a={tmp_path}', "has 'coco/bbox_mAP'"),
