@@ -28,11 +28,12 @@ from mmscale.files import check_out, written_aside
 from mmscale.models.backbones.scalenet import ScaleBranch, ScaleNet
 from mmscale.running import build_model, check, load_config
 from mmscale.structure_plots import draw_allocation
-from mmscale.structures import FOLDER, PUBLISHED, Structure, stage_neurons, write_structure
+from mmscale.structures import FOLDER, Structure, stage_neurons, write_structure
 from mmscale.version import __version__
 
 MEASURES = ('gamma', 'taylor', 'uniform')
 BATCHES = 20
+NEAR = 0.05  # of each other: factors that say little
 PER_CHANNEL = (_BatchNorm, _InstanceNorm)
 
 
@@ -168,13 +169,14 @@ def structure_of(kept, scales, name='', source=''):
     return Structure(name, scales, stages, source)
 
 
-def largest_within(macs, scores, target):
+def largest_within(macs, scores, target, sides):
     """The most neurons whose selection stays within a number of multiply-adds.
 
     Args:
         macs (Callable[[list], int]): The multiply-adds of a selection.
         scores (list[list[dict]]): As :func:`gamma_scores` gives them.
         target (int): Multiply-adds.
+        sides (str): Of the image that they are counted for, for the message.
 
     Returns:
         int: n, the neurons of the last stage's blocks: that of n + 1 exceeds the target.
@@ -191,7 +193,8 @@ def largest_within(macs, scores, target):
     if not least <= target <= whole:
         raise UserError(
             f'{target / 1e9:.9g} G multiply-adds are out of reach: from this checkpoint the whole '
-            f'model can have {least / 1e9:.9g} to {whole / 1e9:.9g} G'
+            f'model can have {least / 1e9:.9g} to {whole / 1e9:.9g} G at {sides} px (another size: '
+            '--shape); for more, train a wider seed'
         )
     if target == whole:
         return most
@@ -280,12 +283,12 @@ def allocate(
 
     Raises:
         UserError: If config, checkpoint or budget do not fit; nothing is written, nor over what
-            is read or a published structure.
+            is read or a structure of the package.
     """
     cfg = load_config(config, overrides)
     _check(cfg, config, checkpoint, measure, batches, keep_weights)
     path = find_file(checkpoint) if checkpoint else None
-    inputs = [*(FOLDER / f'{name}.json' for name in PUBLISHED), *([path] if path else [])]
+    inputs = [*FOLDER.glob('*.json'), *([path] if path else []), *_structure_file(cfg)]
     outs = {out: '.json', keep_weights: '.pth', plot: '.png'}
     for name, suffix in outs.items():
         if name is not None:
@@ -316,8 +319,9 @@ def allocate(
     elif gmacs is not None:
         if not 0 < gmacs < float('inf'):
             raise UserError(f'{gmacs} G multiply-adds must be a positive number')
-        neurons = largest_within(macs, scores, round(gmacs * 1e9))
-        budget = f'{gmacs} G multiply-adds at {" x ".join(map(str, counts["shape"]))}'
+        sides = ' x '.join(map(str, counts['shape']))
+        budget = f'{gmacs} G multiply-adds at {sides}'
+        neurons = largest_within(macs, scores, round(gmacs * 1e9), sides)
     neurons = stage_neurons(neurons)
     kept = select(scores, neurons)
     source = [f'mmscale {__version__}: {neurons} neurons of a block', budget]
@@ -333,7 +337,14 @@ def allocate(
             draw_allocation(structure, scores, kept, measure, aside[plot])
         write_structure(structure, aside[out])
     remarks = _remarks(backbone, scores, kept, neurons)
+    if measure == 'gamma':
+        remarks += _told_apart(scores)
     return Allocation(structure, macs(kept), counts['shape'], remarks)
+
+
+def _structure_file(cfg):
+    structure = cfg.model.backbone.get('structure')
+    return [structure] if isinstance(structure, (str, Path)) else []
 
 
 def _check(cfg, config, checkpoint, measure, batches, keep_weights):
@@ -434,6 +445,24 @@ def _remarks(backbone, scores, kept, neurons):
             'with this config'
         )
     return remarks
+
+
+def _told_apart(scores):
+    """A remark on blocks in which the factors are nearly equal."""
+    blocks = [torch.cat(list(block.values())) for stage in scores for block in stage]
+    low, high = torch.tensor([0.05, 0.95], dtype=torch.float64)
+    near = [
+        number
+        for number, block in enumerate(blocks)
+        if block.quantile(high) - block.quantile(low) < NEAR * block.quantile(high)
+    ]
+    if not near:
+        return []
+    return [
+        f'in {len(near)} of {len(blocks)} blocks (from 0: {near[:9]}) nine of ten gammas are '
+        f'within {NEAR:.0%} of each other: the training has hardly told their neurons apart; '
+        'train longer, or take --measure taylor'
+    ]
 
 
 def _write_weights(model, cfg, kept, structure, meta, out):

@@ -1,16 +1,19 @@
 """What the logs of runs say: one run's curve, and runs of several kinds beside each other."""
 
 import json
+import logging
+import math
 import statistics
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 from scipy import stats
 
 from mmscale.errors import UserError
-from mmscale.files import written_aside
+from mmscale.files import check_out, written_aside
 
 COLOURS = ('tab:orange', 'tab:blue', 'tab:green', 'tab:red', 'tab:purple', 'tab:brown')
 
@@ -24,18 +27,52 @@ def scalars(work_dir, name):
 
     Returns:
         dict[int, float]: By iteration, in order; empty if it was never logged. A validation that
-        the log counts in epochs is at the last training iteration that was logged before it.
+        the log counts in epochs is at the last training iteration that was logged before it. From
+        where a later log begins, what an earlier one says does not count.
+
+    Raises:
+        UserError: If a log is none, or the scalar is no number in it.
     """
-    values = {}
-    for log in sorted(Path(work_dir).glob('*/vis_data/scalars.json')):  # the latest counts
-        lines = [json.loads(line) for line in log.read_text().splitlines()]
+    values: dict = {}
+    for log in _logs(work_dir):
+        lines = _read_log(log)
         by_epoch = any('epoch' in line for line in lines)
-        iteration = 0
-        for line in lines:
+        iteration = max(values, default=0)
+        for number, line in enumerate(lines):
             iteration = line.get('iter', iteration if by_epoch else line['step'])
+            if number == 0:
+                values = {step: value for step, value in values.items() if step < iteration}
             if name in line:
-                values[iteration] = line[name]
+                values[iteration] = _number(line[name], name, log)
     return dict(sorted(values.items()))
+
+
+def _number(value, name, log):
+    if not isinstance(value, (int, float)):
+        raise UserError(f'{name!r} is {value!r} in {str(log)!r}, which is no number')
+    return value
+
+
+def _logs(work_dir):
+    """A run's logs, the earliest first."""
+    return sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+
+
+def _read_log(log):
+    """The lines of a log, each a dict with a step; without a last one that was cut short."""
+    texts = log.read_text(encoding='utf-8', errors='replace').splitlines()
+    lines = []
+    for number, text in enumerate(texts, 1):
+        try:
+            line = json.loads(text)
+            lines.append(line | {'step': int(line['step'])})
+        except (ValueError, KeyError, TypeError) as error:
+            if number < len(texts):
+                raise UserError(
+                    f'line {number} of {str(log)!r} is no object with a step, as lines of a log '
+                    f'are: {text:.60}'
+                ) from error
+    return lines
 
 
 def draw_curve(work_dir, out):
@@ -69,39 +106,68 @@ def compare_runs(kinds, metric, out):
         dict[str, list[float]]: The metric's last value of each run.
 
     Raises:
-        UserError: If no log of a run has the metric.
+        UserError: If no log of a run has the metric, or it ends with no finite number, or `out`
+            cannot be written.
     """
+    check_out(out, ('.png',))
     figure, [[*over_time, end]] = new_figure(3)
     over_time[0].sharex(over_time[1])
     last = {}
-    for colour, (kind, work_dirs) in zip(cycle(COLOURS), kinds.items()):
+    for place, colour, kind in zip(count(), cycle(COLOURS), kinds):
         for name, axis in zip(('loss', metric), over_time):
-            for number, work_dir in enumerate(work_dirs):
+            for number, work_dir in enumerate(kinds[kind]):
                 values = scalars(work_dir, name)
-                label = kind if number == 0 else None
-                _plot(axis, values, color=colour, label=label, marker='.' * (len(values) < 30))
-        last[kind] = [_last(work_dir, metric) for work_dir in work_dirs]
-        _plot_end(end, kind, last[kind], colour)
+                style = dict(label=label(kind)) if number == 0 else {}
+                _plot(axis, values, color=colour, marker='.' * (len(values) < 30), **style)
+        last[kind] = _last(kind, kinds[kind], metric)
+        _plot_end(end, place, last[kind], colour)
     for name, axis in zip(('loss', metric), over_time):
         axis.set(xlabel='iteration', ylabel=name)
         axis.legend()
     end.set(ylabel=f'{metric}, last', title='runs, mean and its 95 % interval')
+    end.set_xticks(range(len(kinds)), map(label, kinds))
     end.margins(x=0.3)
     write_figure(figure, out)
     return last
 
 
-def _plot_end(axis, kind, values, colour):
-    axis.plot([kind] * len(values), values, '.', color=colour)
-    mean = [statistics.mean(values)]
-    axis.errorbar([kind], mean, margin(values), color=colour, marker='_', markersize=24, capsize=6)
+def _plot_end(axis, place, values, colour):
+    axis.plot([place] * len(values), values, '.', color=colour)
+    mean = statistics.mean(values)
+    axis.errorbar(place, mean, margin(values), color=colour, marker='_', markersize=24, capsize=6)
 
 
-def _last(work_dir, metric):
-    values = scalars(work_dir, metric)
-    if not values:
-        raise UserError(f'no log in {str(work_dir)!r} has {metric!r}')
-    return list(values.values())[-1]
+def _last(kind, work_dirs, metric):
+    """The metric's last value of each run of a kind."""
+    last, iterations = [], []
+    for work_dir in work_dirs:
+        values = scalars(work_dir, metric)
+        if not values:
+            raise UserError(_without(work_dir, metric))
+        iterations.append(max(values))
+        last.append(values[max(values)])
+        if not math.isfinite(last[-1]):
+            raise UserError(
+                f'{metric!r} of {str(work_dir)!r} ends with {last[-1]}; leave this run out'
+            )
+    if len(set(iterations)) > 1:
+        text = f'the runs of {kind!r} end at different iterations: {iterations}'
+        print_log(text, logger='current', level=logging.WARNING)
+    return last
+
+
+def _without(work_dir, metric):
+    """What to say of a folder in which no log has the metric."""
+    if not _logs(work_dir):
+        return f'{str(work_dir)!r} is no work dir of a run: it has no TIME/vis_data/scalars.json'
+    names = {name for log in _logs(work_dir) for line in _read_log(log) for name in line}
+    return f'no {metric!r} in the latest run of {str(work_dir)!r}; its logs have {sorted(names)}'
+
+
+def label(name):
+    """A name for a legend: short, no mathematics in it, and not left out for its underscore."""
+    name = name if len(name) <= 40 else f'{name[:37]}...'
+    return ' ' + name.replace('$', r'\$')
 
 
 def margin(values):

@@ -9,7 +9,7 @@ from itertools import cycle
 from rich.console import Console
 from rich.table import Table
 
-from mmscale.curves import COLOURS, margin, new_figure, write_figure
+from mmscale.curves import COLOURS, label, margin, new_figure, write_figure
 from mmscale.errors import UserError
 from mmscale.export.files import is_exported
 from mmscale.files import check_out, written_aside
@@ -96,8 +96,9 @@ def compare_tables(kinds, metric, out):
         dict[str, dict[int, list[float]]]: The values by line and resolution.
 
     Raises:
-        UserError: If a file is no such table, or has no such metric.
+        UserError: If a file is no such table, or has no such metric, or `out` cannot be written.
     """
+    check_out(out, ('.png',))
     lines: dict = {}
     for kind, tables in kinds.items():
         for table in tables:
@@ -110,7 +111,8 @@ def compare_tables(kinds, metric, out):
     for colour, (name, line) in zip(cycle(COLOURS), lines.items()):
         means = [statistics.mean(values) for values in line.values()]
         margins = [margin(values) for values in line.values()]
-        axes.errorbar(list(line), means, margins, color=colour, label=name, marker='.', capsize=2)
+        style = dict(color=colour, label=label(name), marker='.', capsize=2)
+        axes.errorbar(list(line), means, margins, **style)
     axes.set(xlabel='resolution (px)', ylabel=metric)
     axes.legend()
     write_figure(figure, out)
@@ -123,7 +125,10 @@ def _read_table(path, metric):
             rows = json.load(file)
         return [{key: row[key] for key in ('inference', 'resolution', metric)} for row in rows]
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f'{path!r} is no table of test.py --resolutions --out: {error}') from error
+        raise UserError(
+            f'{path!r} is no table of test.py --resolutions --out ({error}); of a run give the '
+            'work dir'
+        ) from error
     except KeyError as error:
         raise UserError(f'a row of {path!r} has no {error}; it has {list(rows[0])}') from error
 

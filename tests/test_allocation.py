@@ -77,10 +77,17 @@ def allocate(*arguments):
         ('scalenet50_light', 512, 1.0),
     ],
 )
-def test_published_structures_obey_the_budgets(name, neurons, width_factor):
+def test_published_structures_obey_the_budgets(tmp_path, name, neurons, width_factor):
     for rows, budget in zip(load_structure(name).stages, stage_neurons(neurons), strict=True):
         assert {sum(row) for row in rows} == {budget}
-    assert round(width_factor * 512) == neurons
+    backbone = dict(type='mmscale.ScaleNet', structure=seed(720, (1, 1, 1, 1), (1,)))
+    head = dict(CLASSIFIER['head'], in_channels=2048)
+    model = dict(CLASSIFIER, backbone=dict(backbone, out_indices=(3,)), head=head)
+    Config(dict(BASE, model=model)).dump(tmp_path / 'seed.py')
+    budget = ('--width-factor', width_factor, '--measure', 'uniform')
+    allocate(tmp_path / 'seed.py', '-o', tmp_path / 'found.json', *budget)
+    found = [sum(rows[0]) for rows in load_structure(tmp_path / 'found.json').stages]
+    assert tuple(found) == stage_neurons(neurons)
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
@@ -439,6 +446,18 @@ def test_pruning_without_a_seed_says_so(trained, tmp_path, capsys):
     assert 'no seed for this budget: in 5 of 5 blocks' in capsys.readouterr().out
 
 
+def test_gammas_that_hardly_differ_are_named(trained, tmp_path, capsys):
+    config, checkpoint, model = trained
+    arguments = ('-o', tmp_path / 'found.json', '--neurons', 20)
+    allocate(config, checkpoint, *arguments)
+    assert 'told their neurons apart' not in capsys.readouterr().out
+    for branch in model.backbone.stages[3][0].aggregate.branches.values():
+        nn.init.uniform_(branch.norm.weight, 0.4, 0.41)
+    torch.save(dict(state_dict=model.state_dict()), checkpoint)
+    allocate(config, checkpoint, *arguments)
+    assert 'in 1 of 5 blocks (from 0: [4]) nine of ten gammas' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
@@ -449,7 +468,7 @@ def test_pruning_without_a_seed_says_so(trained, tmp_path, capsys):
         ('--width-factor nan', ['nan']),
         ('--width-factor inf', ['inf']),
         ('--gmacs nan --shape 64', ['nan']),
-        ('--gmacs 9 --shape 64', ['9', 'out of reach']),
+        ('--gmacs 9 --shape 64', ['9', 'out of reach', '64 x 64 px', 'wider seed']),
         ('--gmacs 0.00001 --shape 64', ['out of reach']),
         ('--neurons 9 --batches 0', ['batches 0']),
         ('--neurons 9 --keep-weights no/such/x.pth', ['no/such', 'missing']),
@@ -457,6 +476,8 @@ def test_pruning_without_a_seed_says_so(trained, tmp_path, capsys):
         ('--neurons 9 --plot x.jpg', ['x.jpg', '.png']),
         ('--neurons 9 --keep-weights seed.pth', ['seed.pth', 'another name']),
         (f'--neurons 9 -o {FOLDER / "scalenet50.json"}', ['scalenet50.json', 'another name']),
+        ('--neurons 9 -o own.json --cfg-options model.backbone.structure=own.json',
+         ['own.json', 'another name']),
         ('--neurons 9 --cfg-options model.backbone.structure=nope', ['nope']),
         ('--neurons 9 --cfg-options model.backbone.nope=0', ['nope']),
         ('--neurons 9 --keep-weights x.pth --cfg-options model.backbone.norm_cfg.type=GN '
@@ -471,6 +492,7 @@ def test_what_does_not_fit_is_said_and_nothing_written(
 ):
     config, checkpoint, _ = trained
     monkeypatch.chdir(tmp_path)
+    (tmp_path / 'own.json').write_text(json.dumps(seed(40, DEPTH, SCALES)))
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     published = (FOLDER / 'scalenet50.json').read_bytes()
     with pytest.raises(SystemExit) as error:

@@ -114,20 +114,71 @@ def test_pictures_of_the_demo(trained, shapes, tmp_path):
 
 def test_runs_are_compared(trained, tmp_path, capsys):
     out = tmp_path / 'comparison.png'
-    command = [f'a={trained},{trained}', f'b={trained}', '--out', str(out)]
+    again = shutil.copytree(trained, tmp_path / 'again', ignore=shutil.ignore_patterns('*.pth'))
+    command = [f'a={trained},{again}', f'_$b_1$={trained}', '--out', str(out)]
     tool('compare_runs')(command)
     value = next(line['coco/bbox_mAP'] for line in scalars(trained) if 'coco/bbox_mAP' in line)
     lines = capsys.readouterr().out.splitlines()
     assert f'a: coco/bbox_mAP {value:.3f} ± 0.000 (2 runs; ' in lines[0]
-    assert f'b: coco/bbox_mAP {value:.3f} (1 run)' in lines[1]
+    assert f'_$b_1$: coco/bbox_mAP {value:.3f} (1 run)' in lines[1]
     height, width = cv2.imread(str(out)).shape[:2]
     assert width > 3 * height  # loss, metric and where it ends
     for wrong, words in (
-        ('a', "'a' must be NAME=PATH"),
-        (f'a={tmp_path}', "has 'coco/bbox_mAP'"),
+        (['a'], "'a' must be NAME=PATH"),
+        (['=a'], "'=a' must be NAME=PATH"),
+        (['a=b,'], "'a=b,' must be NAME=PATH"),
+        (['a=b,b'], "'a=b,b' names a run twice"),
+        (['a=b', 'a=c'], "'a' is given twice"),
+        ([f'a={tmp_path}/no'], 'is no work dir'),
+        ([f'a={trained}', '--metric', 'top1'], "no 'top1' .* have .*'coco/bbox_mAP'"),
+        ([f'a={trained}', '--out', 'x.jpg'], "'x.jpg' must end in .png"),
+        ([f'a={trained}', '--out', 'no/x.png'], "folder 'no' .* is missing"),
     ):
         with pytest.raises(SystemExit, match=words):
-            tool('compare_runs')([wrong])
+            tool('compare_runs')(wrong)
+
+
+def write_log(work_dir, name, lines):
+    path = work_dir / name / 'vis_data/scalars.json'
+    path.parent.mkdir(parents=True)
+    path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    return path
+
+
+def test_logs_that_cannot_be_compared_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    good = dict(top1=1.0, step=10)
+    for number, (text, words) in enumerate(
+        (
+            (f'{{"top1": 2.0, "st\n{json.dumps(good)}\n', 'line 1 of .*log.* is no object .* {'),
+            (f'[1]\n{json.dumps(good)}\n', 'line 1 of'),
+            (f'\n{json.dumps(good)}\n', 'line 1 of'),
+            ('{"top1": NaN, "step": 10}\n', "'top1' of .* ends with nan"),
+            ('{"top1": null, "step": 10}\n', "'top1' is None in"),
+        )
+    ):
+        write_log(tmp_path / f'{number}', 'log', []).write_text(text)
+        with pytest.raises(SystemExit, match=words):
+            tool('compare_runs')([f'a={number}', '--metric', 'top1'])
+    assert not list(tmp_path.glob('*.png'))
+
+
+def test_a_killed_run_is_compared_up_to_where_it_was_cut(tmp_path, monkeypatch, capsys):
+    logged = []
+    monkeypatch.setattr(curves, 'print_log', lambda text, **_: logged.append(text))
+    lines = [dict(top1=1.0, step=10), dict(top1=2.0, step=20)]
+    write_log(tmp_path / 'whole', 'log', lines)
+    write_log(tmp_path / 'cut', 'log', lines[:1]).open('a').write('{"top1": 2.0, "st')
+    runs = f'a={tmp_path}/whole,{tmp_path}/cut'
+    tool('compare_runs')([runs, '--metric', 'top1', '--out', str(tmp_path / 'x.png')])
+    assert logged == ["the runs of 'a' end at different iterations: [20, 10]"]
+    assert 'a: top1 1.500 ± 0.707 (2 runs' in capsys.readouterr().out
+
+
+def test_a_new_run_in_an_old_folder_counts_alone(tmp_path):
+    write_log(tmp_path, '1', [dict(top1=float(step), step=step) for step in (10, 20, 30)])
+    write_log(tmp_path, '2', [dict(top1=7.0, step=10)])
+    assert curves.scalars(tmp_path, 'top1') == {10: 7.0}
 
 
 def test_validations_counted_in_epochs_are_beside_the_losses(tmp_path):
@@ -140,9 +191,7 @@ def test_validations_counted_in_epochs_are_beside_the_losses(tmp_path):
         'resumed': [dict(loss=2.5, epoch=2, iter=200, step=200), dict(top1=60.0, step=2)],
     }
     for name, lines in logs.items():
-        path = tmp_path / name / 'vis_data/scalars.json'
-        path.parent.mkdir(parents=True)
-        path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+        write_log(tmp_path, name, lines)
     assert curves.scalars(tmp_path, 'loss') == {100: 3.0, 200: 2.5}
     assert curves.scalars(tmp_path, 'top1') == {100: 40.0, 200: 60.0}
 

@@ -20,7 +20,7 @@ def main(argv=None):
     parser.add_argument('--out', default='comparison.png', help='the picture (%(default)s)')
     args = parser.parse_args(argv)
     with one_line_errors():
-        kinds = dict(_kind(text) for text in args.kinds)
+        kinds = _kinds(args.kinds)
         if all(path.endswith('.json') for paths in kinds.values() for path in paths):
             for line, found in compare_tables(kinds, args.metric, args.out).items():
                 for resolution, values in found.items():
@@ -31,11 +31,19 @@ def main(argv=None):
     print(f'Picture: {args.out}')
 
 
-def _kind(text):
-    name, found, paths = text.partition('=')
-    if not found or not paths:
-        raise UserError(f'{text!r} must be NAME=PATH or NAME=PATH,PATH,...')
-    return name, paths.split(',')
+def _kinds(texts):
+    kinds: dict = {}
+    for text in texts:
+        name, _, paths = text.partition('=')
+        runs = paths.split(',')
+        if not name.strip() or not all(runs):
+            raise UserError(f'{text!r} must be NAME=PATH or NAME=PATH,PATH,...')
+        if name in kinds:
+            raise UserError(f'{name!r} is given twice; give its runs together, as {name}=PATH,PATH')
+        if len(set(runs)) < len(runs):
+            raise UserError(f'{text!r} names a run twice')
+        kinds[name] = runs
+    return kinds
 
 
 if __name__ == '__main__':
