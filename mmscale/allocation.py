@@ -450,11 +450,10 @@ def _remarks(backbone, scores, kept, neurons):
 def _told_apart(scores):
     """A remark on blocks in which the factors are nearly equal."""
     blocks = [torch.cat(list(block.values())) for stage in scores for block in stage]
-    low, high = torch.tensor([0.05, 0.95], dtype=torch.float64)
     near = [
         number
         for number, block in enumerate(blocks)
-        if block.quantile(high) - block.quantile(low) < NEAR * block.quantile(high)
+        if block.quantile(0.95) - block.quantile(0.05) < NEAR * block.quantile(0.95)
     ]
     if not near:
         return []

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import statistics
-from itertools import count, cycle
+from itertools import cycle
 from pathlib import Path
 
 import cv2
@@ -113,13 +113,13 @@ def compare_runs(kinds, metric, out):
     figure, [[*over_time, end]] = new_figure(3)
     over_time[0].sharex(over_time[1])
     last = {}
-    for place, colour, kind in zip(count(), cycle(COLOURS), kinds):
+    for place, (colour, (kind, work_dirs)) in enumerate(zip(cycle(COLOURS), kinds.items())):
         for name, axis in zip(('loss', metric), over_time):
-            for number, work_dir in enumerate(kinds[kind]):
+            for number, work_dir in enumerate(work_dirs):
                 values = scalars(work_dir, name)
                 style = dict(label=label(kind)) if number == 0 else {}
                 _plot(axis, values, color=colour, marker='.' * (len(values) < 30), **style)
-        last[kind] = _last(kind, kinds[kind], metric)
+        last[kind] = _last(kind, work_dirs, metric)
         _plot_end(end, place, last[kind], colour)
     for name, axis in zip(('loss', metric), over_time):
         axis.set(xlabel='iteration', ylabel=name)

@@ -168,7 +168,8 @@ def test_a_killed_run_is_compared_up_to_where_it_was_cut(tmp_path, monkeypatch, 
     monkeypatch.setattr(curves, 'print_log', lambda text, **_: logged.append(text))
     lines = [dict(top1=1.0, step=10), dict(top1=2.0, step=20)]
     write_log(tmp_path / 'whole', 'log', lines)
-    write_log(tmp_path / 'cut', 'log', lines[:1]).open('a').write('{"top1": 2.0, "st')
+    cut = write_log(tmp_path / 'cut', 'log', lines[:1])
+    cut.write_text(cut.read_text() + '{"top1": 2.0, "st')
     runs = f'a={tmp_path}/whole,{tmp_path}/cut'
     tool('compare_runs')([runs, '--metric', 'top1', '--out', str(tmp_path / 'x.png')])
     assert logged == ["the runs of 'a' end at different iterations: [20, 10]"]

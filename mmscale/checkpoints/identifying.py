@@ -9,7 +9,7 @@ def identify(state_dict):
     """Which published network a state dict is, by names and shapes alone.
 
     Args:
-        state_dict (dict[str, Tensor]): As :func:`weights` returns it.
+        state_dict (dict[str, Tensor]): As :func:`mmscale.checkpoints.weights` returns it.
 
     Returns:
         Variant | None: See :class:`mmscale.models.backbones.base.Variant`.

@@ -32,7 +32,7 @@ def in_order_of(model, state_dict, known):
 
     Args:
         model (nn.Module): A SAN, or what has one as `backbone`; for others nothing changes.
-        state_dict (dict[str, Tensor]): By :func:`weights`.
+        state_dict (dict[str, Tensor]): By :func:`mmscale.checkpoints.weights`.
         known (Sequence[int] | None): The file's resolutions (see :func:`resolutions_in`).
 
     Returns:
