@@ -1,5 +1,65 @@
-"""The one exception that the commands turn into a single line."""
+"""The one exception that the commands turn into a single line, and the checks that raise it."""
+
+from collections.abc import Collection
+from math import isfinite
+from typing import Any
 
 
 class UserError(ValueError):
     """Something the user can mend: the message names the value and the remedy."""
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says, in one line: ``OSError: disk full``."""
+    return f'{type(error).__name__}: {error}'.strip().partition('\n')[0]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number. True and False count as switches, not as numbers."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
+def check_number(name: str, value: Any, least: float, below: float = float('inf')) -> None:
+    """Check that an argument is a number of `least` or more and smaller than `below`.
+
+    Raises:
+        UserError: If it is something else.
+    """
+    if not is_number(value) or not least <= value < below:
+        bound = f' and below {below:g}' if isfinite(below) else ''
+        raise UserError(f'{name}={value!r} must be a number of {least:g} or more{bound}')
+
+
+def check_positive(name: str, value: Any) -> None:
+    """Check that an argument is a finite number above 0.
+
+    Raises:
+        UserError: If it is something else.
+    """
+    if not is_number(value) or value <= 0:
+        raise UserError(f'{name}={value!r} must be a positive number')
+
+
+def is_whole(value: Any, least: int = 1) -> bool:
+    """Whether a value is an integer of at least `least`."""
+    return type(value) is int and value >= least
+
+
+def check_whole(name: str, value: Any, least: int = 1) -> None:
+    """Check that an argument is an integer of at least `least`.
+
+    Raises:
+        UserError: If it is something else.
+    """
+    if not is_whole(value, least):
+        raise UserError(f'{name}={value!r} must be a whole number of {least} or more')
+
+
+def check_choice(name: str, value: Any, choices: Collection) -> None:
+    """Check that an argument is one of `choices`.
+
+    Raises:
+        UserError: If it is something else.
+    """
+    if value not in choices:
+        raise UserError(f'{name}={value!r} is unknown; choose from {tuple(choices)}')

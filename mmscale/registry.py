@@ -1,66 +1,64 @@
 """Where mmengine looks for ``type='mmscale.X'`` and ``mmscale::folder/config``.
 
-Every model is registered once, in mmengine's root registry, from where mmdet's, mmpretrain's and
-this package's registries all find it. mmengine imports this file by itself when it meets the scope
-``mmscale``.
+mmengine imports this file by itself when it meets the scope ``mmscale``. Each registry is a child
+of mmengine's root registry and names the modules that hold its classes (`locations`), which are
+imported when the first one is asked for.
 """
 
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
+from mmengine import registry as roots
 from mmengine.config import utils as config_utils
-from mmengine.registry import HOOKS as ROOT_HOOKS
-from mmengine.registry import METRICS as ROOT_METRICS
-from mmengine.registry import MODELS as ROOT
-from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import Registry
 
 SCOPE = 'mmscale'
-BACKBONES = ('ReXNet', 'ReXNetLite', 'ScaleNet', 'SANResNet', 'SANMobileNetV2')
 
 # Lets mmengine resolve configs written as mmscale::folder/name.
 config_utils.MODULE2PACKAGE.setdefault(SCOPE, SCOPE)
 
+ROOT = roots.MODELS
 MODELS = Registry(
-    'model', parent=ROOT, scope=SCOPE, locations=['mmscale.models', 'mmscale.export.models']
+    'model',
+    parent=ROOT,
+    scope=SCOPE,
+    # The checkpoints' module teaches mmengine the schemes mmscale: and timm://.
+    locations=['mmscale.models', 'mmscale.checkpoints', 'mmscale.exported.models'],
 )
-HOOKS = Registry('hook', parent=ROOT_HOOKS, scope=SCOPE, locations=['mmscale.hooks'])
+WEIGHT_INITIALIZERS = Registry(
+    'weight initializer',
+    parent=roots.WEIGHT_INITIALIZERS,
+    scope=SCOPE,
+    locations=['mmscale.checkpoints'],
+)
+HOOKS = Registry(
+    'hook',
+    parent=roots.HOOKS,
+    scope=SCOPE,
+    locations=['mmscale.engine.hooks', 'mmscale.resolutions.hook', 'mmscale.allocation.hook'],
+)
 TRANSFORMS = Registry(
-    'transform', parent=ROOT_TRANSFORMS, scope=SCOPE, locations=['mmscale.datasets.loading']
+    'transform', parent=roots.TRANSFORMS, scope=SCOPE, locations=['mmscale.datasets.loading']
 )
-METRICS = Registry('metric', parent=ROOT_METRICS, scope=SCOPE, locations=['mmscale.registry'])
+METRICS = Registry('metric', parent=roots.METRICS, scope=SCOPE, locations=['mmscale.evaluation'])
 
 
-def type_name(kind):
+def type_name(kind: Any) -> str:
     """The bare name of a config's type, which may be a class or have a scope."""
     return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
 
 
-def models():
-    """The module of all models, imported when first asked for (mmengine.model takes a second)."""
-    return import_module('mmscale.models')
+def stand_in(name: str, module: str) -> Callable[..., Any]:
+    """What is registered for a class whose module cannot be imported yet, or not by everyone.
 
-
-def backbone_class(cfg):
-    """The class of a config's backbone; `object` if it is none of this package's."""
-    name = type_name(cfg.model.get('backbone', {}).get('type', ''))
-    return getattr(models(), name) if name in BACKBONES else object
-
-
-def _deferred(name, module='mmscale.models'):
-    """A stand-in that imports the class when it is built: not everyone has what it imports."""
+    Args:
+        name (str): Of the class.
+        module (str): That has it. It is imported when the first object is built.
+    """
 
     def build(**kwargs):
         return getattr(import_module(module), name)(**kwargs)
 
     build.__name__ = name
     return build
-
-
-for _name in BACKBONES:
-    if _name not in ROOT.module_dict:
-        ROOT.register_module(name=_name, module=_deferred(_name))
-
-METRICS.register_module(name='WorstClasses', module=_deferred('WorstClasses', 'mmscale.evaluation'))
-METRICS.register_module(
-    name='FasterCocoMetric', module=_deferred('FasterCocoMetric', 'mmscale.coco_metric')
-)

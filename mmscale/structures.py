@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmscale.errors import UserError
-from mmscale.files import written_aside
+from mmscale.utils.files import written_aside
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 SCALES = (1, 2, 4, 7)

@@ -1,4 +1,6 @@
+import logging
 import os
+import runpy
 import subprocess
 import sys
 from importlib import util
@@ -6,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 
 # Threads wait for each other by spinning: where the cores are busy, one is many times faster.
 THREADS = 1 if 'PYTEST_XDIST_WORKER' in os.environ else 2
@@ -20,6 +23,26 @@ def tool(name):
     module = util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.main
+
+
+def targets():
+    """The names in the benchmark's targets, which are no part of the package."""
+    return runpy.run_path(str(ROOT / 'docs/benchmarks/targets.py'))
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """The messages that mmengine's loggers were given during the test."""
+    lines = []
+    handle = MMLogger.handle
+
+    def keep(self, record):
+        if record.levelno >= logging.INFO:
+            lines.append(record.getMessage())
+        handle(self, record)
+
+    monkeypatch.setattr(MMLogger, 'handle', keep)
+    return lines
 
 
 @pytest.fixture(scope='session')

@@ -13,11 +13,12 @@ from mmengine.registry import MODELS, init_default_scope
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from mmscale.allocation import gamma_scores, select, slice_weights, structure_of, taylor_scores
-from mmscale.counting import backbone_macs, count
-from mmscale.hooks import GammaL1Hook
+from mmscale.allocation.hook import GammaL1Hook
+from mmscale.allocation.scores import gamma_scores, taylor_scores
+from mmscale.allocation.selection import select, slice_weights, structure_of
+from mmscale.engine.config import load_config
+from mmscale.engine.counting import backbone_macs, count
 from mmscale.models import ScaleNet, classifiers  # noqa: F401
-from mmscale.running import load_config
 from mmscale.structures import FOLDER, PUBLISHED, load_structure, seed, stage_neurons, uniform
 
 DEPTH = (2, 1, 1, 1)
@@ -338,7 +339,7 @@ def test_taylor_by_training_images(shapes, tmp_path, part):
                 'train_dataloader.batch_size': 2,
             },
         )
-    from mmscale.running import load_config
+    from mmscale.engine.config import load_config
 
     cfg = load_config(config)
     cfg.merge_from_dict(changes)
@@ -516,7 +517,7 @@ def test_a_failure_leaves_nothing(trained, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError('the disk is full')
 
-    monkeypatch.setattr('mmscale.allocation.write_structure', fail)
+    monkeypatch.setattr('mmscale.allocation.allocating.write_structure', fail)
     weights, plot = tmp_path / 'kept.pth', tmp_path / 'plot.png'
     with pytest.raises(OSError, match='full'):
         allocate(config, checkpoint, '-o', tmp_path / 'found.json', '--neurons', 9,

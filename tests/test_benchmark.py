@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from conftest import tool
+from conftest import targets, tool
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmscale import benchmark
@@ -115,7 +115,7 @@ def test_saved_bytes_are_what_is_held():
 
 
 def test_every_target_names_cases_that_exist():
-    for target in benchmark.TARGETS.values():
+    for target in targets()['TARGETS'].values():
         for text in (*target.ours, *target.theirs):
             case = Case.parse(text)
             assert not target.training or case.form in benchmark.TRAINED
@@ -123,7 +123,7 @@ def test_every_target_names_cases_that_exist():
 
 def test_switching_and_evaluation_targets():
     pytest.importorskip('faster_coco_eval')
-    result = benchmark.coco_evaluation(images=50, detections=20)
+    result = targets()['coco_evaluation'](images=50, detections=20)
     assert result['difference'] < 1e-4
 
 
@@ -132,7 +132,7 @@ def test_switching_and_evaluation_targets():
     [
         ([], 'nothing to do'),
         (['rexnet'], "model 'rexnet' is unknown; choose from"),
-        (['rexnet-100:fast'], "form 'fast' is unknown; choose from"),
+        (['rexnet-100:fast'], "form='fast' is unknown; choose from"),
         (['rexnet-100', '--shape', '224'], "--shape '224' must be NxHxW"),
         (['--target', 'moon'], "target 'moon' is unknown; choose from"),
     ],

@@ -5,11 +5,10 @@ import re
 
 import pytest
 
-from mmscale.datasets import coco
 from mmscale.datasets.checks import check_data
 from mmscale.datasets.shapes import CLASSES
+from mmscale.engine.config import load_config
 from mmscale.errors import UserError
-from mmscale.running import load_config
 
 DETECTOR = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
 
@@ -132,12 +131,10 @@ LOST = {
 
 
 @pytest.mark.parametrize(('change', 'words'), LOST.values(), ids=LOST)
-def test_what_is_left_out_is_a_warning(shapes, tmp_path, monkeypatch, change, words):
-    lines = []
-    monkeypatch.setattr(coco, 'print_log', lambda text, **_: lines.append(text))
+def test_what_is_left_out_is_a_warning(shapes, tmp_path, log, change, words):
     check(shapes, tmp_path, change)
-    assert len(lines) == 1
-    assert re.search(words, lines[0])
+    assert len(log) == 1
+    assert re.search(words, log[0])
 
 
 def test_evaluators_look_at_files_too(shapes, tmp_path):

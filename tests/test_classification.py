@@ -17,11 +17,12 @@ from conftest import ROOT, tool
 from mmengine.registry import MODELS
 from torch.utils.data import DataLoader, Dataset
 
+from mmscale.engine.config import load_config
+from mmscale.engine.hooks import EpochSeedHook
+from mmscale.engine.training import train
+from mmscale.engine.weights import newest_checkpoint
 from mmscale.errors import UserError
-from mmscale.files import WholeFileBackend, written_aside
-from mmscale.hooks import EpochSeedHook
-from mmscale.run_weights import newest_checkpoint
-from mmscale.running import load_config, train
+from mmscale.utils.files import WholeFileBackend, written_aside
 
 CLASSIFIER = 'shapes/rexnet-100_shapes'
 SHORT = [

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 import torch
+from conftest import targets
 from mmdet.registry import METRICS
 
-from mmscale.benchmark.targets import synthetic_coco
 from mmscale.errors import UserError
 
 FIGURES = [
@@ -49,7 +49,7 @@ def figures(kind, path, results):
 
 def test_all_figures_of_boxes_and_masks(tmp_path):
     pytest.importorskip('faster_coco_eval')
-    annotations, results = synthetic_coco(40, 30)
+    annotations, results = targets()['synthetic_coco'](40, 30)
     for annotation in annotations['annotations']:
         segmentation = mask(annotation['bbox'])
         annotation['segmentation'] = {**segmentation, 'counts': segmentation['counts'].decode()}

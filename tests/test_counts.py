@@ -12,9 +12,9 @@ from mmengine.hub import get_config
 from mmengine.registry import MODELS
 from torch import nn
 
-from mmscale.counting import count
+from mmscale.engine.config import load_config
+from mmscale.engine.counting import count
 from mmscale.errors import UserError
-from mmscale.running import load_config
 
 ROOT = Path(__file__).parents[1]
 slow = pytest.mark.slow

@@ -393,7 +393,7 @@ def test_detector(backbone):
     from mmdet.registry import MODELS as DETECTORS
     from mmdet.structures import DetDataSample
 
-    from mmscale.running import load_config
+    from mmscale.engine.config import load_config
 
     cfg = load_config('faster_rcnn_rexnet_fpn').model
     rows = FAMILIES[backbone]

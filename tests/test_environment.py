@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmscale import environment
 from mmscale.errors import UserError
+from mmscale.utils import environment
 
 FORKS = {'onedl-mmengine': '0.10.12', 'onedl-mmcv': '2.3.6', 'onedl-mmdetection': '3.5.1'}
 UPSTREAM = {'mmengine': '0.10.7', 'mmcv': '2.1.0', 'mmdet': '3.3.0'}

@@ -13,10 +13,11 @@ from mmengine.dataset import Compose
 from mmengine.runner import save_checkpoint
 from torch import nn
 
+from mmscale.engine.config import load_config
+from mmscale.engine.testing import evaluate
 from mmscale.errors import UserError
-from mmscale.inference import infer, open_model
-from mmscale.running import load_config
-from mmscale.running import test as run_test
+from mmscale.inference.loading import open_model
+from mmscale.inference.predicting import infer
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxscript')
@@ -26,10 +27,12 @@ pytestmark = pytest.mark.skipif(
     reason='this torch has no exporter that mmscale uses',
 )
 
+from mmscale.engine.pipelines import fit_pipeline  # noqa: E402
 from mmscale.export import ExportedFile, export  # noqa: E402
-from mmscale.export.exporting import fit_pipeline, image_size, write  # noqa: E402
+from mmscale.export.exporting import image_size  # noqa: E402
 from mmscale.export.operators import nms_keep, pyramid_roi_align, translations  # noqa: E402
 from mmscale.export.parity import compare, data_set  # noqa: E402
+from mmscale.exported.engines import engine_of  # noqa: E402
 
 CLASSIFIER = """
 _base_ = 'mmscale::shapes/rexnet-100_shapes.py'
@@ -175,16 +178,16 @@ def test_testing_a_file_gives_the_metrics_of_the_checkpoint(detector_files, dete
     config, checkpoint = detector
     overrides = {'test_evaluator.metric': ['bbox', 'segm'], 'work_dir': str(tmp_path)}
     overrides['test_dataloader.dataset.pipeline.2.with_mask'] = True
-    expected = run_test(config, checkpoint, overrides=overrides)
-    found = run_test(config, str(detector_files.path), overrides=overrides)
+    expected = evaluate(config, checkpoint, overrides=overrides)
+    found = evaluate(config, str(detector_files.path), overrides=overrides)
     names = [name for name in expected if name.startswith('coco/') and 'copypaste' not in name]
     assert len(names) >= 12
     for name in names:
         assert found[name] == pytest.approx(expected[name], abs=1e-3), name
     with pytest.raises(UserError, match='--tta'):
-        run_test(config, str(detector_files.path), tta=True, overrides=overrides)
+        evaluate(config, str(detector_files.path), tta=True, overrides=overrides)
     with pytest.raises(UserError, match=r'knows 8 classes .* has 80 \(person'):
-        run_test('faster_rcnn_rexnet_fpn', str(detector_files.path))
+        evaluate('faster_rcnn_rexnet_fpn', str(detector_files.path))
 
 
 def test_inference_says_the_same_from_a_checkpoint_and_a_file(
@@ -215,7 +218,7 @@ def test_classifier_of_any_size_and_number(classifier, pictures, tmp_path):
     assert file.meta['normalised'] == dict(mean=[127.5] * 3, std=[64.0] * 3, order='RGB')
     # Through mmengine's Runner, which builds the model by itself.
     expected, found = (
-        run_test(classifier[0], str(path), work_dir=tmp_path / 'run')
+        evaluate(classifier[0], str(path), work_dir=tmp_path / 'run')
         for path in (classifier[1], out)
     )
     assert found['accuracy/top1'] == expected['accuracy/top1'] > 0
@@ -314,7 +317,7 @@ def test_openvino_says_the_same(detector_files, detector, pictures, tmp_path):
     pytest.importorskip('openvino')
     out = tmp_path / 'detector.xml'
     meta = ExportedFile(detector_files.path).meta
-    write(onnx.load(detector_files.path), meta, out)
+    engine_of(out).write(onnx.load(detector_files.path), meta, out)
     file = ExportedFile(out)
     assert file.meta == meta
     model = open_model(detector[1], detector[0])
@@ -418,13 +421,11 @@ def test_roi_align_is_that_of_mmcv(sampling_ratio, aligned, levels, tmp_path):
         (dict(part='detector'), "--part 'detector' does not suit"),
         (dict(shape=['big']), '--shape'),
         (dict(shape=(8, 64)), '32 px or more'),
-        (dict(batch=0), '--batch 0'),
+        (dict(batch=0), '--batch=0'),
         (dict(images=['nowhere.jpg']), "picture 'nowhere.jpg' is missing"),
     ],
 )
-def test_bad_arguments_are_named(options, words, classifier, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmscale.export.exporting.write', lambda graph, meta, path: path.touch())
-    monkeypatch.setattr('mmscale.export.exporting.ExportedFile', lambda path: None)
+def test_bad_arguments_are_named(options, words, classifier, tmp_path):
     arguments = dict(out='x.onnx', shape=(64, 64)) | options
     arguments['out'] = tmp_path / arguments['out']
     with pytest.raises(UserError, match=words):
@@ -441,7 +442,7 @@ def test_bad_arguments_are_named(options, words, classifier, tmp_path, monkeypat
     ],
 )
 def test_what_cannot_be_of_any_size_says_so(model, size, words):
-    from mmscale.export.exporting import build_graph
+    from mmscale.export.tracing import build_graph
     from mmscale.registry import MODELS
 
     whole = nn.Module()
@@ -455,7 +456,7 @@ def test_what_cannot_be_of_any_size_says_so(model, size, words):
 def test_other_detectors_are_refused_by_their_part():
     from mmengine.registry import MODELS, DefaultScope
 
-    from mmscale.export.exporting import build_graph
+    from mmscale.export.tracing import build_graph
 
     cfg = load_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')
     __import__('mmdet')

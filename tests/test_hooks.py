@@ -7,7 +7,7 @@ import torch
 from mmcv.ops import RoIAlign
 from torch import nn
 
-from mmscale.hooks import ChannelsLastHook
+from mmscale.engine.hooks import ChannelsLastHook
 from mmscale.models.backbones.san import GeneratedConv2d, Scale
 
 

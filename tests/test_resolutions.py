@@ -8,16 +8,17 @@ import torch
 from conftest import tool
 from mmengine.runner import Runner
 
-from mmscale.calibration import calibrate
 from mmscale.datasets.shapes import CLASSES
+from mmscale.engine.config import load_config
+from mmscale.engine.pipelines import pipeline_at
+from mmscale.engine.testing import evaluate
+from mmscale.engine.training import train
 from mmscale.errors import UserError
-from mmscale.hooks import CalibrateNormsHook
 from mmscale.models.backbones.san import ResolutionNorm
-from mmscale.resolutions import pipeline_at, test_resolutions
-from mmscale.running import load_config, train
-from mmscale.running import test as running_test
+from mmscale.resolutions.calibration import calibrate
+from mmscale.resolutions.hook import CalibrateNormsHook
+from mmscale.resolutions.testing import evaluate_resolutions
 
-test_resolutions.__test__ = running_test.__test__ = False  # functions of the package
 SAN = 'san-resnet-18_in1k'
 SIZES = [64, 48]
 
@@ -134,7 +135,7 @@ def test_detector_with_norms_for_every_size(shapes, tmp_path):
     assert sum(steps) == 6  # each step reaches the norms of one size
     assert sum(count > 0 for count in steps) > 1
     options = dict(overrides=overrides, work_dir=tmp_path / 'test')
-    rows = test_resolutions(config, str(tmp_path / 'run/iter_6.pth'), [224, 96], **options)
+    rows = evaluate_resolutions(config, str(tmp_path / 'run/iter_6.pth'), [224, 96], **options)
     # After six steps there may be no boxes, and mmdet has no figures then.
     assert [row['resolution'] for row in rows] == [224, 96]
     assert all(row['images_per_second'] > 0 for row in rows)
@@ -157,11 +158,11 @@ def test_plain_networks_have_a_table_too(shapes, tmp_path):
     config = 'shapes/rexnet-100_shapes'
     path = tmp_path / 'plain.pth'
     torch.save(get_model(load_config(config, short)).state_dict(), path)
-    rows = test_resolutions(config, str(path), [64, 32], overrides=short, work_dir=tmp_path)
+    rows = evaluate_resolutions(config, str(path), [64, 32], overrides=short, work_dir=tmp_path)
     assert [row['resolution'] for row in rows] == [64, 32]
     assert all({'accuracy/top1', 'accuracy/top5', 'images_per_second'} <= set(row) for row in rows)
     with pytest.raises(UserError, match='is no SAN'):
-        test_resolutions(config, str(path), [64], ['ideal'], overrides=short, work_dir=tmp_path)
+        evaluate_resolutions(config, str(path), [64], ['ideal'], overrides=short, work_dir=tmp_path)
 
 
 def test_calibration_averages_over_the_batches(options):
@@ -203,7 +204,7 @@ def test_tool_writes_a_checkpoint_with_more_resolutions(options, checkpoint, tmp
     assert torch.equal(stem[2].weight, stem[0].weight)  # 56 is between; the larger of both
     assert not torch.equal(stem[2].running_mean, stem[0].running_mean)
     assert not torch.equal(stem[3].running_var, stem[1].running_var)
-    rows = test_resolutions(
+    rows = evaluate_resolutions(
         SAN, str(out), [40], overrides={**options, **sizes}, work_dir=tmp_path / 'runs'
     )
     assert 0 <= rows[0]['accuracy/top1'] <= 100
@@ -239,29 +240,29 @@ WRONG = {
 @pytest.mark.parametrize(('given', 'words'), WRONG.values(), ids=WRONG)
 def test_wrong_tables(options, checkpoint, given, words):
     with pytest.raises(UserError, match=words):
-        test_resolutions(SAN, checkpoint, overrides=options, **given)
+        evaluate_resolutions(SAN, checkpoint, overrides=options, **given)
 
 
 def test_what_has_no_table(options, checkpoint, tmp_path):
     own = {**options, 'tta_model': dict(type='AverageClsScoreTTA'), 'tta_pipeline': []}
     with pytest.raises(UserError, match='the config has a tta_pipeline'):
-        test_resolutions(SAN, checkpoint, [64], overrides=own, tta=True)
+        evaluate_resolutions(SAN, checkpoint, [64], overrides=own, tta=True)
     with pytest.raises(UserError, match='is exported, for one way'):
-        test_resolutions(SAN, 'san.onnx', [64], ['proxy'], overrides=options)
+        evaluate_resolutions(SAN, 'san.onnx', [64], ['proxy'], overrides=options)
     several = tmp_path / 'several.py'
     several.write_text(
         f"_base_ = 'mmscale::classification/{SAN}.py'\n"
         "test_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=[]))\n"
     )
     with pytest.raises(UserError, match='has no pipeline of its own'):
-        test_resolutions(str(several), checkpoint, [64])
+        evaluate_resolutions(str(several), checkpoint, [64])
 
 
 def test_rows_may_differ(monkeypatch, options, tmp_path, capsys):
     rows = [dict(accuracy=1.0, speed=2.0), dict(speed=3.0)]  # mmdet's, where nothing was found
-    monkeypatch.setattr('mmscale.resolutions.test', lambda *args, **kwargs: rows.pop(0))
+    monkeypatch.setattr('mmscale.resolutions.testing.evaluate', lambda *args, **kwargs: rows.pop(0))
     out = tmp_path / 'table.json'
-    table = test_resolutions(SAN, 'any.pth', [64, 48], out=str(out), overrides=options)
+    table = evaluate_resolutions(SAN, 'any.pth', [64, 48], out=str(out), overrides=options)
     assert [row.get('accuracy') for row in table] == [1.0, None]
     assert json.loads(out.read_text()) == table
     assert 'accuracy' in capsys.readouterr().out
@@ -287,16 +288,16 @@ def test_hook_needs_the_weights_that_it_calibrates(options, checkpoint, tmp_path
     hook = dict(type='mmscale.CalibrateNormsHook', resolution=40, batches=1)
     changed = {**options, 'custom_hooks': [hook]}
     with pytest.raises(UserError, match="model.backbone.inference='ideal'"):
-        running_test(SAN, checkpoint, overrides=changed, work_dir=tmp_path)
+        evaluate(SAN, checkpoint, overrides=changed, work_dir=tmp_path)
 
 
 def test_calibrating_comes_after_averaged_weights(options, checkpoint, tmp_path):
     ema = {'default_hooks.ema': dict(type='EMAHook', update_buffers=True)}
     ways = ['ideal', 'calibrated']
-    rows = test_resolutions(
+    rows = evaluate_resolutions(
         SAN, checkpoint, [40], ways, overrides={**options, **ema}, work_dir=tmp_path
     )
-    plain = test_resolutions(SAN, checkpoint, [40], ways, overrides=options, work_dir=tmp_path)
+    plain = evaluate_resolutions(SAN, checkpoint, [40], ways, overrides=options, work_dir=tmp_path)
     names = ('accuracy/top1', 'accuracy/top5')
     assert [[row[name] for name in names] for row in rows] == [
         [row[name] for name in names] for row in plain
@@ -323,7 +324,7 @@ def test_wrong_calibrations(options, checkpoint, tmp_path):
     with pytest.raises(SystemExit, match='is no classifier'):
         run([detector, checkpoint, str(tmp_path / 'a.pth'), '--resolutions', '40'])
     with pytest.raises(UserError, match='is no classifier'):
-        test_resolutions(detector, checkpoint, [224], ['calibrated'])
+        evaluate_resolutions(detector, checkpoint, [224], ['calibrated'])
     assert not list(tmp_path.iterdir())
 
 

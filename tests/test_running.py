@@ -13,11 +13,12 @@ import torch
 from conftest import tool
 from mmengine.config import Config
 
-from mmscale import curves
 from mmscale.datasets.shapes import CLASSES
-from mmscale.demo import FIGURES, coco_figures, draw_predictions
+from mmscale.engine.config import load_config
+from mmscale.engine.training import train
 from mmscale.errors import UserError
-from mmscale.running import load_config, train
+from mmscale.reports import curves
+from mmscale.reports.predictions import FIGURES, coco_figures, draw_predictions
 
 ROOT = Path(__file__).parents[1]
 DETECTOR = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
@@ -163,16 +164,14 @@ def test_logs_that_cannot_be_compared_are_named(tmp_path, monkeypatch):
     assert not list(tmp_path.glob('*.png'))
 
 
-def test_a_killed_run_is_compared_up_to_where_it_was_cut(tmp_path, monkeypatch, capsys):
-    logged = []
-    monkeypatch.setattr(curves, 'print_log', lambda text, **_: logged.append(text))
+def test_a_killed_run_is_compared_up_to_where_it_was_cut(tmp_path, log, capsys):
     lines = [dict(top1=1.0, step=10), dict(top1=2.0, step=20)]
     write_log(tmp_path / 'whole', 'log', lines)
     cut = write_log(tmp_path / 'cut', 'log', lines[:1])
     cut.write_text(cut.read_text() + '{"top1": 2.0, "st')
     runs = f'a={tmp_path}/whole,{tmp_path}/cut'
     tool('compare_runs')([runs, '--metric', 'top1', '--out', str(tmp_path / 'x.png')])
-    assert logged == ["the runs of 'a' end at different iterations: [20, 10]"]
+    assert log == ["the runs of 'a' end at different iterations: [20, 10]"]
     assert 'a: top1 1.500 ± 0.707 (2 runs' in capsys.readouterr().out
 
 
@@ -198,7 +197,7 @@ def test_validations_counted_in_epochs_are_beside_the_losses(tmp_path):
 
 
 def test_demo_from_crops_to_pictures(shapes, tmp_path, monkeypatch):
-    monkeypatch.setattr('mmscale.demo.make_shapes', lambda root: None)  # a smaller set is there
+    monkeypatch.setattr('mmscale.cli.demo.make_shapes', lambda root: None)  # a smaller set is there
     classifier, detector = tmp_path / 'classifier.py', tmp_path / 'detector.py'
     classifier.write_text(
         "_base_ = 'mmscale::shapes/rexnet-100_shapes.py'\n"

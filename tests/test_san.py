@@ -11,9 +11,8 @@ from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from mmscale import checkpoints, feature_channels
-from mmscale.checkpoints import fitting
+from mmscale.engine.hooks import CheckpointFitHook
 from mmscale.errors import UserError
-from mmscale.hooks import CheckpointFitHook
 from mmscale.models import SANMobileNetV2, SANResNet
 from mmscale.models.backbones.san import GeneratedConv2d
 
@@ -56,9 +55,7 @@ def images(*shape):
 @pytest.mark.parametrize(
     'case', ['san_resnet18_taps', 'san_resnet18_208_data_free', 'san_mobilenetv2_taps']
 )
-def test_outputs_are_the_references(case, tmp_path, monkeypatch):
-    lines = []
-    monkeypatch.setattr(fitting, 'print_log', lambda text, **_: lines.append(text))
+def test_outputs_are_the_references(case, tmp_path, log):
     reference = golden.Golden(case)
     state = golden.state_dict(case)
     path = tmp_path / 'san.pth'  # as a DataParallel checkpoint
@@ -67,8 +64,8 @@ def test_outputs_are_the_references(case, tmp_path, monkeypatch):
     model = cls(**arguments, init_cfg=dict(type='Pretrained', checkpoint=str(path))).double()
     model.init_weights()
     model.eval()
-    assert f'matched {len(model.state_dict())} of' in lines[0]
-    assert ('unused (' in lines[0]) == ('resnet' in case or 'resnext' in case)
+    assert f'matched {len(model.state_dict())} of' in log[0]
+    assert ('unused (' in log[0]) == ('resnet' in case or 'resnext' in case)
     weight = state.get('fc.module.weight', state.get('classifier.module.weight'))
     bias = state.get('fc.module.bias', state.get('classifier.module.bias'))
     errors = {}

@@ -21,7 +21,7 @@ from mmengine.registry import MODELS
 from safetensors.torch import save_file
 
 from mmscale import checkpoints
-from mmscale.checkpoints import fitting, reading
+from mmscale.checkpoints import reading, schemes
 from mmscale.errors import UserError
 
 CASES = {
@@ -31,14 +31,6 @@ CASES = {
     'scalenet50_light_224x224': dict(type='mmscale.ScaleNet', structure='scalenet50_light'),
 }
 CASE = 'rexnet_1.0_224x224'
-
-
-@pytest.fixture
-def log(monkeypatch):
-    """Lines that loading has logged."""
-    lines = []
-    monkeypatch.setattr(fitting, 'print_log', lambda text, **_: lines.append(text))
-    return lines
 
 
 def save(state_dict, path):
@@ -207,9 +199,8 @@ def test_rules_beside_a_checkpoint_are_kept(tmp_path):
 def test_nothing_matched_is_an_error():
     student = torch.nn.ModuleDict({'student': torch.nn.Linear(2, 2)})
     state = student.state_dict()
-    result = fitting.fit(student, state)
     with pytest.raises(UserError, match="begins with 'backbone.' is matched"):
-        fitting.report(student, result, state, 'file.pth', required='backbone.')
+        checkpoints.require_fit(student, state, 'file.pth', required='backbone.')
 
 
 def test_what_is_left_out_is_logged(tmp_path, log):
@@ -384,7 +375,7 @@ def test_wrong_files_are_refused_by_name(kind, words, tmp_path):
 def test_runner_refuses_them_too(kind, tmp_path):
     path = file_of(kind, tmp_path)
     with pytest.raises(UserError) as error:
-        fitting.load_from_mmscale(f'{checkpoints.SCHEME}{path}')
+        schemes.load_from_mmscale(f'{checkpoints.SCHEME}{path}')
     assert str(path) in str(error.value)
     assert not (tmp_path / 'ran').exists()
 
@@ -562,7 +553,7 @@ def test_checkpoints_of_mmengine_are_safe(tmp_path):
     assert read['message_hub']['log_scalars']['train/loss'].current() == 0.5
     assert read['meta'] == content['meta']
     # As mmengine resumes it: it would run the quoted config.
-    assert fitting.load_from_mmscale(f'mmscale:{path}')['meta'] == {'epoch': 3}
+    assert schemes.load_from_mmscale(f'mmscale:{path}')['meta'] == {'epoch': 3}
 
 
 # Hub and URLs.
@@ -718,17 +709,13 @@ def test_url_that_is_not_there_says_what_to_do(server):
 # What init_cfg accepts.
 
 
-def test_without_a_checkpoint_one_line_says_so(monkeypatch):
-    from mmscale.models.backbones import base
-
-    lines = []
-    monkeypatch.setattr(base, 'print_log', lambda text, **_: lines.append(text))
+def test_without_a_checkpoint_one_line_says_so(log):
     model = MODELS.build(
         dict(type='mmscale.ScaleNet', init_cfg=dict(type='Pretrained', checkpoint=None))
     )
     model.init_weights()
-    assert len(lines) == 1
-    assert 'ScaleNet scalenet50 starts from scratch' in lines[0]
+    assert len(log) == 1
+    assert 'ScaleNet scalenet50 starts from scratch' in log[0]
     convs = [m for m in model.modules() if isinstance(m, torch.nn.Conv2d)]
     wide = max(convs, key=lambda conv: conv.weight.numel())
     expected = (2 / (wide.out_channels * wide.kernel_size[0] ** 2)) ** 0.5

@@ -1,27 +1,4 @@
-"""Give a trained SAN norms for more resolutions: statistics from training images, no training."""
-
-from mmscale.calibration import BATCHES, calibrate_checkpoint
-from mmscale.cli import config_parser, one_line_errors
-
-
-def main(argv=None):
-    parser = config_parser(__doc__)
-    parser.add_argument('checkpoint', help="file, URL or timm://NAME with this config's weights")
-    parser.add_argument('out', help='the checkpoint to write, NAME.pth')
-    parser.add_argument(
-        '--resolutions', type=int, nargs='+', required=True, metavar='PX', help='to be added'
-    )
-    parser.add_argument(
-        '--batches', type=int, default=BATCHES, help='of training images, for each (%(default)s)'
-    )
-    options = vars(parser.parse_args(argv))
-    with one_line_errors():
-        result = calibrate_checkpoint(**options)
-    print(
-        f'{result.out} fits {options["config"]} with these --cfg-options, and '
-        f'"model.backbone.resolutions={list(result.resolutions)}"'
-    )
-
+from mmscale.cli.calibrate_bn import main
 
 if __name__ == '__main__':
     main()

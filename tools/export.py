@@ -1,41 +1,4 @@
-"""Write a model as an ONNX or OpenVINO file: export.py CONFIG CHECKPOINT OUT."""
-
-from mmscale.cli import config_parser, one_line_errors
-from mmscale.export import export
-from mmscale.export.exporting import DYNAMIC, PARTS
-
-
-def main(argv=None):
-    parser = config_parser(__doc__)
-    parser.add_argument('checkpoint', help="file, URL or timm://NAME with this config's weights")
-    parser.add_argument('out', help='NAME.onnx, or NAME.xml for OpenVINO (with NAME.bin)')
-    parser.add_argument(
-        '--part', choices=PARTS, help='what to write (the whole detector or classifier)'
-    )
-    parser.add_argument(
-        '--shape',
-        nargs='+',
-        metavar='PIXELS',
-        help=f'height and width of the images, or "{DYNAMIC}" (classifiers: as they are tested; '
-        f'detectors: {DYNAMIC})',
-    )
-    parser.add_argument('--batch', type=int, help='images at a time (any number)')
-    parser.add_argument(
-        '--images',
-        nargs='+',
-        metavar='PATH',
-        help='pictures or folders to compare PyTorch and the file on (of the test set, or shapes)',
-    )
-    parser.add_argument(
-        '--int8',
-        action='store_true',
-        help='quantise to 8 bits, with images of the training set (compare with tools/test.py)',
-    )
-    options = vars(parser.parse_args(argv))
-    with one_line_errors():
-        written = export(**options)
-    print(f'{written.path}: {written.compared}')
-
+from mmscale.cli.export import main
 
 if __name__ == '__main__':
     main()

@@ -1,36 +1,4 @@
-"""Draw the shapes data set: COCO detection and segmentation, and class folders of crops."""
-
-import argparse
-
-from mmscale.datasets.shapes import make_shapes
-
-
-def build_parser():
-    parser = argparse.ArgumentParser(
-        description='Draw a synthetic data set of shapes at many scales: images with COCO boxes '
-        'and masks, and class folders of small crops. The same arguments give the same bytes.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument('out', help='folder to make')
-    parser.add_argument('--train', type=int, default=1600, help='training images')
-    parser.add_argument('--val', type=int, default=240, help='validation images')
-    parser.add_argument('--train-crops', type=int, default=6000, help='training crops of 64 x 64')
-    parser.add_argument('--val-crops', type=int, default=400, help='validation crops of 64 x 64')
-    parser.add_argument('--size', type=int, default=320, help='side of the images, 288 or more')
-    parser.add_argument('--seed', type=int, default=0, help='another seed gives other pictures')
-    parser.add_argument(
-        '--force', action='store_true', help='replace the folder with all that is in it'
-    )
-    return parser
-
-
-def main(argv=None):
-    parser = build_parser()
-    try:
-        make_shapes(**vars(parser.parse_args(argv)))
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
-
+from mmscale.cli.make_shapes import main
 
 if __name__ == '__main__':
     main()

@@ -1,28 +1,4 @@
-"""Train a detector or classifier: train.py CONFIG, with mmdet's flags."""
-
-from mmscale.cli import one_line_errors, run_options, run_parser
-from mmscale.running import train
-
-
-def main(argv=None):
-    parser = run_parser(__doc__)
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision, on a GPU')
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate to the actual batch size',
-    )
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CHECKPOINT',
-        help='go on from this checkpoint, or from the newest in the work dir',
-    )
-    options = run_options(parser, argv)
-    with one_line_errors():
-        train(**options)
-
+from mmscale.cli.train import main
 
 if __name__ == '__main__':
     main()

@@ -1,10 +1,13 @@
 """Speed and memory of models side by side: interleaved runs in one process.
 
 A case is a model in a form: ``rexnet-100:fused``. The models are rows of `MODELS`, the forms
-functions in `FORMS`, the project's targets rows of `TARGETS`.
+functions in `FORMS`.
 """
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from mmscale.benchmark.forms import FORMS, MODELS, TRAINED, Case, build
 from mmscale.benchmark.measuring import (
@@ -17,22 +20,17 @@ from mmscale.benchmark.measuring import (
     saved_bytes,
 )
 from mmscale.benchmark.profiling import profile
-from mmscale.benchmark.targets import SPECIAL, TARGETS, check_target, coco_evaluation
-from mmscale.curves import new_figure, write_figure
 from mmscale.errors import UserError
+from mmscale.utils.figures import new_figure, write_figure
 
 __all__ = [
     'FORMS',
     'MIB',
     'MODELS',
-    'SPECIAL',
-    'TARGETS',
     'TRAINED',
     'Case',
     'build',
     'ceilings',
-    'check_target',
-    'coco_evaluation',
     'draw',
     'machine',
     'measure',
@@ -45,40 +43,41 @@ __all__ = [
 ]
 
 
-def run(cases, shapes=None, *, targets=(), training=False, memory=False, profiles=False, rounds=9):
+def run(
+    cases: Sequence[str],
+    shapes: Sequence[str] | None = None,
+    *,
+    training: bool = False,
+    memory: bool = False,
+    profiles: bool = False,
+    rounds: int = 9,
+) -> dict[str, Any]:
     """What ``tools/benchmark.py`` prints.
 
     Args:
         cases (Sequence[str]): ``model:form``, or the model alone for eager.
         shapes (Sequence[str], optional): ``NxHxW``. Default: ``16x224x224``.
-        targets (Sequence[str]): Names of targets, or 'all'.
         training, memory, rounds: As in :func:`measure`.
         profiles (bool): Also each case's time by operator.
 
     Returns:
-        dict: `machine`, `rows` (see :func:`measure`), `targets` (see :func:`check_target`) and
-        `profiles` (see :func:`profile`).
+        dict: `machine`, `rows` (see :func:`measure`) and `profiles` (see :func:`profile`).
 
     Raises:
         UserError: If a name or a shape is wrong, or a package is missing.
     """
-    if not cases and not targets:
-        raise UserError('nothing to do: name a model, such as rexnet-100:fused, or a --target')
-    cases = [Case.parse(text) for text in cases]
-    shapes = [_shape(text) for text in shapes or ['16x224x224']]
-    if 'all' in targets:
-        targets = [*TARGETS, *SPECIAL]
+    parsed = [Case.parse(text) for text in cases]
+    sizes = [_shape(text) for text in shapes or ['16x224x224']]
     rows = []
-    for shape in shapes if cases else ():
-        rows += measure(cases, shape, training=training, rounds=rounds, memory=memory)
-    checked = [check_target(name, rounds) for name in targets]
+    for size in sizes if parsed else ():
+        rows += measure(parsed, size, training=training, rounds=rounds, memory=memory)
     limits = ceilings()
     profiled = [
-        profile(case, shape, limits, training=training)
-        for shape in shapes
-        for case in (cases if profiles else ())
+        profile(case, size, limits, training=training)
+        for size in sizes
+        for case in (parsed if profiles else ())
     ]
-    return dict(machine=dict(**machine(), **limits), rows=rows, targets=checked, profiles=profiled)
+    return dict(machine=dict(**machine(), **limits), rows=rows, profiles=profiled)
 
 
 def _shape(text):
@@ -88,12 +87,12 @@ def _shape(text):
     return tuple(map(int, parts))
 
 
-def shape_text(shape):
+def shape_text(shape: Sequence[int]) -> str:
     """(16, 224, 224) as ``16x224x224``."""
     return 'x'.join(map(str, shape))
 
 
-def draw(result, out):
+def draw(result: dict[str, Any], out: str | Path) -> None:
     """Bars of the times, one for each of the `rows` of :func:`run`, or lines where shapes vary."""
     rows, machine = result['rows'], result['machine']
     cases = list(dict.fromkeys(row['case'] for row in rows))

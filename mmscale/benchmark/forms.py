@@ -8,15 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from mmengine.registry import MODELS as REGISTRY
 from mmengine.structures import InstanceData
 
-from mmscale.deploy import fuse
-from mmscale.environment import require, require_optional
-from mmscale.errors import UserError
-from mmscale.export.exporting import build_graph, to_onnx
-from mmscale.models.layers import to_channels_last
-from mmscale.running import build_model, load_config
+from mmscale.deploy import fuse, to_channels_last
+from mmscale.engine.building import build_backbone, build_model
+from mmscale.engine.config import load_config
+from mmscale.engine.tasks import CLASSIFIER, task_of
+from mmscale.errors import UserError, check_choice
+from mmscale.export.tracing import build_graph, to_onnx
+from mmscale.exported.engines import ENGINES
+from mmscale.utils.environment import require, require_optional
 
 # Backbones with the maps of strides 4 to 32: ours, mmdet's, mmpretrain's and timm's (by its name).
 MODELS: dict = {
@@ -62,8 +63,7 @@ class Case(NamedTuple):
             raise UserError(
                 f'model {case.model!r} is unknown; choose from {list(MODELS)}, or give a CONFIG.py'
             )
-        if case.form not in FORMS:
-            raise UserError(f'form {case.form!r} is unknown; choose from {list(FORMS)}')
+        check_choice('form', case.form, FORMS)
         return case
 
     def __str__(self):
@@ -121,8 +121,7 @@ def build(name):
     elif isinstance(row, str):
         model = _whole(load_config(row))
     else:
-        require(f'{row["type"].partition(".")[0]}.models')
-        model = REGISTRY.build(dict(row))
+        model = build_backbone(row)
     for key, parameter in model.named_parameters():
         if '.generator.' in key:  # as small as a SAN's after training: maps stay finite
             parameter.data *= 0.02
@@ -136,7 +135,7 @@ def _whole(cfg):
     if rpn:  # random scores are all but equal; suppression would depend on the seed
         rpn.nms.iou_threshold = 1.0
     model = build_model(cfg)
-    return model if cfg.get('default_scope') == 'mmpretrain' else Detector(model)
+    return model if task_of(cfg) is CLASSIFIER else Detector(model)
 
 
 # Forms: a model and an example to a function that computes
@@ -180,50 +179,28 @@ def _bfloat16(model, x):
     return lambda x: model(x.bfloat16())
 
 
-def _onnxruntime(model, x):
-    ort = require_optional('onnxruntime', 'the form onnxruntime')
-    with tempfile.TemporaryDirectory() as folder:
-        path = _onnx(model, x, Path(folder))
-        session = ort.InferenceSession(path, _ort_options(ort), ['CPUExecutionProvider'])
-    names = [given.name for given in session.get_inputs()]
-    return lambda x: session.run(None, dict(zip(names, _arrays(model, x))))
+def _by_engine(engine):
+    """The form of a model that is exported for the shape of its images and run by an engine."""
+
+    def form(model, x):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, f'model{engine.suffix}')
+            engine.write(_to_onnx(model, x), {}, path)
+            opened = engine.open(path, torch.get_num_threads())
+        return lambda x: opened.compute(_arrays(model, x))
+
+    return form
 
 
-def _ort_options(ort):
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    return options
-
-
-def _openvino(model, x):
-    openvino = require_optional('openvino', 'the form openvino')
-    options = {
-        'INFERENCE_PRECISION_HINT': 'f32',
-        'PERFORMANCE_HINT': 'LATENCY',
-        'INFERENCE_NUM_THREADS': torch.get_num_threads(),
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        path = _onnx(model, x, Path(folder))
-        compiled = openvino.compile_model(openvino.convert_model(path), 'CPU', options)
-    return lambda x: list(compiled(_arrays(model, x)).values())
-
-
-def _onnx(model, x, folder):
-    """Write the fused model for the shape of `x`; a detector from pixels to boxes."""
-    path = folder / 'model.onnx'
+def _to_onnx(model, x):
+    """The fused model for the shape of `x`; a detector from pixels to boxes."""
     with contextlib.redirect_stdout(sys.stderr):
         if isinstance(model, Detector):
             size = tuple(x.shape[2:])
-            graph = build_graph(model.model, 'detector', size)
-            require_optional('onnx', 'the form onnxruntime').save(
-                to_onnx(graph, len(x), size), path
-            )
-        else:
-            torch.onnx.export(
-                fuse(model), (x,), str(path), dynamo=True, external_data=False, verbose=False
-            )
-    return path
+            return to_onnx(build_graph(model.model, 'detector', size), len(x), size)
+        program = torch.onnx.export(fuse(model), (x,), dynamo=True, verbose=False)
+    assert program is not None  # as it is with dynamo
+    return program.model_proto
 
 
 def _arrays(model, x):
@@ -241,8 +218,7 @@ FORMS = {
     'compiled': lambda model, x: _compiled(fuse(model), x),
     'compiled-plain': _compiled_plain,
     'bfloat16': _bfloat16,
-    'onnxruntime': _onnxruntime,
-    'openvino': _openvino,
+    **{engine.name: _by_engine(engine) for engine in ENGINES},
 }
-ENGINES = ('onnxruntime', 'openvino')  # outside PyTorch, and its profiler
+OUTSIDE = tuple(engine.name for engine in ENGINES)  # of PyTorch, and of its profiler
 TRAINED = ('eager', 'channels-last', 'compiled-plain')

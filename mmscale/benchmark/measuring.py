@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from mmscale.benchmark.forms import FORMS, TRAINED, Case, build
-from mmscale.errors import UserError
+from mmscale.errors import UserError, check_whole
 
 PACKAGES = ('torch', 'timm', 'onnxruntime', 'openvino', 'pycocotools', 'faster-coco-eval')
 ALLOCATOR = ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_', 'THP_MEM_ALLOC_ENABLE')
@@ -96,8 +96,7 @@ def measure(cases, shape, *, training=False, rounds=9, memory=False):
         before; on a GPU, the most that torch had allocated. For training also `saved_mib`:
         what is held after one forward pass (see :func:`saved_bytes`).
     """
-    if rounds < 1:
-        raise UserError(f'--rounds {rounds} must be 1 or more')
+    check_whole('--rounds', rounds)
     runs = {case: prepare(case, shape, training) for case in cases}
     times = {case: [] for case in cases}
     for run in runs.values():

@@ -8,7 +8,7 @@ from torch._inductor import config as inductor  # older torch has no such attrib
 from torch.profiler import ProfilerActivity
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmscale.benchmark.forms import ENGINES
+from mmscale.benchmark.forms import OUTSIDE
 from mmscale.benchmark.measuring import prepare
 from mmscale.errors import UserError
 
@@ -34,7 +34,7 @@ def profile(case, shape, ceilings, *, training=False, passes=3):
     Raises:
         UserError: If an engine outside PyTorch runs the case.
     """
-    if case.form in ENGINES:
+    if case.form in OUTSIDE:
         raise UserError(f'--profile: {case} runs outside PyTorch; profile another form')
     # Compiled kernels are functions of one large call, unless they announce themselves.
     with inductor.patch({'cpp.enable_kernel_profile': True}):

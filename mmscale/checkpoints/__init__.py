@@ -1,15 +1,17 @@
 """Checkpoints of any origin: fetched and read, their names understood, fitted to a model."""
 
 from mmscale.checkpoints.converting import Converted, convert_file
-from mmscale.checkpoints.fitting import SCHEME, TRUSTED, Fit, fit, load, report, variant_of
+from mmscale.checkpoints.fitting import Fit, fit, load, require_fit, variant_of
 from mmscale.checkpoints.identifying import identify
+from mmscale.checkpoints.initializer import Pretrained
 from mmscale.checkpoints.names import Conversion, convert
 from mmscale.checkpoints.reading import TIMM_SCHEME, find_file, read_file
 from mmscale.checkpoints.san_norms import in_order_of
+from mmscale.checkpoints.schemes import SCHEME, is_trusted, trusting
 from mmscale.checkpoints.tensors import Weights, read_weights, weights
 
 __all__ = [
-    'SCHEME', 'TIMM_SCHEME', 'TRUSTED', 'Conversion', 'Converted', 'Fit', 'Weights', 'convert',
-    'convert_file', 'find_file', 'fit', 'identify', 'in_order_of', 'load', 'read_file',
-    'read_weights', 'report', 'variant_of', 'weights',
+    'SCHEME', 'TIMM_SCHEME', 'Conversion', 'Converted', 'Fit', 'Pretrained', 'Weights', 'convert',
+    'convert_file', 'find_file', 'fit', 'identify', 'in_order_of', 'is_trusted', 'load',
+    'read_file', 'read_weights', 'require_fit', 'trusting', 'variant_of', 'weights',
 ]  # fmt: skip

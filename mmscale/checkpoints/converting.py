@@ -12,7 +12,7 @@ from mmscale.checkpoints.reading import find_file, sha256
 from mmscale.checkpoints.san_norms import resolutions_in
 from mmscale.checkpoints.tensors import read_weights
 from mmscale.errors import UserError
-from mmscale.files import check_out, written_aside
+from mmscale.utils.files import check_out, written_aside
 
 SUFFIXES = ('.pth', '.safetensors')
 CLASSIFIER = ('head.fc.weight', 'head.layers.1.fc.weight')
@@ -30,7 +30,7 @@ class Converted(NamedTuple):
     num_classes: int
 
 
-def convert_file(source, out, *, trust=False):
+def convert_file(source: str | Path, out: str | Path, *, trust: bool = False) -> Converted:
     """Write a classifier's weights under this package's names, with their origin in ``meta``.
 
     Args:

@@ -3,20 +3,18 @@
 import logging
 import re
 from collections import Counter
+from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from mmengine.logging import print_log
-from mmengine.runner.checkpoint import CheckpointLoader
+from torch import nn
 
 from mmscale.checkpoints.identifying import describe
-from mmscale.checkpoints.reading import TIMM_SCHEME
 from mmscale.checkpoints.san_norms import in_order_of, norm_count, resolutions_in
 from mmscale.checkpoints.tensors import read_weights
 from mmscale.errors import UserError
 
-# Has mmengine's Runner read a checkpoint through this package: mmscale:PATH.
-SCHEME = 'mmscale:'
-TRUSTED = 'mmscale-trusted:'
 # Counts batches; nothing is computed from it, and old files do not have it.
 OPTIONAL = '.num_batches_tracked'
 SHOWN = 3  # differences that a message lists
@@ -32,12 +30,12 @@ class Fit(NamedTuple):
         left_out (list[str]): The file's, not in the model.
     """
 
-    matched: list
-    missing: list
-    misshapen: dict
-    left_out: list
+    matched: list[str]
+    missing: list[str]
+    misshapen: dict[str, tuple]
+    left_out: list[str]
 
-    def differences(self, within=''):
+    def differences(self, within: str = '') -> list[str]:
         """Sentences about the model's tensors whose names begin with `within`."""
         lines = [
             f'{name} is {file} in the file and {model} in the model'
@@ -50,7 +48,7 @@ class Fit(NamedTuple):
         return lines + [f'{name} is not in the file' for name in missing]
 
 
-def fit(model, state_dict):
+def fit(model: nn.Module, state_dict: dict[str, torch.Tensor]) -> Fit:
     """Compare a model with a state dict of the same naming, by names and shapes.
 
     Args:
@@ -74,12 +72,19 @@ def fit(model, state_dict):
     return Fit(matched, missing, misshapen, [name for name in state_dict if name not in own])
 
 
-def load(module, source, *, prefix=None, trust=False, whole=False):
+def load(
+    module: nn.Module,
+    source: str | Path,
+    *,
+    prefix: str | None = None,
+    trust: bool = False,
+    whole: bool = False,
+) -> Fit:
     """Load a backbone's or classifier's weights from any file of its architecture, or fail.
 
     Args:
         module (nn.Module): One of this package's backbones, or a model that has one as `backbone`.
-        source, prefix, trust: As in :func:`read_weights`.
+        source, prefix, trust: As in :func:`mmscale.checkpoints.read_weights`.
         whole (bool): Every tensor of the model has to be in the file, not only the backbone's.
 
     Returns:
@@ -95,28 +100,37 @@ def load(module, source, *, prefix=None, trust=False, whole=False):
     if not hasattr(module, 'backbone'):
         tensors = {key.removeprefix(part): value for key, value in tensors.items()}
         part = ''
-    result = fit(module, tensors)
     named = f'{source} ({state.source})' if state.source else str(source)
-    report(module, result, whole_file, named, required='' if whole else part)
+    result = require_fit(module, tensors, named, required='' if whole else part)
     module.load_state_dict({name: tensors[name] for name in result.matched}, strict=False)
     return result
 
 
-def report(model, result, state_dict, named, *, required, exact=False):
-    """Log how a file fits a model, or raise if it does not.
+def require_fit(
+    model: nn.Module,
+    state_dict: dict[str, torch.Tensor],
+    named: str,
+    *,
+    required: str,
+    exact: bool = False,
+) -> Fit:
+    """The one place that refuses a wrong checkpoint; how a right one fits is logged.
 
     Args:
-        model (nn.Module): The model.
-        result (Fit): Of `model`.
-        state_dict (dict[str, Tensor]): The file's tensors, by :func:`weights`.
+        model (nn.Module): Nothing is loaded into it.
+        state_dict (dict[str, Tensor]): The file's tensors, by the model's names.
         named (str): The file, for the message.
         required (str): Where the names begin that have to be matched, '' for all of them.
         exact (bool): The file may hold nothing else.
 
+    Returns:
+        Fit: The comparison.
+
     Raises:
-        UserError: If one that has to be matched is not, or the file has more inside the stages that
-            the model has.
+        UserError: If a tensor that has to be matched is not, or the file has more inside the stages
+            that the model has.
     """
+    result = fit(model, state_dict)
     total = len(result.matched) + len(result.missing) + len(result.misshapen)
     variant = variant_of(model)
     text = f'matched {len(result.matched)} of {total} tensors of {variant} from {named}'
@@ -148,6 +162,7 @@ def report(model, result, state_dict, named, *, required, exact=False):
             logger='current',
             level=logging.WARNING,
         )
+    return result
 
 
 def _surplus(model, left_out):
@@ -177,26 +192,8 @@ def _summary(names):
     return ', '.join(f'{part} ({count})' for part, count in Counter(parts).items())
 
 
-def variant_of(model):
+def variant_of(model: nn.Module) -> str:
     """The name of a model's architecture, for messages: ``ReXNet 1.0``."""
     backbone = getattr(model, 'backbone', model)
     name = getattr(backbone, 'variant', type(backbone).__name__)
     return name if backbone is model else f'{type(model).__name__} with {name}'
-
-
-@CheckpointLoader.register_scheme(prefixes=(SCHEME, TRUSTED, TIMM_SCHEME))
-def load_from_mmscale(filename, map_location=None):
-    """How mmengine's Runner reads ``mmscale:SOURCE`` and ``timm://NAME``.
-
-    Always to the CPU, from where the model takes it. The config that a checkpoint's meta quotes is
-    left out: resuming would run it as Python.
-    """
-    trust = filename.startswith(TRUSTED)
-    source = filename.removeprefix(TRUSTED).removeprefix(SCHEME)
-    content, state = read_weights(source, trust=trust)
-    meta = content.get('meta')
-    if isinstance(meta, dict):
-        meta = {key: value for key, value in meta.items() if key != 'config'}
-    known = resolutions_in(content, state)
-    meta = {**(meta or {}), **(dict(resolutions=known) if known else {})}
-    return {**content, 'state_dict': state.state_dict, 'meta': meta}

@@ -3,9 +3,11 @@
 import torch
 
 from mmscale.checkpoints.tensors import is_own, without
+from mmscale.models import BACKBONES
+from mmscale.models.backbones.base import Variant
 
 
-def identify(state_dict):
+def identify(state_dict: dict[str, torch.Tensor]) -> Variant | None:
     """Which published network a state dict is, by names and shapes alone.
 
     Args:
@@ -14,12 +16,11 @@ def identify(state_dict):
     Returns:
         Variant | None: See :class:`mmscale.models.backbones.base.Variant`.
     """
-    from mmscale.models import BACKBONES
-
-    found = {k: v.shape for k, v in without('backbone.', state_dict).items()}
+    backbone = without('backbone.', state_dict) or state_dict
+    found = {name: value.shape for name, value in backbone.items()}
     best, likeness = None, 0.5
-    for backbone in BACKBONES:
-        for variant in backbone.variants():
+    for family in BACKBONES:
+        for variant in family.variants():
             with torch.device('meta'):
                 reference = variant.build().state_dict()
             shared = [name for name in reference if name in found]
@@ -39,12 +40,12 @@ _FOREIGN = (
 )
 
 
-def describe(state_dict):
+def describe(state_dict: dict[str, torch.Tensor]) -> str | None:
     """What a state dict looks like, for a message; None if there is no telling."""
     variant = identify(state_dict)
     if variant:
         return variant.label
-    backbone = without('backbone.', state_dict)
+    backbone = without('backbone.', state_dict) or state_dict
     if is_own(backbone):
         stem = next(v for k, v in backbone.items() if k.startswith('stem.conv.')).shape[0]
         branches = [name for name in backbone if name.startswith('stages.0.0.aggregate.branches.')]

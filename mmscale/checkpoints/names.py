@@ -8,20 +8,27 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-TAP_DEPTHS = (3, 2, 6, 5)  # blocks of ReXNet per stride, in the published networks
+from torch import Tensor
+
+from mmscale.models.backbones.rexnet import STAGE_BLOCKS, TAP_STAGES
+from mmscale.models.backbones.san import SANMobileNetV2
+from mmscale.structures import SCALES
+
+# Blocks at each stride.
+REXNET_BLOCKS = tuple(sum(STAGE_BLOCKS[i] for i in stages) for stages in TAP_STAGES)
+SAN_BLOCKS = tuple(sum(count for _, _, count, _ in groups) for groups in SANMobileNetV2.STAGES)
 # Where tensors go that a program saves and does not use.
 UNUSED = 'unused.'
-SCALES = (1, 2, 4, 7)  # ScaleNet's reference numbers its branches; ours are called by their scale
 
 
 class Conversion(NamedTuple):
     """`source` says whose names were recognised; `state_dict` has this package's names."""
 
     source: str
-    state_dict: dict
+    state_dict: dict[str, Tensor]
 
 
-def convert(state_dict):
+def convert(state_dict: dict[str, Tensor]) -> Conversion:
     """Rename a classifier's tensors.
 
     Args:
@@ -60,9 +67,9 @@ _LEAVES = ('weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked
 def _in_block(number, rest):
     """The name of `rest` in ReXNet's block `number`, counted through the network, or None."""
     # The last 1x1 convolution counts as a block; it alone is no more than a convolution and a norm.
-    if (number == sum(TAP_DEPTHS)) != rest.startswith(('conv.', 'norm.')):
+    if (number == sum(REXNET_BLOCKS)) != rest.startswith(('conv.', 'norm.')):
         return None
-    for stage, depth in enumerate((*TAP_DEPTHS, 1)):
+    for stage, depth in enumerate((*REXNET_BLOCKS, 1)):
         if number < depth:
             return f'backbone.stages.{stage}.{number}.{rest}'
         number -= depth
@@ -173,9 +180,6 @@ _SCALENET_RULES = (
 
 def _rename_scalenet(key, state_dict):
     return _substitute(_SCALENET_RULES, key)
-
-
-SAN_BLOCKS = (3, 3, 7, 4)  # SAN MobileNetV2's blocks per stride
 
 
 def _rename_san_resnet(key, state_dict):

@@ -4,11 +4,12 @@ import hashlib
 import http.client
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from mmscale.checkpoints.unpickling import Unsafe, safe_pickle
-from mmscale.errors import UserError
+from mmscale.errors import UserError, first_line
 
 TIMM_SCHEME = 'timm://'
 TRUST = (
@@ -21,7 +22,7 @@ WITHOUT = (
 )
 
 
-def find_file(source):
+def find_file(source: str | Path) -> Path:
     """The local file of a checkpoint, fetched first if need be.
 
     Args:
@@ -72,7 +73,7 @@ def _from_timm(source):
         reason = error
     page = f'https://huggingface.co/{repo}'
     raise UserError(
-        f'weights {source!r} are not in the cache and cannot be fetched ({_first_line(reason)}). '
+        f'weights {source!r} are not in the cache and cannot be fetched ({first_line(reason)}). '
         f'Get them by hand: save {page}/resolve/main/model.safetensors anywhere and name that '
         f'file, or run "hf download {repo} model.safetensors" where there is a network and copy '
         f'the cache ($HF_HOME, ~/.cache/huggingface). {WITHOUT}'
@@ -100,10 +101,10 @@ def _from_url(url):
         path.unlink()
         raise UserError(f'what {url!r} gave was not kept: {error}') from None
     except RuntimeError as error:  # torch's word for a checksum that differs
-        raise UserError(f'{url!r} was not kept: {_first_line(error)}') from error
+        raise UserError(f'{url!r} was not kept: {first_line(error)}') from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise UserError(
-            f'checkpoint {url!r} cannot be fetched ({_first_line(error)}). Get it by hand and '
+            f'checkpoint {url!r} cannot be fetched ({first_line(error)}). Get it by hand and '
             f'save it as {path}, or anywhere: {WITHOUT}'
         ) from error
     return path
@@ -117,7 +118,7 @@ def _checksum(name):
     return found[1]
 
 
-def sha256(path):
+def sha256(path: str | Path) -> str:
     """The file's SHA-256 in hexadecimal digits."""
     with open(path, 'rb') as file:
         digest = hashlib.sha256()
@@ -126,7 +127,7 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def read_file(path, *, trust=False):
+def read_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
     """Read a checkpoint: PyTorch's formats or safetensors, whatever its suffix.
 
     Args:
@@ -181,7 +182,7 @@ def _check_archive(path):
     except RuntimeError as error:
         raise UserError(
             f'{path} is cut off or no PyTorch checkpoint (an unfinished download?): '
-            f'{_first_line(error)}; fetch it again'
+            f'{first_line(error)}; fetch it again'
         ) from None
     if 'constants.pkl' in names:
         raise UserError(f'{path} is a TorchScript program, not a dict of tensors')
@@ -199,7 +200,7 @@ def _read_safetensors(path):
             return dict(state_dict=state_dict, meta=file.metadata() or {})
     except (SafetensorError, AttributeError) as error:  # torch may lack the number format
         raise UserError(
-            f'{path} is damaged or cut off ({_first_line(error)}); fetch it again'
+            f'{path} is damaged or cut off ({first_line(error)}); fetch it again'
         ) from error
 
 
@@ -219,7 +220,7 @@ def _read_pickle(path, trust):
         ) from None
     except Exception as error:  # damaged bytes can raise anything
         raise UserError(
-            f'{path} is damaged or cut off ({_first_line(error)}); fetch it again'
+            f'{path} is damaged or cut off ({first_line(error)}); fetch it again'
         ) from error
 
 
@@ -233,7 +234,3 @@ def _check_sizes(path, sizes):
         held = len(reader.get_record(f'data/{record}'))
         if held < size:
             raise ValueError(f'data/{record} has {held} bytes, but its tensors want {size}')
-
-
-def _first_line(error):
-    return f'{type(error).__name__}: {error}'.strip().split('\n')[0]

@@ -6,10 +6,11 @@ import re
 
 from mmengine.logging import print_log
 
-from mmscale.checkpoints.tensors import OWN
+from mmscale.checkpoints.tensors import OWN, Weights
+from mmscale.models.backbones.san import RESOLUTIONS
 
 
-def resolutions_in(content, state):
+def resolutions_in(content: dict, state: Weights) -> list[int] | None:
     """The resolutions of a SAN's norms, in their order; None if `state` is none, or nothing says.
 
     Args:
@@ -21,7 +22,7 @@ def resolutions_in(content, state):
     if isinstance(known, str):  # safetensors hold texts
         known = json.loads(known)
     if known is None and state.source not in ('', OWN):
-        from mmscale.models.backbones.san import RESOLUTIONS as known
+        known = RESOLUTIONS
     if not isinstance(known, (list, tuple)) or len(known) != norm_count(state.state_dict):
         return None
     return list(known)

@@ -1,6 +1,7 @@
 """The tensors of a checkpoint's content under this package's names, whatever wraps them."""
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
@@ -18,10 +19,10 @@ class Weights(NamedTuple):
     """`source` says whose names the file had, '' if they are unknown; `state_dict` has ours."""
 
     source: str
-    state_dict: dict
+    state_dict: dict[str, torch.Tensor]
 
 
-def weights(content, prefix=None):
+def weights(content: dict[str, Any], prefix: str | None = None) -> Weights:
     """The tensors of a checkpoint under this package's names.
 
     Args:
@@ -65,7 +66,9 @@ def is_own(names):
     return stem and any(name.startswith('stages.0.') for name in names)
 
 
-def read_weights(source, *, prefix=None, trust=False):
+def read_weights(
+    source: str | Path, *, prefix: str | None = None, trust: bool = False
+) -> tuple[dict[str, Any], Weights]:
     """A checkpoint from any place, with :func:`weights` of its content.
 
     Args:

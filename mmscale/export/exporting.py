@@ -4,27 +4,34 @@ import hashlib
 import inspect
 import json
 import tempfile
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from mmengine.config import Config
 
 from mmscale.checkpoints import find_file
 from mmscale.checkpoints.reading import sha256
-from mmscale.environment import require_optional
-from mmscale.errors import UserError
-from mmscale.export.files import FORMAT, KEY, SUFFIXES, ExportedFile
-from mmscale.files import check_out
-from mmscale.registry import backbone_class, type_name
+from mmscale.datasets.pictures import list_pictures
+from mmscale.engine.config import load_config
+from mmscale.engine.pipelines import fit_pipeline, last_size
+from mmscale.engine.tasks import CLASSIFIER, task_of
+from mmscale.errors import UserError, check_whole
+from mmscale.export.parity import compare, data_set, pictures_for, spread
+from mmscale.export.quantization import COUNT, quantise
+from mmscale.export.tracing import build_graph, to_onnx
+from mmscale.exported.engines import engine_of
+from mmscale.exported.files import FORMAT, ExportedFile
+from mmscale.families import backbone_class
+from mmscale.inference.loading import load_model
+from mmscale.utils.environment import require_optional
+from mmscale.utils.files import check_out
 from mmscale.version import __version__
 
 PARTS = ('detector', 'classifier', 'neck', 'backbone')
-OPSET = 18  # RoiAlign with half_pixel came with 16; 18 is what torch writes by itself
 DYNAMIC = 'dynamic'
 SHOWN = 3  # differences that a message lists
-SMALLEST = 64  # side of a dynamic image
-TRACED = (256, 320)  # with which a graph of dynamic size is traced
 # What the outputs of each part mean, as the file says it.
 OUTPUTS = {
     'backbone': {'map{}': 'float32 (N, C, H / stride, W / stride), from fine to coarse'},
@@ -47,23 +54,23 @@ class Written(NamedTuple):
 
 
 def export(
-    config,
-    checkpoint,
-    out,
+    config: str,
+    checkpoint: str,
+    out: str | Path,
     *,
-    part=None,
-    shape=None,
-    batch=None,
-    images=None,
-    int8=False,
-    trust_checkpoint=False,
-    overrides=None,
-):
+    part: str | None = None,
+    shape: str | Sequence[int | str] | None = None,
+    batch: int | None = None,
+    images: Sequence[str] | None = None,
+    int8: bool = False,
+    trust_checkpoint: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> Written:
     """Write a model as an ONNX or OpenVINO file, if it computes there what it does in PyTorch.
 
     Args:
         config (str): Path or bare name.
-        checkpoint (str): As in :func:`mmscale.running.test`.
+        checkpoint (str): As in :func:`mmscale.engine.testing.evaluate`.
         out (str): NAME.onnx; or NAME.xml, which has NAME.bin beside it.
         part (str, optional): 'detector', 'classifier', 'neck' (with the backbone) or 'backbone'.
             Default: the whole of what the config describes.
@@ -74,7 +81,7 @@ def export(
             first of the config's test set, or shapes drawn for it.
         int8 (bool): Once the file is compared, quantise it to 8 bits with 100 images of the
             config's training set. What that costs is said, and no bound is set for it.
-        trust_checkpoint, overrides: As in :func:`mmscale.running.test`.
+        trust_checkpoint, overrides: As in :func:`mmscale.engine.testing.evaluate`.
 
     Returns:
         Written: The file.
@@ -83,22 +90,17 @@ def export(
         UserError: If an argument does not fit, or what the file computes differs. Nothing is
             written then.
     """
-    from mmscale.export.parity import compare, pictures_for, spread
-    from mmscale.export.quantization import COUNT, quantise
-    from mmscale.inference import list_pictures, load_model
-    from mmscale.running import load_config
-
     out = Path(out)
     _check_tools(out)
     cfg = load_config(config, overrides)
-    part = part or ('classifier' if cfg.get('default_scope') == 'mmpretrain' else 'detector')
+    part = part or ('classifier' if task_of(cfg) is CLASSIFIER else 'detector')
     size = image_size(cfg, part, shape)
     if images is not None:
         list_pictures(images)  # minutes before they are compared
-    if batch is not None and batch < 1:
-        raise UserError(f'--batch {batch} must be 1 or more')
+    if batch is not None:
+        check_whole('--batch', batch)
     model = load_model(cfg, checkpoint, trust=trust_checkpoint)
-    calibration = spread(_training_set(cfg), COUNT) if int8 else None
+    calibration = spread(_training_set(cfg), COUNT) if int8 else ()
     fit_pipeline(model.cfg, size)
     meta = dict(
         format=FORMAT,
@@ -112,7 +114,7 @@ def export(
     meta |= describe(model, graph, part, size, batch)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'{out.stem}.tmp-') as folder:
         aside = Path(folder, out.name)
-        write(to_onnx(graph, batch, size), meta, aside)
+        engine_of(out).write(to_onnx(graph, batch, size), meta, aside)
         file, paths = ExportedFile(aside), pictures_for(cfg, images, Path(folder))
         compared, wrong = compare(model, file, paths)
         if wrong:
@@ -134,8 +136,7 @@ def export(
 
 
 def _check_tools(out):
-    if out.suffix not in SUFFIXES:
-        raise UserError(f'{str(out)!r} must be NAME.onnx, or NAME.xml for OpenVINO')
+    engine = engine_of(out)
     check_out(out)
     if 'custom_translation_table' not in inspect.signature(torch.onnx.export).parameters:
         raise UserError(
@@ -145,13 +146,10 @@ def _check_tools(out):
         )
     for module in ('onnx', 'onnxscript', 'onnxruntime'):
         require_optional(module, 'exporting')
-    if out.suffix == '.xml':
-        require_optional('openvino', f'writing {out.name}')
+    require_optional(engine.package, f'writing {out.name}')
 
 
 def _training_set(cfg):
-    from mmscale.export.parity import data_set
-
     require_optional('nncf', '--int8')
     try:
         return data_set(cfg, 'train')
@@ -164,7 +162,9 @@ def _digest(cfg):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def image_size(cfg, part, shape):
+def image_size(
+    cfg: Config, part: str, shape: str | Sequence[int | str] | None
+) -> tuple[int, int] | None:
     """Height and width that a file takes, or None for any.
 
     Args:
@@ -175,12 +175,12 @@ def image_size(cfg, part, shape):
     Raises:
         UserError: If that is no shape, or does not suit the part.
     """
-    of_mmpretrain = cfg.get('default_scope') == 'mmpretrain'
-    suit = ('classifier', 'backbone') if of_mmpretrain else ('detector', 'neck', 'backbone')
+    classifies = task_of(cfg) is CLASSIFIER
+    suit = ('classifier', 'backbone') if classifies else ('detector', 'neck', 'backbone')
     if part not in suit:
         raise UserError(f'--part {part!r} does not suit this config; choose from {suit}')
-    if shape is None and of_mmpretrain:
-        shape = _last_size(cfg.test_dataloader.dataset.pipeline)
+    if shape is None and classifies:
+        shape = last_size(cfg.test_dataloader.dataset.pipeline)
     if shape is None or shape == DYNAMIC or tuple(shape) == (DYNAMIC,):
         return None
     try:
@@ -196,135 +196,9 @@ def image_size(cfg, part, shape):
     return sides[0], sides[-1]
 
 
-def _last_size(pipeline):
-    """The size that a pipeline ends with; None if it is that of the pictures."""
-    from mmscale.resolutions import SIZES
-
-    for step in reversed(pipeline):
-        for key in SIZES:
-            # An edge, or a size to fit into, says nothing about the other side.
-            if key in step and type_name(step['type']) in ('CenterCrop', 'Resize'):
-                given = step[key]
-                return tuple(given)[::-1] if isinstance(given, (tuple, list)) else (given, given)
-    return None
-
-
-def fit_pipeline(cfg, size):
-    """Have a test pipeline give images of a fixed size, where it can by its own transforms.
-
-    Args:
-        cfg (mmengine.Config): It is changed: a classifier's sizes are scaled, a detector's bound is
-            lowered to the frame.
-        size (tuple[int], optional): Height and width; None leaves everything as it is.
-    """
-    from mmscale.resolutions import pipeline_at
-
-    dataset = cfg.test_dataloader.dataset
-    if size is None:
-        return
-    if cfg.default_scope == 'mmpretrain':
-        if _last_size(dataset.pipeline) not in (None, size):
-            dataset.pipeline = pipeline_at(dataset.pipeline, min(size))
-        return
-    for step in dataset.pipeline:
-        if isinstance(step.get('scale'), tuple) and step.get('keep_ratio'):
-            bounds = zip(sorted(step.scale), sorted(size))
-            step.scale = tuple(min(bound) for bound in bounds)[::-1]
-
-
-def build_graph(model, part, size):
-    """The part of a model as a graph that can be exported, folded and fixed where it has to be.
-
-    Args:
-        model (mmengine.model.BaseModel): In eval mode. It is not changed, except that a SAN's
-            `resolution` is set.
-        part (str): One of `PARTS`.
-        size (tuple[int], optional): Height and width, if they are fixed.
-
-    Returns:
-        nn.Module: With ``input_names``, ``output_names`` and ``smallest``, the least side.
-
-    Raises:
-        UserError: If the model cannot be exported so.
-    """
-    from mmscale.deploy import fuse
-    from mmscale.export import graphs
-
-    if part == 'detector':
-        graphs.check_two_stage(model)
-    smallest = check_sizes(model, size)
-    if part in ('detector', 'neck') and not getattr(model, 'with_neck', False):
-        raise UserError('this detector has no neck: --part backbone')
-    model = fuse(fixed_resolution(model, size))
-    if part == 'classifier':
-        graph, names = graphs.Classifier(model), ['logits']
-    elif part == 'detector':
-        graph = graphs.TwoStage(model, fixed=size is not None)
-        names = ['boxes', 'scores', 'labels', 'masks'][: 4 if model.roi_head.with_mask else 3]
-    else:
-        graph, names = graphs.Maps(model, neck=part == 'neck'), None
-    graph.input_names = ['images', 'sizes'] if part == 'detector' else ['images']
-    graph.smallest = smallest
-    graph.eval().requires_grad_(False)
-    if names is None:
-        with torch.no_grad():
-            maps = graph(torch.zeros(1, 3, *(size or TRACED), dtype=torch.uint8))
-        names = [f'map{index}' for index in range(len(maps))]
-    graph.output_names = names
-    return graph
-
-
-def check_sizes(model, size):
-    """The least side of the images that a file can take.
-
-    Raises:
-        UserError: If the model cannot take images of that size, or of any size.
-    """
-    from mmscale.models.backbones.scalenet import ScaleBranch
-
-    branches = [module for module in model.modules() if isinstance(module, ScaleBranch)]
-    if size is None and any(branch.resize == 'auto' for branch in branches):
-        raise UserError(
-            "ScaleNet's resize='auto' chooses its mode by the size of the images, so that a file "
-            'for any size needs a fixed one: --cfg-options model.backbone.resize=bilinear (or '
-            'nearest; results differ a little where the published choice is the other). Or fix '
-            'the size: --shape 800 1344'
-        )
-    divisor = getattr(model.data_preprocessor, 'pad_size_divisor', 1)
-    if size is not None and any(side % divisor for side in size):
-        up = ' '.join(str(-(-side // divisor) * divisor) for side in size)
-        raise UserError(
-            f'--shape {size[0]} {size[1]}: the model pads images to multiples of {divisor}; choose '
-            f'those, such as {up}'
-        )
-    # Maps of stride 32 must not be smaller than the largest scale that pools them.
-    return max([SMALLEST] + [32 * branch.scale for branch in branches])
-
-
-def fixed_resolution(model, size):
-    """A SAN as the plain network of its resolution, which is fixed; another model as it is.
-
-    Raises:
-        UserError: If nothing says which resolution.
-    """
-    from mmscale.models.backbones.san import SAN
-
-    backbone = model.backbone
-    if not isinstance(backbone, SAN):
-        return model
-    resolution = backbone.resolution or (min(size) if size else None)
-    if resolution is None:
-        raise UserError(
-            "a SAN's weights depend on the resolution, a file's do not: --cfg-options "
-            f'model.backbone.resolution={backbone.resolutions[0]}, or fix the size by --shape'
-        )
-    backbone.resolution = resolution  # what the file is compared with
-    model = deepcopy(model)
-    model.backbone = backbone.plain(resolution)
-    return model
-
-
-def describe(model, graph, part, size, batch):
+def describe(
+    model: Any, graph: Any, part: str, size: tuple[int, int] | None, batch: int | None
+) -> dict:
     """What a file says about itself beside where it comes from."""
     runtime, normalise = model.cfg.to_dict(), graph.normalise
     thresholds = None
@@ -355,69 +229,3 @@ def describe(model, graph, part, size, batch):
         },
         runtime=runtime,
     )
-
-
-def write(model, meta, path):
-    """Write a model of :func:`to_onnx` as a file, ONNX or OpenVINO by its suffix.
-
-    Args:
-        model (onnx.ModelProto): The model.
-        meta (dict): What the file is to say of itself.
-        path (Path): NAME.onnx or NAME.xml.
-    """
-    import onnx
-
-    if path.suffix == '.onnx':
-        entry = model.metadata_props.add()
-        entry.key, entry.value = KEY, json.dumps(meta)
-        onnx.save(model, path)
-        return
-    import openvino
-
-    plain = path.with_suffix('.onnx')
-    onnx.save(model, plain)
-    converted = openvino.convert_model(plain)
-    converted.set_rt_info(json.dumps(meta), [KEY])
-    openvino.save_model(converted, path, compress_to_fp16=False)
-    plain.unlink()
-
-
-def to_onnx(graph, batch=None, size=None):
-    """A graph of :func:`build_graph` in ONNX, with operators of the standard only.
-
-    Args:
-        graph (nn.Module): The graph.
-        batch (int, optional): A fixed number of images. Default: any.
-        size (tuple[int], optional): A fixed height and width. Default: any.
-
-    Returns:
-        onnx.ModelProto: The model.
-    """
-    from mmscale.export.operators import translations
-
-    count = batch or 2  # torch.export takes a 1 for a number that never changes
-    images = torch.zeros(count, 3, *(size or TRACED), dtype=torch.uint8)
-    dims = {0: torch.export.Dim('batch')} if batch is None else {}
-    sides = {}
-    if size is None:
-        sides = {
-            axis: torch.export.Dim(name, min=graph.smallest)
-            for axis, name in ((2, 'height'), (3, 'width'))
-        }
-    inputs, dynamic = (images,), {'images': {**dims, **sides}}
-    if 'sizes' in graph.input_names:
-        inputs += (torch.tensor([images.shape[2:]] * count),)
-        dynamic['sizes'] = dims
-    program = torch.onnx.export(
-        graph,
-        inputs,
-        dynamo=True,
-        verbose=False,
-        opset_version=OPSET,
-        input_names=graph.input_names,
-        output_names=graph.output_names,
-        dynamic_shapes=dynamic,
-        custom_translation_table=translations(),
-    )
-    assert program is not None  # as it is with dynamo
-    return program.model_proto

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from mmengine.dataset import Compose
 
+from mmscale.datasets.pictures import list_pictures
 from mmscale.datasets.shapes import make_shapes
-from mmscale.export.files import pad_to
-from mmscale.export.models import adapter, fit
-from mmscale.inference import list_pictures
-from mmscale.runtime import DETECTORS
+from mmscale.engine.tasks import task_of
+from mmscale.exported.files import pad_to
+from mmscale.exported.models import adapter, shrink
+from mmscale.utils.environment import require
 
 COUNT = 8  # pictures of a test set
 RELATIVE = 1e-4  # of the largest value of a tensor
@@ -22,7 +23,7 @@ def compare(model, file, pictures):
     """Compare a file with its model.
 
     Args:
-        model (mmengine.model.BaseModel): See :func:`mmscale.inference.load_model`.
+        model (mmengine.model.BaseModel): See :func:`mmscale.inference.loading.load_model`.
         file (ExportedFile): The file.
         pictures (Sequence[str]): At least one path.
 
@@ -73,7 +74,7 @@ def _compare_boxes(model, file, samples, names):
     count, least, wrong = 0, 1.0, []
     for sample, name in zip(samples, names):
         described = sample['data_samples']
-        image = fit(sample['inputs'], described, file.meta['input']['size'])
+        image = shrink(sample['inputs'], described, file.meta['input']['size'])
         expected, found = (
             one.test_step(dict(inputs=[image], data_samples=[deepcopy(described)]))[0]
             for one in (model, exported)
@@ -143,11 +144,9 @@ def data_set(cfg, split):
     Raises:
         OSError, RuntimeError: If it is not there or empty.
     """
-    if cfg.default_scope == DETECTORS:
-        from mmdet.registry import DATASETS
-    else:
-        from mmpretrain.registry import DATASETS
-    dataset = DATASETS.build(deepcopy(cfg[f'{split}_dataloader'].dataset))
+    scope = task_of(cfg).scope
+    datasets = require(f'{scope}.registry').DATASETS
+    dataset = datasets.build(deepcopy(cfg[f'{split}_dataloader'].dataset))
     if not len(dataset):
         raise FileNotFoundError(f'the {split} set is empty')
     return [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]

@@ -1,14 +1,20 @@
 """8-bit files, by OpenVINO's NNCF from a file that is there: for ONNX and OpenVINO alike."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
 from mmengine.dataset import Compose
 
-from mmscale.environment import require_optional
-from mmscale.export.models import adapter
+from mmscale.exported.engines import engine_of
+from mmscale.exported.files import ExportedFile
+from mmscale.exported.models import adapter
+from mmscale.utils.environment import require_optional
 
 COUNT = 100  # pictures that the ranges are taken from
 
 
-def quantise(file, cfg, pictures, out):
+def quantise(file: ExportedFile, cfg: Config, pictures: Sequence[str], out: Path) -> None:
     """Write an exported file with weights and activations in 8 bits.
 
     Args:
@@ -32,13 +38,4 @@ def quantise(file, cfg, pictures, out):
         return dict(zip(file.inputs, arrays))
 
     dataset = nncf.Dataset(pictures, inputs)
-    options = dict(subset_size=len(pictures))
-    if out.suffix == '.onnx':
-        import onnx
-
-        onnx.save(nncf.quantize(onnx.load(file.path), dataset, **options), out)
-        return
-    import openvino
-
-    network = nncf.quantize(openvino.Core().read_model(file.path), dataset, **options)
-    openvino.save_model(network, out, compress_to_fp16=False)
+    engine_of(out).quantise(file.path, dataset, out, dict(subset_size=len(pictures)))

@@ -9,8 +9,8 @@ from mmpretrain import models as mmpretrain
 from torch import nn
 
 from mmscale.errors import UserError
-from mmscale.models.backbones.base import load_pretrained, other_rules
 from mmscale.models.backbones.san import resized
+from mmscale.models.init_cfg import load_pretrained, other_rules
 from mmscale.registry import MODELS as SCOPED
 
 

@@ -3,17 +3,14 @@
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.logging import print_log
-from mmengine.model import BaseModule, PretrainedInit
+from mmengine.model import BaseModule
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmscale import checkpoints
 from mmscale.errors import UserError
+from mmscale.models.init_cfg import load_pretrained, other_rules, pretrained_cfg
 
 STRIDES = (4, 8, 16, 32, 32)
-
-PRETRAINED_KEYS = ('type', 'checkpoint', 'prefix', 'map_location', 'trust_checkpoint')
 
 
 class Variant(NamedTuple):
@@ -28,64 +25,6 @@ class Variant(NamedTuple):
         """The backbone with all of its stages."""
         last = len(self.backbone.stage_channels(**self.arguments)) - 1
         return self.backbone(**self.arguments, out_indices=(last,))
-
-
-def pretrained_cfg(init_cfg):
-    """The `Pretrained` entry of an init_cfg, checked, or None.
-
-    Raises:
-        ValueError: If it is no dict with a type, names several checkpoints or none, or has a key
-            that means nothing.
-    """
-    entries = init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg or {}]
-    found: list = []
-    for cfg in entries:
-        if not isinstance(cfg, dict) or (cfg and 'type' not in cfg):
-            raise UserError(
-                f"init_cfg={init_cfg!r} must be a dict such as dict(type='Pretrained', "
-                'checkpoint=FILE), or a list of such'
-            )
-        kind = cfg.get('type') if cfg else None
-        # With a scope too: mmengine.Pretrained.
-        if kind is PretrainedInit or str(kind).rpartition('.')[2] == 'Pretrained':
-            unknown = [key for key in cfg if key not in PRETRAINED_KEYS]
-            if unknown or 'checkpoint' not in cfg:
-                raise UserError(
-                    f'init_cfg={dict(cfg)} must be dict(type="Pretrained", checkpoint=...), '
-                    f'with no other keys than {PRETRAINED_KEYS[2:]}'
-                )
-            found.append(cfg)
-    if len(found) > 1:
-        raise UserError(f'init_cfg={init_cfg!r} names more than one checkpoint')
-    return found[0] if found else None
-
-
-def other_rules(init_cfg):
-    """The entries of an init_cfg that name no checkpoint, or None."""
-    entries = init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg or {}]
-    pretrained = pretrained_cfg(init_cfg)
-    return [cfg for cfg in entries if cfg and cfg is not pretrained] or None
-
-
-def load_pretrained(module):
-    """Load what the module's `init_cfg` names, and log or raise how it fits.
-
-    Returns:
-        bool: Whether it named a checkpoint; ``checkpoint=None`` is one line in the log.
-    """
-    cfg = pretrained_cfg(module.init_cfg)
-    if cfg is None:
-        return False
-    if cfg['checkpoint'] is None:
-        print_log(
-            f'{checkpoints.variant_of(module)} starts from scratch: init_cfg.checkpoint is None '
-            '(docs/weights.md says where its weights are)',
-            logger='current',
-        )
-        return False
-    trust = cfg.get('trust_checkpoint', False)
-    checkpoints.load(module, cfg['checkpoint'], prefix=cfg.get('prefix'), trust=trust)
-    return True
 
 
 def check_out_indices(out_indices, num_stages):

@@ -1,0 +1,238 @@
+"""The ratios that the project wants to reach, each measured by its name.
+
+``tools/benchmark.py --target NAME`` reads this file; an installed package has no targets.
+docs/notes/speed.md says what was measured, when and where.
+"""
+
+import statistics
+import time
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from mmscale.benchmark.forms import OUTSIDE, Case, build
+from mmscale.benchmark.measuring import measure
+from mmscale.deploy import fuse
+from mmscale.errors import UserError
+from mmscale.utils.environment import require_optional
+
+
+class Target(NamedTuple):
+    """A ratio that the project wants to reach.
+
+    Attributes:
+        ours, theirs (tuple[str]): Cases; of several the fastest counts.
+        at_least (float): theirs / ours.
+        shape (tuple[int]): Images, height and width.
+        training (bool): Training steps.
+        of (str): 'ms' or 'peak_mib'.
+    """
+
+    ours: tuple
+    theirs: tuple
+    at_least: float
+    shape: tuple = (1, 800, 1216)
+    training: bool = False
+    of: str = 'ms'
+
+
+STEP: dict = dict(shape=(16, 224, 224), training=True)
+REXNET = ('rexnet-100:fused', 'rexnet-100:compiled')
+DEPLOYED = ('fused', 'compiled', *OUTSIDE)
+TARGETS = {
+    'rexnet-timm-compiled': Target(REXNET, ('timm-rexnet-100:compiled-plain',), 1.5),
+    'rexnet-timm-eager': Target(REXNET, ('timm-rexnet-100:eager',), 5.3),
+    'rexnet-exported': Target(
+        tuple(f'rexnet-100:{form}' for form in OUTSIDE),
+        tuple(f'timm-rexnet-100:{form}' for form in OUTSIDE),
+        1 / 1.02,
+    ),
+    'scalenet-eager': Target(
+        ('scalenet-50:fused', 'scalenet-50:compiled'), ('scalenet-50:eager',), 2.5
+    ),
+    **{
+        f'scalenet-resnet-{form}': Target(
+            # Near it everywhere, ahead of it in the engine that suits ScaleNet best.
+            (f'scalenet-50:{form}',),
+            (f'resnet-50:{form}',),
+            1 / 0.97 if form == 'openvino' else 1 / 1.05,
+        )
+        for form in DEPLOYED
+    },
+    'rexnet-training': Target(
+        ('rexnet-100:channels-last',), ('timm-rexnet-100:channels-last',), 1.1, **STEP
+    ),
+    'rexnet-training-memory': Target(
+        ('rexnet-100:channels-last',), ('timm-rexnet-100:channels-last',), 1, **STEP, of='peak_mib'
+    ),
+    'scalenet-training': Target(
+        ('scalenet-50:channels-last',), ('scalenet-50:eager',), 1.5, **STEP
+    ),
+    'scalenet-training-memory': Target(
+        ('scalenet-50:channels-last',), ('scalenet-50:eager',), 1 / 0.75, **STEP, of='peak_mib'
+    ),
+    **{
+        f'detector-{name}': Target(
+            tuple(f'faster-rcnn-rexnet-100:{form}' for form in ours),
+            (f'faster-rcnn-resnet-50:{theirs}',),
+            ratio,
+            (1, 800, 1344),
+        )
+        for name, ours, theirs, ratio in (
+            ('plain', ('eager',), 'eager', 1.2),
+            ('fused', ('fused',), 'fused', 1.4),
+            ('fused-plain', ('fused',), 'eager', 1.9),
+            ('best-plain', DEPLOYED, 'eager', 3),
+        )
+    },
+}
+
+
+def check_target(name, rounds=9):
+    """Measure a target.
+
+    Returns:
+        dict: `target`, `ratio`, `at_least`, `met` and the `rows` that were measured.
+
+    Raises:
+        UserError: If there is no such target, or a package is missing.
+    """
+    if name in SPECIAL:
+        return dict(target=name, **SPECIAL[name]())
+    if name not in TARGETS:
+        raise UserError(f'target {name!r} is unknown; choose from {[*TARGETS, *SPECIAL]}')
+    target = TARGETS[name]
+    cases = [Case.parse(text) for text in (*target.ours, *target.theirs)]
+    rows = measure(
+        cases,
+        target.shape,
+        training=target.training,
+        rounds=rounds,
+        memory=target.of == 'peak_mib',
+    )
+    values = [row[target.of] for row in rows]
+    count = len(target.ours)
+    ratio = min(values[count:]) / min(values[:count])
+    return dict(
+        target=name, ratio=ratio, at_least=target.at_least, met=ratio >= target.at_least, rows=rows
+    )
+
+
+def san_fixed():
+    """A SAN fixed at one resolution against mmdet's plain network of the same weights."""
+    san = build('san-resnet-50')
+    x = torch.randn(4, 3, 224, 224)
+    runs = {'plain': fuse(san.plain(224)), 'san': fuse(san)}
+    times = {name: [] for name in runs}
+    with torch.no_grad():
+        for turn in range(16):
+            for name, model in runs.items():
+                start = time.perf_counter()
+                model(x)
+                if turn:
+                    times[name].append(1000 * (time.perf_counter() - start))
+    plain, ours = (statistics.median(times[name]) for name in runs)
+    ratio = plain / ours
+    return dict(ratio=ratio, at_least=1 / 1.02, met=ratio >= 1 / 1.02, plain_ms=plain, san_ms=ours)
+
+
+def san_switching():
+    """What it takes to go from one visited resolution of a SAN to another, in ms; at most 1."""
+    fused = fuse(build('san-resnet-50'))
+    resolutions = fused.san.resolutions
+    for resolution in resolutions:
+        fused.at(resolution)
+    start = time.perf_counter()
+    for _ in range(100):
+        for resolution in resolutions:
+            fused.at(resolution)
+    ms = 1000 * (time.perf_counter() - start) / (100 * len(resolutions))
+    return dict(ms=ms, at_most=1, met=ms <= 1)
+
+
+def synthetic_coco(images, detections, seed=0):
+    """Annotations and detections such as a middling detector has on COCO's 80 classes.
+
+    Args:
+        images, detections (int): How many images, and detections in each.
+        seed (int): Of the random numbers.
+
+    Returns:
+        tuple[dict, list]: Contents of an annotation file, and of a results file.
+    """
+    rng = np.random.default_rng(seed)
+    truth, found = [], []
+    for image in range(1, images + 1):
+        count = int(rng.integers(0, 15))
+        sides = np.exp(rng.uniform(np.log(8), np.log(300), (count, 2)))
+        boxes = np.concatenate([rng.uniform(0, 300, (count, 2)), sides], 1)
+        labels = rng.integers(1, 81, count)
+        for box, label in zip(boxes, labels.tolist()):
+            crowd = int(rng.random() < 0.02)
+            truth.append(
+                dict(
+                    id=len(truth) + 1,
+                    image_id=image,
+                    category_id=label,
+                    bbox=box.tolist(),
+                    area=float(box[2] * box[3] * 0.6),
+                    iscrowd=crowd,
+                )
+            )
+        for _ in range(detections):
+            near = count and rng.random() < 0.3
+            pick = int(rng.integers(count)) if near else 0
+            box = boxes[pick] if near else rng.uniform(5, 300, 4)
+            label = int(labels[pick]) if near and rng.random() < 0.8 else int(rng.integers(1, 81))
+            found.append(
+                dict(
+                    image_id=image,
+                    category_id=label,
+                    bbox=(box * rng.uniform(0.85, 1.15, 4)).tolist(),
+                    score=float(rng.random() ** (1 if near else 3)),
+                )
+            )
+    pictures = [dict(id=i, width=640, height=640, file_name='') for i in range(1, images + 1)]
+    categories = [dict(id=i, name=f'class {i}') for i in range(1, 81)]
+    return dict(images=pictures, annotations=truth, categories=categories), found
+
+
+def coco_evaluation(images=5000, detections=100):
+    """COCO evaluation by faster-coco-eval against pycocotools: 4 times faster, all figures equal.
+
+    Timed from the loaded annotations to the figures, the detections' loading included.
+    """
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    faster = require_optional('faster_coco_eval', 'coco-evaluation')
+    annotations, found = synthetic_coco(images, detections)
+    truth = COCO()
+    truth.dataset = annotations
+    truth.createIndex()
+    seconds, figures = {}, {}
+    for name, evaluation in (
+        ('pycocotools', COCOeval),
+        ('faster', faster.COCOeval_faster),
+    ):
+        start = time.perf_counter()
+        run = evaluation(truth, truth.loadRes([dict(row) for row in found]), 'bbox')
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+        seconds[name] = time.perf_counter() - start
+        figures[name] = np.array(run.stats[:12], dtype=float)
+    difference = float(np.abs(figures['pycocotools'] - figures['faster']).max())
+    ratio = seconds['pycocotools'] / seconds['faster']
+    return dict(
+        ratio=ratio, at_least=4, met=ratio >= 4 and difference < 1e-4, difference=difference,
+        pycocotools_s=seconds['pycocotools'], faster_s=seconds['faster'],
+    )  # fmt: skip
+
+
+SPECIAL = {
+    'san-fixed': san_fixed,
+    'san-switching': san_switching,
+    'coco-evaluation': coco_evaluation,
+}

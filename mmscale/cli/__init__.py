@@ -1,0 +1,69 @@
+"""The command ``mmscale NAME ...``: the same code as ``python tools/NAME.py ...``.
+
+Each command is a module of this package with a ``main(argv)`` and a row of `COMMANDS`.
+"""
+
+import difflib
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from mmscale.version import __version__
+
+# Here and not in the modules, so that --help does not import them all.
+COMMANDS = {
+    'allocate-neurons': 'Allocate neurons: from a trained ScaleNet to the structure that a budget '
+    'allows.',
+    'benchmark': 'Time models side by side, with peers, in any form: eager, fused, compiled, '
+    'exported.',
+    'calibrate-bn': 'Give a trained SAN norms for more resolutions: statistics from training '
+    'images, no training.',
+    'compare-runs': 'Compare runs: training loss and a metric, or a metric over resolutions; '
+    'picture and table.',
+    'convert-weights': "Convert a classifier's weights to this package's names, once and for all.",
+    'count-flops': 'Count parameters and multiply-adds of a detector or classifier, whole and by '
+    'part.',
+    'demo': 'Draw a data set, pretrain a classifier and train a detector on it, show what it '
+    'finds.',
+    'export': 'Write a model as an ONNX or OpenVINO file: export.py CONFIG CHECKPOINT OUT.',
+    'infer': 'Find or classify what pictures show: infer.py MODEL PICTURES..., drawn and as JSON.',
+    'make-shapes': 'Draw the shapes data set: COCO detection and segmentation, and class folders '
+    'of crops.',
+    'plot-structures': 'Draw neuron structures of ScaleNet: the share of each scale in every '
+    'block, to compare.',
+    'test': "Evaluate a checkpoint: test.py CONFIG CHECKPOINT, with mmdet's flags.",
+    'train': "Train a detector or classifier: train.py CONFIG, with mmdet's flags.",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command, or lists them.
+
+    Args:
+        argv (Sequence[str], optional): What follows ``mmscale``. Defaults to the command line's.
+
+    Returns:
+        int: The exit status.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ('-h', '--help'):
+        print(_help())
+        return 0
+    if argv[0] == '--version':
+        print(f'mmscale {__version__}')
+        return 0
+    name = argv[0].replace('_', '-')
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS)
+        hint = f'did you mean {" or ".join(close)}?' if close else 'see mmscale --help'
+        print(f'mmscale: unknown command {argv[0]!r}; {hint}', file=sys.stderr)
+        return 2
+    sys.argv = [f'mmscale {name}', *argv[1:]]  # the name that --help shows
+    import_module(f'{__name__}.{name.replace("-", "_")}').main(argv[1:])
+    return 0
+
+
+def _help() -> str:
+    lines = ['usage: mmscale COMMAND ...', '', 'commands (each has a --help):']
+    lines += [f'  {name:<18}{text}' for name, text in COMMANDS.items()]
+    return '\n'.join([*lines, '', 'options:', '  --version         print the version'])

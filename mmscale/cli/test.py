@@ -1,0 +1,45 @@
+"""The command ``mmscale test``."""
+
+from collections.abc import Sequence
+
+from mmscale.cli import COMMANDS
+from mmscale.cli.parsing import one_line_errors, run_options, run_parser
+from mmscale.engine.testing import evaluate
+from mmscale.models.backbones.san import WAYS
+from mmscale.resolutions.testing import evaluate_resolutions
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = run_parser(COMMANDS['test'])
+    parser.add_argument(
+        'checkpoint',
+        help="file, URL or timm://NAME with this config's weights; or a file of tools/export.py",
+    )
+    parser.add_argument(
+        '--out',
+        metavar='FILE',
+        help='write the predictions: NAME.json as COCO results (NAME.bbox.json, NAME.segm.json), '
+        'NAME.pkl as a pickle; with --resolutions the table, NAME.json',
+    )
+    parser.add_argument('--show', action='store_true', help='show pictures of the predictions')
+    parser.add_argument('--show-dir', help="write these pictures, in the run's own folder")
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds per picture (2)')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument(
+        '--resolutions', type=int, nargs='+', metavar='PX', help='test at each of these; one table'
+    )
+    parser.add_argument(
+        '--inference',
+        nargs='+',
+        metavar='WAY',
+        help=f'with --resolutions, for a SAN, all of these ways: {", ".join(WAYS)}',
+    )
+    options = run_options(parser, argv)
+    resolutions, inference = options.pop('resolutions'), options.pop('inference')
+    with one_line_errors():
+        if resolutions:
+            evaluate_resolutions(resolutions=resolutions, inference=inference, **options)
+        elif inference:
+            parser.error('--inference needs --resolutions')
+        else:
+            evaluate(**options)

@@ -1,0 +1,27 @@
+"""The command ``mmscale train``."""
+
+from collections.abc import Sequence
+
+from mmscale.cli import COMMANDS
+from mmscale.cli.parsing import one_line_errors, run_options, run_parser
+from mmscale.engine.training import train
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = run_parser(COMMANDS['train'])
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision, on a GPU')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate to the actual batch size',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or from the newest in the work dir',
+    )
+    options = run_options(parser, argv)
+    with one_line_errors():
+        train(**options)

@@ -1,0 +1,32 @@
+"""Pictures on the disk, as the commands take them: files, and folders of such."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+
+from mmscale.errors import UserError
+
+PICTURES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+
+
+def list_pictures(given: Iterable[str | Path]) -> list[str]:
+    """The pictures among `given` and in the folders among it, each readable.
+
+    Raises:
+        UserError: If one is not, or there are none.
+    """
+    paths = []
+    for path in map(Path, given):
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES)
+        if not inside:
+            raise UserError(f'folder {str(path)!r} has no pictures ({" ".join(PICTURES)})')
+        paths += inside
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f'picture {str(path)!r} is missing')
+        if cv2.imread(str(path)) is None:  # the whole of it: a head alone says nothing
+            raise UserError(f'picture {str(path)!r} cannot be read: it is broken, or no picture')
+    return [str(path) for path in paths]

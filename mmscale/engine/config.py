@@ -1,0 +1,97 @@
+"""Configs: found by path or bare name, read, and overridden."""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.runner import Runner
+
+from mmscale.errors import UserError
+from mmscale.registry import SCOPE, type_name
+
+# What is read of a config beside the Runner's arguments, whether it has it or not.
+KEYS = ('auto_scale_lr', 'compile', 'data_preprocessor', 'tta_model', 'tta_pipeline')
+FOLDER = Path(__file__).parents[1] / '.mim' / 'configs'
+
+
+def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read a config by path or by name.
+
+    Args:
+        name (str): A path; the name of a config of this package, with or without folder and
+            ``.py``: ``faster_rcnn_rexnet_fpn``, ``rexnet/faster-rcnn_rexnet-130_fpn_1x_coco``; or
+            one of another package: ``mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py``.
+        overrides (dict, optional): Dotted keys and values, as from ``--cfg-options``.
+
+    Raises:
+        UserError: If there is no such config, it is none, or an override does not fit it.
+    """
+    path = None if '::' in str(name) else find_config(name)
+    try:
+        cfg = Config.fromfile(path) if path else get_config(name)
+    except (OSError, SyntaxError, ValueError) as error:  # mmengine's own words
+        raise UserError(f'config {str(name)!r} cannot be read: {error}') from error
+    _leave_scope(cfg._cfg_dict)
+    if overrides:
+        _check_keys(cfg, overrides)
+        try:
+            cfg.merge_from_dict(overrides)
+        except (TypeError, KeyError, AttributeError) as error:  # a value where there is no place
+            raise UserError(f'--cfg-options {overrides} do not fit {name}: {error}') from error
+    _shorten_topk(cfg)
+    return cfg
+
+
+def _check_keys(cfg, overrides):
+    """Stop where mmengine would take a misspelt key for a new one, and do nothing with it."""
+    known = {*cfg, *inspect.signature(Runner).parameters, *KEYS}
+    for dotted in overrides:
+        key = dotted.split('.')[0]
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
+        if key not in known and close:
+            raise UserError(
+                f'--cfg-options {dotted}: there is no {key!r}; did you mean {close[0]!r}?'
+            )
+
+
+def _shorten_topk(cfg):
+    """Leave out of a classifier's metrics the top 5 of fewer classes."""
+    classes = (cfg.get('model') or {}).get('head', {}).get('num_classes')
+    for key in ('val_evaluator', 'test_evaluator'):
+        given = cfg.get(key) or []
+        for metric in given if isinstance(given, list) else [given]:
+            own = type_name(metric.get('type', '')) == 'Accuracy'
+            if own and classes and isinstance(metric.get('topk'), (tuple, list)):
+                metric.topk = tuple(k for k in metric.topk if k <= classes) or (1,)
+
+
+def _leave_scope(node):
+    """Have what was inherited from ``mmscale::X`` built in the config's own default_scope.
+
+    mmengine would look for it in this package's, where mmdet's and mmpretrain's parts are unknown.
+    """
+    if isinstance(node, dict) and node.get('_scope_') == SCOPE:
+        del node['_scope_']
+    for value in node.values() if isinstance(node, dict) else node:
+        if isinstance(value, (dict, list, tuple)):
+            _leave_scope(value)
+
+
+def find_config(name: str | Path) -> Path:
+    """The path of a config given by path or by bare name (see :func:`load_config`)."""
+    if Path(name).is_file():
+        return Path(name)
+    wanted = str(name).removesuffix('.py')
+    known = {p.relative_to(FOLDER).with_suffix('').as_posix(): p for p in FOLDER.rglob('*.py')}
+    known |= {path.stem: path for path in known.values()}
+    if wanted in known:
+        return known[wanted]
+    close = difflib.get_close_matches(wanted.rsplit('/', 1)[-1], known, n=3)
+    hint = f'; close to it: {", ".join(close)}' if close else ''
+    raise UserError(
+        f'config {str(name)!r} is neither a file nor the name of a config of mmscale{hint}'
+    )

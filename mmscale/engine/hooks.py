@@ -1,0 +1,153 @@
+"""Hooks for mmengine's Runner."""
+
+import gc
+import logging
+from functools import partial
+
+import numpy as np
+from mmengine.dataset import worker_init_fn
+from mmengine.dist import get_rank, get_world_size
+from mmengine.hooks import EMAHook, Hook
+from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import BaseLoop, set_random_seed
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from mmscale import checkpoints
+from mmscale.datasets.checks import check_labels
+from mmscale.deploy import to_channels_last
+from mmscale.errors import UserError
+from mmscale.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ChannelsLastHook(Hook):
+    """Runs the model's convolutions in channels-last memory, which is faster on CPUs.
+
+    See :func:`mmscale.models.layers.to_channels_last`.
+    """
+
+    def before_run(self, runner):
+        """Convert the model before it is trained or tested."""
+        model = inner_model(runner.model)
+        to_channels_last(model)
+        if isinstance(runner.model, DistributedDataParallel):
+            # It has prepared for gradients of the old layout, and would reduce them wrongly.
+            runner.model = None
+            gc.collect()  # takes its hooks off the parameters
+            runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
+
+
+@HOOKS.register_module()
+class CheckpointFitHook(Hook):
+    """Ends a run whose checkpoint does not fit the model, where mmengine would only warn.
+
+    Args:
+        whole (bool): Every tensor of the model has to be in the checkpoint, as for testing and
+            resuming; else only the backbone's, as for fine-tuning on other classes.
+        exact (bool): Nor may the checkpoint hold more than the model, as for resuming.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, whole, exact=False):
+        self.whole = whole
+        self.exact = exact
+
+    def after_load_checkpoint(self, runner, checkpoint):
+        """Compare the checkpoint with the model before it is loaded."""
+        model = inner_model(runner.model)  # mmengine loads into this too
+        known = (checkpoint.get('meta') or {}).get('resolutions')
+        if 'state_dict' in checkpoint:
+            checkpoint['state_dict'] = checkpoints.in_order_of(
+                model, checkpoint['state_dict'], known
+            )
+        state_dict = checkpoint.get('state_dict', checkpoint)
+        named = str(runner._load_from).removeprefix(checkpoints.SCHEME)
+        required = '' if self.whole else 'backbone.'
+        checkpoints.require_fit(model, state_dict, named, required=required, exact=self.exact)
+        if self.whole:
+            _check_classes(runner, checkpoint, named)
+        averaged = any(isinstance(hook, EMAHook) for hook in runner.hooks)
+        if self.exact and 'ema_state_dict' in checkpoint and not averaged:
+            raise UserError(
+                f'{named} is of a run with averaged weights (EMA), which this config does not '
+                'have: give it the same EMAHook, as by default_hooks.ema.type=EMAHook'
+            )
+
+
+def _check_classes(runner, checkpoint, named):
+    """Compare the classes of a checkpoint with those of the set that it is to be used on."""
+    loops = [loop for loop in (runner._train_loop, runner._test_loop) if isinstance(loop, BaseLoop)]
+    own = getattr(loops[0].dataloader.dataset, 'metainfo', {}).get('classes') if loops else None
+    known = ((checkpoint.get('meta') or {}).get('dataset_meta') or {}).get('classes')
+    check_labels(named, known, own)
+
+
+def inner_model(model: nn.Module) -> nn.Module:
+    """A run's model without the wrappers of distribution and test-time augmentation."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Draws the randomness of every epoch from the run's seed and the epoch's number alone.
+
+    mmengine saves no random state. With this hook, a run that was stopped and resumed ends with the
+    same weights, bit for bit, as one that was not (on a CPU, in one process). Worker processes are
+    seeded for every epoch too, for which they must not be persistent. Gradients that are being
+    accumulated when an epoch ends go into its checkpoint.
+    """
+
+    def __init__(self):
+        self.gradients = {}
+
+    def before_train(self, runner):
+        """Go on from the gradients of the checkpoint."""
+        if getattr(runner.train_dataloader, 'persistent_workers', False):
+            print_log(
+                'a resumed run will differ: persistent worker processes keep random states of '
+                'their own; train_dataloader.persistent_workers=False',
+                logger='current',
+                level=logging.WARNING,
+            )
+        for name, parameter in inner_model(runner.model).named_parameters():
+            if name in self.gradients:
+                parameter.grad = self.gradients[name].to(parameter)
+        self.gradients = {}
+
+    def before_train_epoch(self, runner):
+        """Seed Python's, NumPy's and torch's generators, each process differently."""
+        sequence = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
+        seed, of_workers = (int(value) for value in sequence.generate_state(2))
+        set_random_seed(seed)
+        loader = runner.train_dataloader
+        loader.worker_init_fn = partial(
+            worker_init_fn, num_workers=loader.num_workers, rank=0, seed=of_workers // 2
+        )
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        """Keep the gradients that no step has used yet."""
+        named = inner_model(runner.model).named_parameters()
+        pending = {name: p.grad.cpu() for name, p in named if p.grad is not None}
+        if pending:
+            checkpoint['gradients'] = pending
+
+    def after_load_checkpoint(self, runner, checkpoint):
+        """Take them from there when resuming."""
+        self.gradients = checkpoint.get('gradients') or {} if runner._resume else {}
+
+
+@HOOKS.register_module()
+class ThroughputHook(Hook):
+    """Adds ``images_per_second`` to what a test reports: the median batch, loading included."""
+
+    def after_test_epoch(self, runner, metrics=None):
+        """Take the times that mmengine's IterTimerHook has measured."""
+        seconds, _ = runner.message_hub.get_scalar('test/time').data
+        batch = runner.test_dataloader.batch_size * get_world_size()
+        metrics['images_per_second'] = batch / float(np.median(seconds))
+        runner.message_hub.update_scalar('test/images_per_second', metrics['images_per_second'])

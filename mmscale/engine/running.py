@@ -1,0 +1,57 @@
+"""What training and testing share: a config made ready for a run, and mmengine's Runner."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmscale.engine.config import load_config
+from mmscale.errors import UserError
+
+
+def prepare(
+    config: str, overrides: Mapping[str, Any] | None, work_dir: Any, launcher: str
+) -> Config:
+    """Read a config and say where its run goes and in which processes.
+
+    Args:
+        config, overrides: As in :func:`mmscale.engine.config.load_config`.
+        work_dir (str | Path, optional): Default: the config's own, or ``work_dirs/CONFIG``.
+        launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+    """
+    cfg = load_config(config, overrides)
+    cfg.launcher = launcher
+    if launcher == 'pytorch' and not torch.cuda.is_available():
+        _join_cpu_processes(cfg)
+    cfg.work_dir = str(work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(config).stem)
+    # mmengine keeps visualizers by name: under the fixed one of mmdet's configs, a second run in
+    # this process would log into the folder of the first.
+    if cfg.get('visualizer'):
+        cfg.visualizer.pop('name', None)
+    return cfg
+
+
+def _join_cpu_processes(cfg):
+    """Connect the processes by gloo: mmengine by itself starts distributed runs on GPUs only."""
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    # mmengine's own wrapper names a GPU by the process's number.
+    wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False, device_ids=None)
+    cfg.model_wrapper_cfg = {**wrapper, **cfg.get('model_wrapper_cfg', {})}
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The Runner of a config.
+
+    Raises:
+        UserError: If an argument of a part of the config does not exist.
+    """
+    try:
+        return Runner.from_cfg(cfg)
+    except TypeError as error:
+        if 'unexpected keyword argument' not in str(error):
+            raise
+        raise UserError(f'the config does not fit: {error}') from error

@@ -1,0 +1,54 @@
+"""What inference needs of a config, as plain data that an exported file can carry."""
+
+import json
+from copy import deepcopy
+from typing import Any
+
+from mmengine.config import Config
+
+from mmscale.engine.tasks import DETECTOR, task_of
+from mmscale.registry import type_name
+from mmscale.utils.environment import require
+
+READERS = ('LoadImageFromFile', 'LoadImage')
+
+
+def runtime_config(cfg: Config, trained_on: dict | None = None) -> dict[str, Any]:
+    """The little of a config that inference needs, as plain data.
+
+    Args:
+        cfg (mmengine.Config): The whole config.
+        trained_on (dict, optional): What the checkpoint says of its data set.
+
+    Returns:
+        dict: Made of what JSON knows: the test pipeline, the classes, how to draw.
+    """
+    dataset, task = cfg.test_dataloader.dataset, task_of(cfg)
+    metainfo = dict(dataset.get('metainfo') or {})
+    if task is DETECTOR:
+        metainfo = _metainfo(dataset)
+    metainfo |= {key.lower(): value for key, value in (trained_on or {}).items() if value}
+    pipeline = []
+    for step in map(dict, dataset.pipeline):
+        if type_name(step['type']) in READERS:
+            step = dict(type='LoadImageFromFile')  # what inferencers look for
+        if type_name(step['type']) != 'LoadAnnotations':
+            pipeline.append({**step, 'type': type_name(step['type'])})
+    described = dict(
+        default_scope=cfg.default_scope,
+        test_dataloader=dict(
+            dataset=dict(
+                type=task.dataset,
+                metainfo={key: metainfo.get(key) for key in ('classes', 'palette')},
+                pipeline=pipeline,
+            )
+        ),
+        visualizer=dict(type=task.visualizer),
+    )
+    return json.loads(json.dumps(described))
+
+
+def _metainfo(dataset):
+    """Classes and palette of a data set of mmdet, of which no file is read."""
+    datasets = require('mmdet.registry').DATASETS
+    return dict(datasets.build({**deepcopy(dataset), 'lazy_init': True}).metainfo)

@@ -1,0 +1,35 @@
+"""What a config's model does, detect or classify, and what follows from that."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+DETECTION_SHAPE = (800, 1200)
+
+
+class Task(NamedTuple):
+    """What kind of model a config describes.
+
+    Attributes:
+        name (str): 'detector' or 'classifier'; 'model' for what this package knows nothing about.
+        scope (str | None): The config's `default_scope`, which is the package it is made for.
+        shape (tuple[int]): Height and width of the image that such models are counted for.
+        dataset (str): The type of data set that an exported file names.
+        visualizer (str): The type that draws predictions.
+    """
+
+    name: str
+    scope: str | None
+    shape: tuple[int, int] = DETECTION_SHAPE
+    dataset: str = ''
+    visualizer: str = ''
+
+
+DETECTOR = Task('detector', 'mmdet', DETECTION_SHAPE, 'CocoDataset', 'DetLocalVisualizer')
+CLASSIFIER = Task('classifier', 'mmpretrain', (224, 224), 'CustomDataset', 'UniversalVisualizer')
+TASKS = (DETECTOR, CLASSIFIER)
+
+
+def task_of(cfg: Mapping[str, Any]) -> Task:
+    """The task of a config: a row of `TASKS`, or one named 'model' if another scope is given."""
+    scope = cfg.get('default_scope')
+    return next((task for task in TASKS if task.scope == scope), Task('model', scope))

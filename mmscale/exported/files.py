@@ -1,0 +1,73 @@
+"""Exported files: what is in them and what they compute."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmscale.errors import UserError
+from mmscale.exported.engines import engine_of
+
+FORMAT = 1  # of the description
+
+
+class ExportedFile:
+    """An exported file, loaded by the engine that its suffix names.
+
+    Args:
+        path (str | Path): A file that :func:`mmscale.export.export` has written: NAME.onnx, or
+            NAME.xml with NAME.bin beside it.
+        threads (int, optional): Of the engine. Default: OMP_NUM_THREADS, or as many as it likes.
+
+    Attributes:
+        meta (dict): What the file is and wants (docs/export.md).
+        inputs (list[str]): Names of the inputs.
+        outputs (list[str]): Names of the outputs.
+
+    Raises:
+        UserError: If it cannot be read, or was written by something else.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        path = Path(path)
+        if not path.is_file():
+            raise UserError(f'exported file {str(path)!r} is missing')
+        threads = threads or int(os.environ.get('OMP_NUM_THREADS', 0))
+        text, self._compute, self.inputs, self.outputs = engine_of(path).open(path, threads)
+        self.path = path
+        self.meta: dict[str, Any] = _description(text, path)
+
+    def run(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute.
+
+        Args:
+            *arrays (np.ndarray): One for each of `inputs`.
+
+        Returns:
+            dict[str, np.ndarray]: Every output by its name.
+        """
+        return dict(zip(self.outputs, self._compute(arrays)))
+
+
+def _description(text, path):
+    try:
+        meta = json.loads(text or '')
+    except ValueError as error:
+        raise UserError(
+            f'{path} does not say how it is to be used: it was not written by tools/export.py'
+        ) from error
+    if meta.get('format') != FORMAT:
+        raise UserError(
+            f'{path} was written by mmscale {meta.get("mmscale")} in format {meta.get("format")}; '
+            f'this one reads format {FORMAT}: export it again'
+        )
+    return meta
+
+
+def pad_to(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image (3, h, w) in the upper left corner of zeros (3, *size)."""
+    frame = np.zeros((array.shape[0], *size), array.dtype)
+    frame[:, : array.shape[1], : array.shape[2]] = array
+    return frame

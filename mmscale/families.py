@@ -1,0 +1,60 @@
+"""The backbones by name, without importing them (mmengine.model takes a second)."""
+
+from inspect import signature
+from typing import Any
+
+from mmscale.errors import UserError
+from mmscale.registry import MODELS, ROOT, SCOPE, stand_in, type_name
+
+BACKBONES = ('ReXNet', 'ReXNetLite', 'ScaleNet', 'SANResNet', 'SANMobileNetV2')
+
+# In mmengine's root registry, from where mmdet's and mmpretrain's find them without the scope too.
+for _name in BACKBONES:
+    if _name not in ROOT.module_dict:
+        ROOT.register_module(name=_name, module=stand_in(_name, 'mmscale.models'))
+
+
+def is_backbone(cfg: dict) -> bool:
+    """Whether a config, `model.backbone` as a rule, is that of a backbone of this package."""
+    return type_name(cfg.get('type', '')) in BACKBONES
+
+
+def backbone_class(cfg: dict) -> Any:
+    """The class of a model's backbone; `object` if the backbone comes from another package.
+
+    Args:
+        cfg (mmengine.Config): The whole config.
+    """
+    backbone = cfg.get('model', {}).get('backbone') or {}
+    return MODELS.get(type_name(backbone['type'])) if is_backbone(backbone) else object
+
+
+def feature_channels(type: str, **kwargs: Any) -> tuple[int, ...]:
+    """Channels of a backbone's outputs, without building it.
+
+    Args:
+        type (str): A backbone's name: ``'ReXNet'``, or with the scope, ``'mmscale.ReXNet'``.
+        **kwargs: The backbone's own arguments. Those the channels do not depend on are accepted,
+            so that a whole ``model.backbone`` dict can be handed over.
+
+    Returns:
+        tuple[int]: One number for each of ``out_indices`` (default 0 to 3: strides 4, 8, 16, 32).
+
+    Raises:
+        UserError: If there is no such backbone or variant, or the backbone has no such argument.
+
+    Example:
+        >>> import mmscale
+        >>> mmscale.feature_channels('ReXNet', width_mult=1.3)
+        (50, 79, 167, 240)
+    """
+    name = str(type).removeprefix(f'{SCOPE}.')
+    if name not in BACKBONES:
+        raise UserError(f'backbone {type!r} is unknown; choose from {list(BACKBONES)}')
+    backbone = MODELS.get(name)
+    known = list(signature(backbone).parameters)
+    # mmengine adds keys of its own to a config's dicts, such as _scope_.
+    unknown = [key for key in kwargs if key not in known and not key.startswith('_')]
+    if unknown:
+        raise UserError(f'{name} has no argument {unknown[0]!r}; it takes {known}')
+    return backbone.feature_channels(**kwargs)

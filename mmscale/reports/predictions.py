@@ -1,0 +1,73 @@
+"""What a detector found: COCO's figures, and pictures beside the ground truth."""
+
+import cv2
+import numpy as np
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from mmscale.utils.figures import write_png
+
+# pycocotools' twelve figures, in its order.
+FIGURES = (
+    ('AP', 'IoU 0.50:0.95'),
+    ('AP50', 'IoU 0.50'),
+    ('AP75', 'IoU 0.75'),
+    ('AP_S', 'small objects'),
+    ('AP_M', 'medium objects'),
+    ('AP_L', 'large objects'),
+    ('AR_1', '1 detection an image'),
+    ('AR_10', '10 detections an image'),
+    ('AR_100', '100 detections an image'),
+    ('AR_S', 'small objects'),
+    ('AR_M', 'medium objects'),
+    ('AR_L', 'large objects'),
+)
+
+
+def coco_figures(annotations, results, kind='bbox'):
+    """COCO's twelve figures of a results file, by the names of `FIGURES`."""
+    truth = COCO(str(annotations))
+    evaluation = COCOeval(truth, truth.loadRes(str(results)), kind)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return {name: float(value) for (name, _), value in zip(FIGURES, evaluation.stats)}
+
+
+def draw_predictions(cfg, checkpoint, out, count=6, zoom=2):
+    """Draw the first test images, in rows: ground truth on the left, predictions on the right.
+
+    Args:
+        cfg (mmengine.Config): A detector's config, whose test pipeline loads the annotations after
+            resizing (as mmdet's do), so that they are in pixels of the file.
+        checkpoint (str | Path): Its weights.
+        out (str | Path): The PNG to write.
+        count (int): How many images.
+        zoom (int): Enlarges the images, so that the labels can be read.
+
+    Returns:
+        Path: Where the picture is.
+    """
+    import mmcv
+    from mmdet.apis import init_detector
+    from mmdet.registry import DATASETS, VISUALIZERS
+    from mmengine.dataset import pseudo_collate
+
+    model = init_detector(cfg, str(checkpoint), device='cpu')
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer', name='predictions'))
+    visualizer.dataset_meta = model.dataset_meta
+    rows = []
+    for index in range(min(count, len(dataset))):
+        with torch.no_grad():
+            sample = model.test_step(pseudo_collate([dataset[index]]))[0]
+        for instances in (sample.gt_instances, sample.pred_instances):
+            instances.bboxes = torch.as_tensor(instances.bboxes) * zoom
+        image = mmcv.imread(sample.img_path, channel_order='rgb')
+        image = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+        visualizer.add_datasample('row', image, sample, pred_score_thr=0.5)
+        rows.append(visualizer.get_image())
+    if len(rows) % 2 == 0:
+        rows = [np.concatenate(rows[i : i + 2], 1) for i in range(0, len(rows), 2)]
+    return write_png(out, np.concatenate(rows)[..., ::-1])

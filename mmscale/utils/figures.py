@@ -1,0 +1,40 @@
+"""Figures and pictures, written whole or not at all, on machines without a display."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mmscale.utils.files import written_aside
+
+COLOURS = ('tab:orange', 'tab:blue', 'tab:green', 'tab:red', 'tab:purple', 'tab:brown')
+
+
+def new_figure(columns, rows=1, **options):
+    """A figure that needs no display, and its axes as an array (rows, columns)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    size = (4 + 4 * columns, 1 + 3.5 * rows)
+    figure = Figure(figsize=size, dpi=120, layout='tight')
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def write_figure(figure, out):
+    """Write a figure as a PNG, whole or not at all."""
+    figure.canvas.draw()
+    return write_png(out, np.asarray(figure.canvas.buffer_rgba())[..., 2::-1])
+
+
+def write_png(out, picture):
+    """Write a BGR picture, whole or not at all."""
+    with written_aside(out) as temporary:
+        cv2.imwrite(str(temporary), picture)
+    return Path(out)
+
+
+def label(name):
+    """A name for a legend: short, no mathematics in it, and not left out for its underscore."""
+    name = name if len(name) <= 40 else f'{name[:37]}...'
+    return ' ' + name.replace('$', r'\$')

@@ -1,0 +1,95 @@
+"""The floor plan of the package: which package may import which, counted from the imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / 'mmscale'
+
+# From the bottom up: a module imports from its own package and from those above it in this list.
+ORDER = (
+    'errors', 'version',
+    'utils',  # the environment, files, figures
+    'registry',
+    'families',  # the backbones by name
+    'structures',  # ScaleNet's neuron structures
+    'reports',  # pictures and tables of what was measured
+    'datasets',
+    'evaluation',
+    'models',
+    'checkpoints',
+    'deploy',
+    'exported',  # reading exported files
+    'engine',  # training and testing
+    'resolutions', 'allocation', 'inference',
+    'export',  # writing exported files
+    'benchmark',
+    'cli',
+)  # fmt: skip
+FLAT = 8  # files directly in the package
+
+
+def name_of(path):
+    parts = ('mmscale', *path.relative_to(PACKAGE).with_suffix('').parts)
+    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+MODULES = {
+    name_of(path): ast.parse(path.read_text(encoding='utf-8'))
+    for path in PACKAGE.rglob('*.py')
+    if '.mim' not in path.parts
+}
+
+
+def imports_of(name, nodes=None):
+    """The package's own modules that a module imports, wherever in it the import stands."""
+    found = set()
+    for node in ast.walk(MODULES[name]) if nodes is None else nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split('.')[0] == 'mmscale'}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f'{name} has a relative import'
+            if node.module.split('.')[0] == 'mmscale':
+                for alias in node.names:
+                    inner = f'{node.module}.{alias.name}'
+                    found.add(inner if inner in MODULES else node.module)
+    return found
+
+
+def part_of(module):
+    """The file or package directly in mmscale that a module belongs to; '' for mmscale itself."""
+    return module.removeprefix('mmscale').removeprefix('.').partition('.')[0]
+
+
+def test_the_order_names_every_part():
+    assert sorted(ORDER) == sorted({part_of(module) for module in MODULES} - {''})
+
+
+@pytest.mark.parametrize('module', sorted(MODULES))
+def test_imports_do_not_run_upwards(module):
+    if module == 'mmscale':  # the face, which nothing inside imports
+        return
+    floor = ORDER.index(part_of(module))
+    for imported in imports_of(module):
+        assert part_of(imported), f'{module} imports the face of the package: name the module'
+        assert ORDER.index(part_of(imported)) <= floor, f'{module} imports {imported}'
+
+
+def test_no_circle_among_modules():
+    left = {module: imports_of(module) - {module} for module in MODULES}
+    while free := [module for module, imported in left.items() if not imported & left.keys()]:
+        for module in free:
+            del left[module]
+    assert not left, f'these import each other: {left}'
+
+
+@pytest.mark.parametrize('module', sorted(MODULES))
+def test_no_import_of_the_package_inside_a_function(module):
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            assert not imports_of(module, ast.walk(node)), f'{module}: line {node.lineno}'
+
+
+def test_few_files_lie_flat_in_the_package():
+    assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= FLAT
