@@ -678,5 +678,3 @@ class SANMobileNetV2(SAN):
         """See :func:`mmscale.feature_channels`."""
         channels = cls.stage_channels()
         return tuple(channels[i] for i in check_out_indices(out_indices, len(channels)))
-
-
