@@ -4,13 +4,16 @@ import json
 import logging
 import math
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
 from mmscale.errors import UserError
 
 
-def read_coco(path, root):
+def read_coco(path: Path, root: Path) -> dict[str, Any]:
     """The content of an annotation file.
 
     Args:
@@ -42,7 +45,7 @@ def read_coco(path, root):
     return content
 
 
-def check_coco(content, path, *, evaluated, masks):
+def check_coco(content: dict[str, Any], path: Path, *, evaluated: bool, masks: bool) -> None:
     """Check every entry of an annotation file; what is merely left out later is a warning.
 
     Args:
@@ -84,7 +87,7 @@ def check_coco(content, path, *, evaluated, masks):
     _warn_of_losses(content, path)
 
 
-def check_classes(classes, content, path):
+def check_classes(classes: Sequence[str], content: dict[str, Any], path: Path) -> None:
     """Check the class names of a config against the categories of an annotation file.
 
     Raises:
@@ -109,7 +112,9 @@ def check_classes(classes, content, path):
         )
 
 
-def check_usable(dataset, classes, content, path):
+def check_usable(
+    dataset: dict[str, Any], classes: Sequence[str], content: dict[str, Any], path: Path
+) -> None:
     """Check that training images are left after mmdet's filter.
 
     Raises:
@@ -129,7 +134,7 @@ def check_usable(dataset, classes, content, path):
         )
 
 
-def check_images(folder, content):
+def check_images(folder: Path, content: dict[str, Any]) -> None:
     """Check that the images are in their folder.
 
     Raises:

@@ -7,6 +7,8 @@ from mmengine.model import BaseModule, PretrainedInit
 from mmscale.errors import UserError
 from mmscale.registry import SCOPE, WEIGHT_INITIALIZERS
 
+InitCfg = dict[str, Any] | list[dict[str, Any]] | None  # as in mmengine
+
 PRETRAINED_KEYS = ('type', 'checkpoint', 'prefix', 'map_location', 'trust_checkpoint')
 
 

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 import torch.utils.checkpoint as checkpointing
@@ -17,8 +18,15 @@ SELECTIVE = 'create_selective_checkpoint_contexts'
 
 
 def conv_norm(
-    in_channels, out_channels, *, kernel_size=1, stride=1, groups=1, norm_cfg=None, act=None
-):
+    in_channels: int,
+    out_channels: int,
+    *,
+    kernel_size: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    norm_cfg: dict | None = None,
+    act: type[nn.Module] | None = None,
+) -> nn.Sequential:
     """A convolution without bias, its norm and, if given, an activation, in the order they run.
 
     Args:
@@ -46,7 +54,7 @@ def conv_norm(
     return nn.Sequential(layers)
 
 
-def norm(channels, norm_cfg=None):
+def norm(channels: int, norm_cfg: dict | None = None) -> nn.Module:
     """The norm layer that mmcv builds from `norm_cfg` (default: ``dict(type='BN')``).
 
     Raises:
@@ -89,7 +97,7 @@ class Stage(nn.Sequential):
         ValueError: If `with_cp` is something else, or torch is too old for it.
     """
 
-    def __init__(self, *blocks, with_cp=False):
+    def __init__(self, *blocks: nn.Module, with_cp: bool | str = False) -> None:
         super().__init__(*blocks)
         if with_cp not in (False, True, CHEAP):
             raise UserError(f'with_cp={with_cp!r} must be True, False or {CHEAP!r}')
@@ -97,7 +105,7 @@ class Stage(nn.Sequential):
             raise UserError(f'with_cp={CHEAP!r} needs torch 2.4 or later, not {torch.__version__}')
         self.with_cp = with_cp
 
-    def forward(self, x, *extra):
+    def forward(self, x: torch.Tensor, *extra: Any) -> torch.Tensor:
         """Take (N, C_in, H, W) to (N, C_out, H', W'); every block gets `extra` too."""
         for block in self:
             if self.with_cp and torch.is_grad_enabled():

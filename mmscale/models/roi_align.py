@@ -1,5 +1,7 @@
 """RoIAlign for inference on CPUs, where mmcv's runs on one core and reads one channel at a time."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -21,7 +23,7 @@ class RowRoIAlign(nn.Module):
 
     pool_mode = 'avg'
 
-    def __init__(self, layer):
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         self.layer = layer
         self.output_size = layer.output_size
@@ -30,7 +32,7 @@ class RowRoIAlign(nn.Module):
         self.aligned = layer.aligned
 
     @torch.compiler.disable  # how often each pixel is sampled depends on the boxes
-    def forward(self, x, rois):
+    def forward(self, x: torch.Tensor, rois: torch.Tensor) -> torch.Tensor:
         """Take maps (N, C, H, W) and boxes (K, 5) to (K, C, *output_size).
 
         Args:

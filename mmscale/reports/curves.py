@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import statistics
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mmscale.utils.figures import COLOURS, label, new_figure, write_figure
 from mmscale.utils.files import check_out
 
 
-def scalars(work_dir, name):
+def scalars(work_dir: str | Path, name: str) -> dict[int, float]:
     """A scalar over the steps of a run, all of its logs together.
 
     Args:
@@ -72,7 +73,7 @@ def _read_log(log):
     return lines
 
 
-def draw_curve(work_dir, out):
+def draw_curve(work_dir: str | Path, out: str | Path) -> Path:
     """Draw the training loss and the box AP of a detector's run over its iterations.
 
     Returns:
@@ -89,7 +90,9 @@ def draw_curve(work_dir, out):
     return write_figure(figure, out)
 
 
-def compare_runs(kinds, metric, out):
+def compare_runs(
+    kinds: Mapping[str, Sequence[str]], metric: str, out: str | Path
+) -> dict[str, list[float]]:
     """Draw several kinds of runs: training loss, a metric, and where the metric ends.
 
     The last picture has a dot for each run, and each kind's mean with its 95 % interval.

@@ -1,12 +1,14 @@
 """Calibrated norms for SAN at resolutions that it was not trained at (paper, section 3.4)."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from mmengine.config import Config
 from mmengine.runner import Runner, set_random_seed
 
 from mmscale import checkpoints
@@ -29,7 +31,7 @@ class Calibrated(NamedTuple):
     resolutions: tuple
 
 
-def check_calibration(resolutions, batches):
+def check_calibration(resolutions: Sequence[int], batches: int) -> None:
     """Raises a UserError if these are no resolutions in pixels, or no number of batches."""
     smallest = SAN.min_size
     if not resolutions or any(not is_whole(r, smallest) for r in resolutions):
@@ -37,7 +39,7 @@ def check_calibration(resolutions, batches):
     check_whole('batches', batches)
 
 
-def training_batches(cfg, count):
+def training_batches(cfg: Config, count: int) -> Iterator[dict[str, Any]]:
     """The first batches of a config's training set, shuffled and changed the same way every time.
 
     A batch of a single image is left out: its smallest maps have no variance.
@@ -47,7 +49,7 @@ def training_batches(cfg, count):
     return (batch for batch in islice(loader, count) if len(batch['inputs']) > 1)
 
 
-def calibrate(model, batches, resolution):
+def calibrate(model: Any, batches: Iterable[dict[str, Any]], resolution: int) -> None:
     """Take the statistics of the norms of the nearest trained resolution anew, in place.
 
     The weights are generated for `resolution`; means and variances become plain averages over the
@@ -92,8 +94,15 @@ def _averaging(norms):
 
 
 def calibrate_checkpoint(
-    config, checkpoint, resolutions, out, *, batches=BATCHES, trust_checkpoint=False, overrides=None
-):
+    config: str,
+    checkpoint: str,
+    resolutions: Sequence[int],
+    out: str | Path,
+    *,
+    batches: int = BATCHES,
+    trust_checkpoint: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> Calibrated:
     """Write a checkpoint of a SAN that has norms of its own for more resolutions.
 
     Args:

@@ -1,6 +1,7 @@
 """Calibration of a SAN's norms in memory, before a test at another resolution."""
 
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from mmscale.engine.hooks import inner_model
 from mmscale.errors import UserError
@@ -28,12 +29,12 @@ class CalibrateNormsHook(Hook):
 
     priority = 'LOW'  # after an EMA's weights have taken their place
 
-    def __init__(self, resolution, batches=BATCHES):
+    def __init__(self, resolution: int, batches: int = BATCHES) -> None:
         check_calibration([resolution], batches)
         self.resolution = resolution
         self.batches = batches
 
-    def before_test_epoch(self, runner):
+    def before_test_epoch(self, runner: Runner) -> None:
         """Run training images through the model."""
         model = inner_model(runner.model)
         if not isinstance(model.backbone, SAN):

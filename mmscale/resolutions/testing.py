@@ -52,10 +52,10 @@ def evaluate_resolutions(
         raise UserError(f'--inference: {checkpoint} is exported, for one way and resolution')
     if inference and not issubclass(backbone_class(cfg), SAN):
         raise UserError(f'--inference {inference}: the backbone of {config} is no SAN')
-    for way in inference or ():
-        check_choice('--inference', way, WAYS)
-        if WAYS[way].calibrates and task_of(cfg) is not CLASSIFIER:
-            raise UserError(f'--inference {way}: {config} is no classifier')
+    for name in inference or ():
+        check_choice('--inference', name, WAYS)
+        if WAYS[name].calibrates and task_of(cfg) is not CLASSIFIER:
+            raise UserError(f'--inference {name}: {config} is no classifier')
     smallest = _smallest(cfg)
     if len(set(resolutions)) < len(resolutions) or min(resolutions) < smallest:
         raise UserError(
@@ -66,7 +66,8 @@ def evaluate_resolutions(
     if out:
         check_out(out, ('.json',))
     rows = []
-    for way in inference or [None]:
+    ways: Sequence[str | None] = inference or [None]
+    for way in ways:
         for resolution in resolutions:
             metrics = evaluate(
                 config,
