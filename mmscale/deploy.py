@@ -25,7 +25,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from mmscale.errors import UserError
 from mmscale.models.backbones.base import Backbone
 from mmscale.models.backbones.rexnet import LinearBottleneck
-from mmscale.models.backbones.san import SAN, GeneratedConvNorm, ResNetStem
+from mmscale.models.backbones.san import SAN, AtScale, GeneratedConvNorm, ResNetStem
 from mmscale.models.backbones.scalenet import (
     ScaleAggregation,
     ScaleBranch,
@@ -224,14 +224,6 @@ class FusedAggregation(nn.Module):
 
 
 # SAN
-
-
-class AtScale(nn.Sequential):
-    """Layers in a row that take a scale, as what they replace did, and need none."""
-
-    def forward(self, x, scale=None):
-        """Run the layers."""
-        return super().forward(x)
 
 
 class FusedSAN(nn.Module):

@@ -13,12 +13,10 @@ from mmscale.curves import COLOURS, label, margin, new_figure, write_figure
 from mmscale.errors import UserError
 from mmscale.export.files import is_exported
 from mmscale.files import check_out, written_aside
-from mmscale.models.backbones.san import INFERENCE, SAN
+from mmscale.models.backbones.san import SAN, WAYS
 from mmscale.registry import backbone_class
 from mmscale.running import load_config, test
 
-CALIBRATED = 'calibrated'  # 'ideal', with the norms' statistics taken anew
-WAYS = (*INFERENCE, CALIBRATED)
 SIZES = ('scale', 'crop_size')
 PADDED = 'size'  # mmdet's Pad: scaled with the others
 
@@ -51,8 +49,9 @@ def test_resolutions(
         raise UserError(f'--inference: {checkpoint} is exported, for one way and resolution')
     if inference and not issubclass(backbone_class(cfg), SAN):
         raise UserError(f'--inference {inference}: the backbone of {config} is no SAN')
-    if CALIBRATED in (inference or ()) and cfg.default_scope != 'mmpretrain':
-        raise UserError(f'--inference {CALIBRATED}: {config} is no classifier')
+    for way in inference or ():
+        if way in WAYS and WAYS[way].calibrates and cfg.default_scope != 'mmpretrain':
+            raise UserError(f'--inference {way}: {config} is no classifier')
     smallest = _smallest(cfg)
     if len(set(resolutions)) < len(resolutions) or min(resolutions) < smallest:
         raise UserError(
@@ -60,7 +59,7 @@ def test_resolutions(
         )
     for way in inference or ():
         if way not in WAYS:
-            raise UserError(f'--inference {way!r} is unknown; choose from {WAYS}')
+            raise UserError(f'--inference {way!r} is unknown; choose from {tuple(WAYS)}')
     if len(set(inference or ())) < len(inference or ()):
         raise UserError(f'--inference {inference} names a way twice')
     if out:
@@ -174,11 +173,11 @@ def _settings(cfg, resolution, way):
     """What the config has to change for one row of the table."""
     pipeline = pipeline_at(cfg.test_dataloader.dataset.pipeline, resolution)
     settings = {'test_dataloader.dataset.pipeline': pipeline}
-    if way == CALIBRATED:
+    if way and WAYS[way].calibrates:
         hook = dict(type='mmscale.CalibrateNormsHook', resolution=resolution)
         settings['custom_hooks'] = [*cfg.get('custom_hooks', []), hook]
     if way:
-        settings['model.backbone.inference'] = 'ideal' if way == CALIBRATED else way
+        settings['model.backbone.inference'] = WAYS[way].calibrates or way
     return settings
 
 
