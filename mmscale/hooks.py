@@ -18,10 +18,10 @@ from torch.nn.parallel import DistributedDataParallel
 from mmscale import checkpoints
 from mmscale.calibration import BATCHES, calibrate, check_calibration, training_batches
 from mmscale.datasets.checks import check_labels
+from mmscale.deploy import to_channels_last
 from mmscale.errors import UserError
 from mmscale.models.backbones.san import SAN
 from mmscale.models.backbones.scalenet import ScaleBranch
-from mmscale.models.layers import to_channels_last
 from mmscale.registry import HOOKS
 
 
@@ -29,7 +29,7 @@ from mmscale.registry import HOOKS
 class ChannelsLastHook(Hook):
     """Runs the model's convolutions in channels-last memory, which is faster on CPUs.
 
-    See :func:`mmscale.models.layers.to_channels_last`.
+    See :func:`mmscale.deploy.to_channels_last`.
     """
 
     def before_run(self, runner):

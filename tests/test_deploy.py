@@ -13,8 +13,7 @@ from test_backbones import FAMILIES, REXNET, SAN, SCALENET, VARIANTS, build, ima
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmscale import deploy
-from mmscale.deploy import KEPT, FusedSAN, TiledLayers, fuse
+from mmscale.deploy import KEPT, FusedSAN, TiledLayers, fuse, tiling
 from mmscale.errors import UserError
 
 SHAPES = [(1, 3, 33, 47), (2, 3, 64, 96), (1, 3, 131, 64)]
@@ -163,7 +162,7 @@ def tiles(monkeypatch):
 
     compute = TiledLayers._tile
     monkeypatch.setattr(TiledLayers, '_tile', tile)
-    monkeypatch.setattr(deploy, 'UNTILED', 0)
+    monkeypatch.setattr(tiling, 'UNTILED', 0)
     return computed
 
 
@@ -171,7 +170,7 @@ def tiles(monkeypatch):
 @rexnets
 def test_tiles(cfg, size, tiles, monkeypatch):
     """The same outputs, from tiles of single rows to a few tiles a map."""
-    monkeypatch.setattr(deploy, 'TILE', size)
+    monkeypatch.setattr(tiling, 'TILE', size)
     model = used(build(cfg, out_indices=(0, 1, 2, 3, 4)))
     fused = fuse(model)
     assert_same(model, fused, *SHAPES)
@@ -183,7 +182,7 @@ def test_tiles(cfg, size, tiles, monkeypatch):
 
 def test_tiles_of_any_size_when_followed(tiles, monkeypatch):
     """Traced, exported and compiled graphs hold for other sizes too."""
-    monkeypatch.setattr(deploy, 'TILE', 100_000)
+    monkeypatch.setattr(tiling, 'TILE', 100_000)
     fused = fuse(used(build(REXNET, out_indices=(0,))).float())
     x, y = images(1, 3, 64, 96), images(1, 3, 96, 128)
     with torch.no_grad():

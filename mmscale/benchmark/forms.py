@@ -11,11 +11,10 @@ import torch
 from mmengine.registry import MODELS as REGISTRY
 from mmengine.structures import InstanceData
 
-from mmscale.deploy import fuse
+from mmscale.deploy import fuse, to_channels_last
 from mmscale.environment import require, require_optional
 from mmscale.errors import UserError
 from mmscale.export.exporting import build_graph, to_onnx
-from mmscale.models.layers import to_channels_last
 from mmscale.running import build_model, load_config
 
 # Backbones with the maps of strides 4 to 32: ours, mmdet's, mmpretrain's and timm's (by its name).
