@@ -14,6 +14,7 @@ from mmscale.errors import UserError
 Call = Callable[[nn.Module], Any]
 SIDES = (64, 224)  # px; some networks take 224 alone
 VOLUME = (16, 32, 32)
+PROPOSALS = 8
 MODES = ('tensor', 'predict')
 N = 2
 
@@ -38,6 +39,9 @@ def small_passes(model: nn.Module) -> list[list[Call]]:
     A model of mmengine's, a detector or classifier say, runs in the modes 'tensor' and 'predict'.
     Others get rows, a signal or an image, as their first layer takes it.
 
+    Args:
+        model: A copy for this use: a detector is told to propose a few boxes only.
+
     Returns:
         list[list[Call]]: Of each list the first call that the model can make is enough.
     """
@@ -50,10 +54,19 @@ def small_passes(model: nn.Module) -> list[list[Call]]:
     channels, rest = _first_layer(model)
     images = [random(1, c, side, side) for c in dict.fromkeys((3, channels)) for side in SIDES]
     if isinstance(model, BaseModel):
+        _limit_proposals(model)
         return [[call for x in images for call in _calls(x, mode)] for mode in MODES]
     if rest is not None:
         return [[call_with(random(N, channels, *rest))]]
     return [[call_with(image) for image in images]]
+
+
+def _limit_proposals(model):
+    """Heads on 1000 proposals take their time, and show no more than on a few."""
+    for module in model.modules():
+        options = getattr(module, 'test_cfg', None)
+        if isinstance(options, Mapping) and 'max_per_img' in options:
+            options['max_per_img'] = min(PROPOSALS, options['max_per_img'])
 
 
 def _calls(image, mode):
