@@ -26,7 +26,7 @@ from mmscale.registry import HOOKS
 class ChannelsLastHook(Hook):
     """Runs the model's convolutions in channels-last memory, which is faster on CPUs.
 
-    See :func:`mmscale.models.layers.to_channels_last`.
+    See :func:`mmscale.deploy.to_channels_last`.
     """
 
     def before_run(self, runner: Runner) -> None:

@@ -13,7 +13,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmscale.errors import UserError
 
 CHEAP = 'cheap'
-BLOCK = 16  # channels that oneDNN computes at once with AVX-512
 SELECTIVE = 'create_selective_checkpoint_contexts'
 
 
@@ -132,40 +131,3 @@ def _recomputed(block, *inputs, cheap):
 def _both(first, second):
     with first, second:
         yield
-
-
-def to_channels_last(model):
-    """Have a model's convolutions run in channels-last memory, in place.
-
-    mmcv's own operators (RoIAlign among them) read such tensors as if they were contiguous, without
-    a word and with wrong results; as modules they are given contiguous copies. As functions, such
-    as ``mmcv.ops.roi_align``, they are out of reach: give them ``x.contiguous()``. So are 1x1
-    convolutions with a stride and few channels: for those oneDNN writes beyond its memory
-    (https://github.com/uxlfoundation/oneDNN/issues/6035).
-    """
-    model.to(memory_format=torch.channels_last)
-    for module in model.modules():
-        of_mmcv = any(kind.__module__.startswith('mmcv.ops') for kind in type(module).__mro__)
-        if of_mmcv or _overruns(module):
-            # Its own convolutions too: those of deformable ones compute the offsets.
-            module.to(memory_format=torch.contiguous_format)
-            if _make_contiguous not in module._forward_pre_hooks.values():
-                module.register_forward_pre_hook(_make_contiguous, with_kwargs=True)
-    return model
-
-
-def _overruns(module):
-    """Whether a convolution, also one that SAN generates, is of that kind."""
-    shape, stride = getattr(module, 'shape', None), getattr(module, 'stride', 1)
-    if isinstance(module, nn.Conv2d):
-        shape, stride = module.weight.shape, max(module.stride)
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[2:] != (1, 1):
-        return False
-    return shape[1] < BLOCK and stride != 1
-
-
-def _make_contiguous(module, args, kwargs):
-    def contiguous(x):
-        return x.contiguous() if isinstance(x, torch.Tensor) else x
-
-    return tuple(map(contiguous, args)), {key: contiguous(x) for key, x in kwargs.items()}

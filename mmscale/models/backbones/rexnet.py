@@ -6,7 +6,6 @@ Written anew from the paper and the published network's facts. Two things differ
 program: it returns detection taps, and a training batch of one image works (see SqueezeExcite).
 """
 
-from math import ceil
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -35,9 +34,9 @@ class Widths(NamedTuple):
     last: int
 
 
-def rexnet_widths(width_mult, depth_mult=1.0):
+def rexnet_widths(width_mult):
     """ReXNet's linear channel growth (paper, section 4.2; numbers as in the published networks)."""
-    count = sum(stage_depths(depth_mult))
+    count = sum(STAGE_BLOCKS)
     base = 16 / width_mult if width_mult < 1 else 16
     stem = 32 / width_mult if width_mult < 1 else 32
     blocks = [round(base * width_mult)]
@@ -47,9 +46,9 @@ def rexnet_widths(width_mult, depth_mult=1.0):
     return Widths(round(stem * width_mult), tuple(blocks), int(1280 * width_mult))
 
 
-def rexnet_lite_widths(width_mult, depth_mult=1.0):
+def rexnet_lite_widths(width_mult):
     """ReXNet-lite's channel growth: slower, and in multiples of 8."""
-    count = sum(stage_depths(depth_mult))
+    count = sum(STAGE_BLOCKS)
     base = 16 / width_mult if width_mult < 1 else 16
     stem = 32 / width_mult if width_mult < 1 else 32
     blocks = [divisible_by_8(round(base * width_mult))]
@@ -66,18 +65,13 @@ def divisible_by_8(value):
     return multiple + 8 if multiple < 0.9 * value else multiple
 
 
-def stage_depths(depth_mult):
-    """Blocks of each of the paper's six stages."""
-    return tuple(ceil(n * depth_mult) for n in STAGE_BLOCKS)
-
-
-def block_table(widths, depth_mult):
+def block_table(widths):
     """The arguments of every block, as four lists: one for each stride 4, 8, 16, 32."""
     table, index, in_channels = [], 0, widths.stem
     for stages in TAP_STAGES:
         table.append([])
         for stage in stages:
-            for position in range(stage_depths(depth_mult)[stage]):
+            for position in range(STAGE_BLOCKS[stage]):
                 row = dict(
                     in_channels=in_channels,
                     out_channels=widths.blocks[index],
@@ -176,7 +170,6 @@ class ReXNet(Backbone):
 
     Args:
         width_mult (float): A published width: 0.6, 0.9, 1.0, 1.3, 1.5, 2.0, 2.2 or 3.0.
-        depth_mult (float): Multiplies the blocks per stage, rounded up. 1.0 as published.
         out_indices (Sequence[int]): 0 to 3 are strides 4, 8, 16, 32; 4 is the wide 1x1 convolution
             before the classifier.
         frozen_stages (int): -1 none, 0 the stem, n the stem and everything up to tap n - 1.
@@ -209,7 +202,6 @@ class ReXNet(Backbone):
     def __init__(
         self,
         width_mult=1.0,
-        depth_mult=1.0,
         *,
         out_indices=(0, 1, 2, 3),
         frozen_stages=-1,
@@ -220,7 +212,7 @@ class ReXNet(Backbone):
         init_cfg=None,
     ):
         super().__init__(
-            self.stage_channels(width_mult, depth_mult),
+            self.stage_channels(width_mult),
             out_indices=out_indices,
             frozen_stages=frozen_stages,
             norm_eval=norm_eval,
@@ -230,14 +222,12 @@ class ReXNet(Backbone):
         if not number or not 0 <= drop_path_rate < 1:
             raise UserError(f'drop_path_rate={drop_path_rate!r} must be at least 0 and below 1')
         self.variant = f'{self.name} {float(width_mult)}'
-        if depth_mult != 1:
-            self.variant += f' of depth {depth_mult}'
-        widths = self.widths(width_mult, depth_mult)
+        widths = self.widths(width_mult)
         self.stem = conv_norm(
             3, widths.stem, kernel_size=3, stride=2, norm_cfg=norm_cfg, act=self.act
         )
         index = 0
-        for rows in block_table(widths, depth_mult)[: self.last_stage + 1]:
+        for rows in block_table(widths)[: self.last_stage + 1]:
             blocks = []
             for row in rows:
                 row['squeeze_excite'] &= self.squeeze_excite
@@ -260,24 +250,21 @@ class ReXNet(Backbone):
             yield Variant(f'{cls.name} {width}', config, cls, dict(width_mult=width))
 
     @classmethod
-    def stage_channels(cls, width_mult=1.0, depth_mult=1.0):
+    def stage_channels(cls, width_mult=1.0):
         """Channels of indices 0 to 4 (see :func:`mmscale.feature_channels` for the public way)."""
         if width_mult not in cls.PUBLISHED_WIDTHS or isinstance(width_mult, bool):
             raise UserError(
                 f'width_mult={width_mult!r} of {cls.__name__} does not exist; '
                 f'choose from {cls.PUBLISHED_WIDTHS}'
             )
-        number = isinstance(depth_mult, (int, float)) and not isinstance(depth_mult, bool)
-        if not number or not 0 < depth_mult < float('inf'):
-            raise UserError(f'depth_mult={depth_mult!r} must be a positive number, such as 1.0')
-        widths, depths = cls.widths(width_mult, depth_mult), stage_depths(depth_mult)
-        ends = [sum(depths[: stages[-1] + 1]) for stages in TAP_STAGES]
+        widths = cls.widths(width_mult)
+        ends = [sum(STAGE_BLOCKS[: stages[-1] + 1]) for stages in TAP_STAGES]
         return (*(widths.blocks[end - 1] for end in ends), widths.last)
 
     @classmethod
-    def feature_channels(cls, width_mult=1.0, depth_mult=1.0, out_indices=(0, 1, 2, 3), **_):
+    def feature_channels(cls, width_mult=1.0, out_indices=(0, 1, 2, 3), **_):
         """See :func:`mmscale.feature_channels`."""
-        channels = cls.stage_channels(width_mult, depth_mult)
+        channels = cls.stage_channels(width_mult)
         return tuple(channels[i] for i in check_out_indices(out_indices, len(channels)))
 
 
