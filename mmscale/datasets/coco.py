@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, is_number
 
 
 def read_coco(path: Path, root: Path) -> dict[str, Any]:
@@ -70,7 +69,7 @@ def check_coco(content: dict[str, Any], path: Path, *, evaluated: bool, masks: b
             ('image_id', _is_id, 'the id of an image'),
             ('category_id', _is_id, 'the id of a category'),
             ('bbox', _is_box, 'four numbers: left, top, width, height, in pixels'),
-            ('area', _is_number, 'square pixels'),
+            ('area', is_number, 'square pixels'),
         ],
     )
     if evaluated:
@@ -202,17 +201,12 @@ def _is_id(value):
     return isinstance(value, (int, str)) and not isinstance(value, bool)
 
 
-def _is_number(value):
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)
-
-
 def _is_size(value):
-    return _is_number(value) and value > 0
+    return is_number(value) and value > 0
 
 
 def _is_box(value):
-    return _is_list(value) and len(value) == 4 and all(map(_is_number, value))
+    return _is_list(value) and len(value) == 4 and all(map(is_number, value))
 
 
 def _is_switch(value):

@@ -1,5 +1,7 @@
 """Memory with channels last, which convolutions on CPUs are faster in."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -25,15 +27,19 @@ def to_channels_last(model: nn.Module) -> nn.Module:
     Returns:
         nn.Module: The same model.
     """
-    model.to(memory_format=torch.channels_last)
+    _to(model, torch.channels_last)
     for module in model.modules():
         of_mmcv = any(kind.__module__.startswith('mmcv.ops') for kind in type(module).__mro__)
         if of_mmcv or _overruns(module):
             # Its own convolutions too: those of deformable ones compute the offsets.
-            module.to(memory_format=torch.contiguous_format)
+            _to(module, torch.contiguous_format)
             if make_contiguous not in module._forward_pre_hooks.values():
                 module.register_forward_pre_hook(make_contiguous, with_kwargs=True)
     return model
+
+
+def _to(module: Any, memory: torch.memory_format) -> None:
+    module.to(memory_format=memory)  # which torch's own annotations do not know
 
 
 def _overruns(module):
@@ -46,7 +52,9 @@ def _overruns(module):
     return shape[1] < BLOCK and stride != 1
 
 
-def make_contiguous(module, args, kwargs):
+def make_contiguous(
+    module: nn.Module, args: tuple, kwargs: dict[str, Any]
+) -> tuple[tuple, dict[str, Any]]:
     """A forward pre-hook that gives a module contiguous copies of its inputs."""
 
     def contiguous(x):

@@ -35,7 +35,7 @@ class Watch(TorchDispatchMode):
         fed (set[str]): Norms that took something else than their layer's output.
     """
 
-    def __init__(self, model: nn.Module, norm_of: dict[tuple[str, str], str]):
+    def __init__(self, model: nn.Module, norm_of: dict[tuple[str, str], str]) -> None:
         super().__init__()
         self.norm_of = norm_of
         self.norms = set(norm_of.values())
@@ -43,8 +43,10 @@ class Watch(TorchDispatchMode):
         self.uses: dict[str, set[Stack]] = defaultdict(set)
         self.spoilt: set[tuple[str, str]] = set()
         self.fed: set[str] = set()
-        self.owners = {}  # names of modules by their tensors' storages
-        self.outputs = {}  # of layers, by storage: a weak reference, the key and the norm's reads
+        self.owners: dict[int, str] = {}  # names of modules by their tensors' storages
+        self.outputs: dict[
+            int, list
+        ] = {}  # of layers, by storage: a weak reference, the key and the norm's reads
         for name, module in model.named_modules():
             self._watch(name, module)
 

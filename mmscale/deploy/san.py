@@ -1,5 +1,7 @@
 """SANs that keep the weights they have generated."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -26,7 +28,7 @@ class FusedSAN(nn.Module):
             other weights are loaded.
     """
 
-    def __init__(self, san: SAN):
+    def __init__(self, san: SAN) -> None:
         super().__init__()
         self.san = san
         self.networks = nn.ModuleDict()
@@ -34,11 +36,11 @@ class FusedSAN(nn.Module):
         if san.resolution:
             self.at(san.resolution)
 
-    def forward(self, x, resolution=None):
+    def forward(self, x: torch.Tensor, resolution: float | None = None) -> tuple[torch.Tensor, ...]:
         """Extract features of one batch, as :meth:`mmscale.models.backbones.san.SAN.forward`."""
         return self.at(self.san.resolution_for(x, resolution)).extract(x, None)
 
-    def at(self, resolution: float) -> SAN:
+    def at(self, resolution: float) -> Any:
         """The fused network for a resolution in pixels, generated when it is first asked for."""
         scale = self.san.scale_of(resolution)
         key = '_'.join(map(str, scale)).replace('.', 'p').replace('-', 'm')  # no dots in names

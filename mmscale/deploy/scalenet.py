@@ -1,5 +1,7 @@
 """ScaleNet's SA blocks without norms."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -24,14 +26,14 @@ class FusedAggregation(nn.Module):
             a resize, whose weights sum to one.
     """
 
-    def __init__(self, block):
+    def __init__(self, block: ScaleAggregation) -> None:
         super().__init__()
-        branches = block.branches.values()
-        self.scales = [branch.scale for branch in branches]
+        branches: Any = block.branches.values()
+        self.scales: list[int] = [branch.scale for branch in branches]
         self.convs = nn.ModuleList(_conv(branch) for branch in branches)
         self.resize = next(iter(branches)).resize
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, sum(neurons), H, W)."""
         size = x.shape[2:]
         pooled, maps = {1: x}, []

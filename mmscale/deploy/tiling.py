@@ -23,7 +23,7 @@ class TiledLayers(nn.Sequential):
     anyway. Hooks on the layers are called for whole maps alone.
     """
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, C, H, W) to what the layers make of it."""
         heights, largest = self._heights(x)
         if x.device.type != 'cpu' or largest <= UNTILED or _followed():

@@ -8,7 +8,7 @@ from mmengine.registry import MODELS
 from mmpretrain import models as mmpretrain
 from torch import nn
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, is_number
 from mmscale.models.backbones.san import resized
 from mmscale.models.init_cfg import InitCfg, load_pretrained, other_rules
 from mmscale.registry import MODELS as SCOPED
@@ -71,7 +71,7 @@ class SANClassifier(ImageClassifier):
 
     def __init__(self, *args: Any, kd: bool = False, flip_prob: float = 0.5, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not isinstance(flip_prob, (int, float)) or not 0 <= flip_prob <= 1:
+        if not is_number(flip_prob) or not 0 <= flip_prob <= 1:
             raise UserError(f'flip_prob={flip_prob!r} must be a number from 0 to 1')
         if not isinstance(kd, bool):
             raise UserError(f'kd={kd!r} must be True or False')

@@ -93,7 +93,7 @@ def _smallest(cfg):
 def _settings(cfg, resolution, way):
     """What the config has to change for one row of the table."""
     pipeline = pipeline_at(cfg.test_dataloader.dataset.pipeline, resolution)
-    settings = {'test_dataloader.dataset.pipeline': pipeline}
+    settings: dict[str, Any] = {'test_dataloader.dataset.pipeline': pipeline}
     if way and WAYS[way].calibrates:
         hook = dict(type='mmscale.CalibrateNormsHook', resolution=resolution)
         settings['custom_hooks'] = [*cfg.get('custom_hooks', []), hook]

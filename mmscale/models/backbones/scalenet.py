@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmscale.errors import UserError
+from mmscale.errors import check_choice, check_whole
 from mmscale.models.backbones.base import Backbone, Variant, check_out_indices, pretrained_cfg
 from mmscale.models.init_cfg import InitCfg
 from mmscale.models.layers import Stage, conv_norm, norm
@@ -220,8 +220,7 @@ class ScaleNet(Backbone):
             norm_eval=norm_eval,
             init_cfg=init_cfg,
         )
-        if resize not in RESIZE_MODES:
-            raise UserError(f'resize={resize!r} is unknown; choose from {RESIZE_MODES}')
+        check_choice('resize', resize, RESIZE_MODES)
         self.structure = load_structure(structure, depth)
         self.zero_init_residual = zero_init_residual
         self.variant = f'ScaleNet {self.structure.name}'
@@ -276,8 +275,7 @@ class ScaleNet(Backbone):
         Raises:
             ValueError: If `base_channels` is no positive integer.
         """
-        if type(base_channels) is not int or base_channels < 1:
-            raise UserError(f'base_channels={base_channels!r} must be a positive integer, 64 say')
+        check_whole('base_channels', base_channels)
         return tuple(base_channels * 2**index * EXPANSION for index in range(len(STAGE_SIDES)))
 
     @classmethod

@@ -1,15 +1,15 @@
 """What SAN's main networks share: which weights and norms a batch gets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from math import isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, check_choice, check_positive, is_whole
 from mmscale.models.backbones.base import Backbone
 from mmscale.models.backbones.san.generated import ResolutionNorm, Scale
 
@@ -21,12 +21,13 @@ class Way(NamedTuple):
     """A way of inference: what a resolution that was not trained gets.
 
     Attributes:
-        rule (Callable[[SAN, int], Scale]): From the network and the resolution in pixels.
+        rule (Callable[[SAN, float], Scale]): From the network and the resolution in pixels.
         calibrates (str, optional): The way whose norms get new statistics for every resolution
-            first (see :mod:`mmscale.calibration`). A backbone is set to that way.
+            first (see
+            :mod:`mmscale.resolutions.calibration`). A backbone is set to that way.
     """
 
-    rule: Callable[['SAN', int], Scale]
+    rule: Callable[['SAN', float], Scale]
     calibrates: str | None = None
 
 
@@ -61,18 +62,12 @@ WAYS = {
 INFERENCE = tuple(name for name, way in WAYS.items() if way.calibrates is None)
 
 
-def check_resolution(resolution):
+def check_resolution(resolution: float) -> None:
     """Raises a UserError if it is not a number of pixels."""
-    _check_positive('resolution', resolution)
+    check_positive('resolution', resolution)
 
 
-def _check_positive(name, value):
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (number and value > 0 and isfinite(value)):
-        raise UserError(f'{name}={value!r} must be a positive number')
-
-
-def resized(images, resolution):
+def resized(images: torch.Tensor, resolution: int) -> torch.Tensor:
     """Square images (N, 3, H, W) at a resolution in pixels, antialiased as Pillow's are."""
     if images.shape[-2:] == (resolution, resolution):
         return images
@@ -96,21 +91,29 @@ class SAN(Backbone):
 
     min_size = 16
 
-    def __init__(self, channels, *, resolutions, encoding_base, resolution, inference, **kwargs):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        *,
+        resolutions: Sequence[int],
+        encoding_base: float,
+        resolution: float | None,
+        inference: str,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(channels, **kwargs)
         given = list(resolutions) if isinstance(resolutions, (list, tuple)) else []
         if (
             not given
-            or any(type(r) is not int or r < self.min_size for r in given)
+            or not all(is_whole(r, self.min_size) for r in given)
             or len(set(given)) < len(given)
         ):
             raise UserError(
                 f'resolutions={resolutions!r} must be different integers of at least '
                 f'{self.min_size} px, such as {RESOLUTIONS}'
             )
-        if inference not in INFERENCE:
-            raise UserError(f'inference={inference!r} is unknown; choose from {INFERENCE}')
-        _check_positive('encoding_base', encoding_base)
+        check_choice('inference', inference, INFERENCE)
+        check_positive('encoding_base', encoding_base)
         if resolution is not None:
             check_resolution(resolution)
         self.resolutions = tuple(given)
@@ -118,7 +121,7 @@ class SAN(Backbone):
         self.resolution = resolution
         self.inference = inference
 
-    def forward(self, x, resolution=None):
+    def forward(self, x: Any, resolution: float | None = None) -> Any:
         """Extract features.
 
         Args:
@@ -142,30 +145,30 @@ class SAN(Backbone):
             return [self.extract(batch, self.trained_scale(index)) for index, batch in enumerate(x)]
         return self.extract(x, self.scale_of(self.resolution_for(x, resolution)))
 
-    def resolution_for(self, x, resolution=None):
+    def resolution_for(self, x: torch.Tensor, resolution: float | None = None) -> float:
         """The resolution that images are computed for: as told, the fixed one, or their own."""
         if resolution is not None:
             check_resolution(resolution)
             return resolution
         return self.resolution or min(x.shape[-2:])
 
-    def trained_scale(self, index):
+    def trained_scale(self, index: int) -> Scale:
         """The :class:`Scale` of the trained resolution number `index`."""
         return Scale(self.resolutions[index] / self.encoding_base, index, index, 0.0)
 
-    def nearest(self, resolution):
+    def nearest(self, resolution: float) -> int:
         """The index of the trained resolution next to `resolution`; of two as near, the larger."""
         known = self.resolutions
         return min(range(len(known)), key=lambda i: (abs(known[i] - resolution), -known[i]))
 
-    def scale_of(self, resolution):
+    def scale_of(self, resolution: float) -> Scale:
         """The :class:`Scale` for a resolution in pixels, as `inference` says."""
         nearest = self.nearest(resolution)
         if self.resolutions[nearest] == resolution:
             return self.trained_scale(nearest)
         return WAYS[self.inference].rule(self, resolution)
 
-    def at(self, resolution):
+    def at(self, resolution: float) -> Any:
         """This network at one resolution: its weights generated once, without the generators.
 
         Args:
@@ -185,7 +188,7 @@ class SAN(Backbone):
         network.resolution = resolution
         return network.eval()
 
-    def plain(self, resolution):
+    def plain(self, resolution: float) -> nn.Module:
         """The ordinary network that this one is at a resolution, its weights generated once.
 
         Args:

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from copy import deepcopy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +32,7 @@ class Scale(NamedTuple):
 class AtScale(nn.Sequential):
     """What a module of a SAN is at one scale: ordinary layers, called as that module was."""
 
-    def forward(self, x, scale=None):
+    def forward(self, x: torch.Tensor, scale: Scale | None = None) -> torch.Tensor:
         """Run the layers; `scale` is not needed any more."""
         return super().forward(x)
 
@@ -45,25 +45,33 @@ class GeneratedConv2d(nn.Module):
             the size.
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, groups=1):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+    ) -> None:
         super().__init__()
         self.shape = (out_channels, in_channels // groups, kernel_size, kernel_size)
         self.stride = stride
         self.groups = groups
         self.generator = nn.Linear(1, torch.Size(self.shape).numel())
 
-    def generate(self, encoding):
+    def generate(self, encoding: float) -> torch.Tensor:
         """The weight (out, in / groups, k, k) for an encoding (a number)."""
         flat = self.generator.weight[:, 0] * encoding + self.generator.bias
         return flat.view(self.shape)
 
-    def forward(self, x, scale):
+    def forward(self, x: torch.Tensor, scale: Scale) -> torch.Tensor:
         """Take (N, in, H, W) to (N, out, H / stride, W / stride)."""
         weight = self.generate(scale.encoding)
         padding = self.shape[-1] // 2
         return F.conv2d(x, weight, None, self.stride, padding, groups=self.groups)
 
-    def at(self, scale):
+    def at(self, scale: Scale) -> nn.Conv2d:
         """The ordinary convolution that this one is at a scale, in eval mode."""
         weight = self.generate(scale.encoding)
         out_channels, per_group, size, _ = self.shape
@@ -84,11 +92,11 @@ class GeneratedConv2d(nn.Module):
 class ResolutionNorm(nn.Module):
     """One norm for each trained resolution ("privatised" BN, section 3.3)."""
 
-    def __init__(self, channels, count, norm_cfg=None):
+    def __init__(self, channels: int, count: int, norm_cfg: dict | None = None) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(norm(channels, norm_cfg) for _ in range(count))
+        self.norms: Any = nn.ModuleList(norm(channels, norm_cfg) for _ in range(count))
 
-    def forward(self, x, scale):
+    def forward(self, x: torch.Tensor, scale: Scale) -> torch.Tensor:
         """Normalise (N, C, H, W) by one norm, or by a mixture of two."""
         if scale.share == 0:
             return self.norms[scale.norm](x)
@@ -98,14 +106,14 @@ class ResolutionNorm(nn.Module):
             eps=self.norms[scale.norm].eps,
         )  # fmt: skip
 
-    def at(self, scale):
+    def at(self, scale: Scale) -> nn.Module:
         """The ordinary norm that this one is at a scale, in eval mode."""
         layer = deepcopy(self.norms[scale.norm]).eval()
         if scale.share != 0:
             layer.load_state_dict(self.mixed(scale), strict=False)
         return layer
 
-    def check_plain(self):
+    def check_plain(self) -> None:
         """Check that the norms are batch norms with factors and statistics.
 
         Raises:
@@ -119,7 +127,7 @@ class ResolutionNorm(nn.Module):
                 'statistics'
             )
 
-    def mixed(self, scale):
+    def mixed(self, scale: Scale) -> dict[str, torch.Tensor]:
         """The norm's parameters and statistics by name, interpolated between two.
 
         Raises:
@@ -138,16 +146,16 @@ class GeneratedConvNorm(nn.Module):
 
     def __init__(
         self,
-        in_channels,
-        out_channels,
+        in_channels: int,
+        out_channels: int,
         *,
-        kernel_size,
-        count,
-        stride=1,
-        groups=1,
-        norm_cfg=None,
-        act=None,
-    ):
+        kernel_size: int,
+        count: int,
+        stride: int = 1,
+        groups: int = 1,
+        norm_cfg: dict | None = None,
+        act: type[nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         self.conv = GeneratedConv2d(
             in_channels, out_channels, kernel_size, stride=stride, groups=groups
@@ -155,11 +163,11 @@ class GeneratedConvNorm(nn.Module):
         self.norm = ResolutionNorm(out_channels, count, norm_cfg)
         self.act = act(inplace=True) if act else nn.Identity()
 
-    def forward(self, x, scale):
+    def forward(self, x: torch.Tensor, scale: Scale) -> torch.Tensor:
         """Take (N, in, H, W) to (N, out, H / stride, W / stride)."""
         return self.act(self.norm(self.conv(x, scale), scale))
 
-    def at(self, scale):
+    def at(self, scale: Scale) -> nn.Module:
         """The ordinary layers that this module is at a scale, in eval mode."""
         layers = dict(conv=self.conv.at(scale), norm=self.norm.at(scale), act=self.act)
         return AtScale(OrderedDict(layers)).eval()

@@ -1,19 +1,33 @@
 """SAN's MobileNetV2."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
 from torch import nn
 
 from mmscale.models.backbones.base import Variant, check_out_indices
 from mmscale.models.backbones.san.base import ENCODING_BASE, RESOLUTIONS, SAN
-from mmscale.models.backbones.san.generated import GeneratedConvNorm
+from mmscale.models.backbones.san.generated import GeneratedConvNorm, Scale
+from mmscale.models.init_cfg import InitCfg
 from mmscale.models.layers import Stage
 
 
 class InvertedResidual(nn.Module):
     """MobileNetV2's block: expand (unless the expansion is 1), depthwise, project."""
 
-    def __init__(self, in_channels, out_channels, *, stride, expansion, count, norm_cfg=None):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        stride: int,
+        expansion: int,
+        count: int,
+        norm_cfg: dict | None = None,
+    ) -> None:
         super().__init__()
-        rest = dict(count=count, norm_cfg=norm_cfg)
+        rest: dict[str, Any] = dict(count=count, norm_cfg=norm_cfg)
         hidden = in_channels * expansion
         self.expand = None
         if expansion != 1:
@@ -26,7 +40,7 @@ class InvertedResidual(nn.Module):
         self.project = GeneratedConvNorm(hidden, out_channels, kernel_size=1, **rest)
         self.shortcut = stride == 1 and in_channels == out_channels
 
-    def forward(self, x, scale):
+    def forward(self, x: torch.Tensor, scale: Scale) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         y = x if self.expand is None else self.expand(x, scale)
         y = self.project(self.depthwise(y, scale), scale)
@@ -68,17 +82,17 @@ class SANMobileNetV2(SAN):
     def __init__(
         self,
         *,
-        resolutions=RESOLUTIONS,
-        encoding_base=ENCODING_BASE,
-        resolution=None,
-        inference='proxy',
-        out_indices=(0, 1, 2, 3),
-        frozen_stages=-1,
-        norm_cfg=None,
-        norm_eval=False,
-        with_cp=False,
-        init_cfg=None,
-    ):
+        resolutions: Sequence[int] = RESOLUTIONS,
+        encoding_base: float = ENCODING_BASE,
+        resolution: float | None = None,
+        inference: str = 'proxy',
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
+        norm_cfg: dict | None = None,
+        norm_eval: bool | str = False,
+        with_cp: bool | str = False,
+        init_cfg: InitCfg = None,
+    ) -> None:
         super().__init__(
             self.stage_channels(),
             resolutions=resolutions,
@@ -91,7 +105,7 @@ class SANMobileNetV2(SAN):
             init_cfg=init_cfg,
         )
         self.variant = 'SAN MobileNetV2'
-        rest = dict(count=len(self.resolutions), norm_cfg=norm_cfg)
+        rest: dict[str, Any] = dict(count=len(self.resolutions), norm_cfg=norm_cfg)
         self.stem = GeneratedConvNorm(3, self.STEM, kernel_size=3, stride=2, act=nn.ReLU6, **rest)
         in_channels = self.STEM
         for groups in self.STAGES[: self.last_stage + 1]:
@@ -114,7 +128,7 @@ class SANMobileNetV2(SAN):
             self.stages.append(Stage(last, with_cp=with_cp))
         self.freeze()
 
-    def plain_network(self):
+    def plain_network(self) -> nn.Module:
         """mmdet's network without generators, with weights of its own."""
         from mmdet.models import MobileNetV2
 
@@ -125,7 +139,7 @@ class SANMobileNetV2(SAN):
         network.layers = network.layers[: taps[-1] + 1]
         return network
 
-    def plain_name(self, name):
+    def plain_name(self, name: str) -> str:
         """A module's name in mmdet's network."""
         kind = name.rpartition('.')[2].replace('norm', 'bn')
         if name.startswith('stem.'):
@@ -143,17 +157,19 @@ class SANMobileNetV2(SAN):
         return f'layer{number + 1}.{position}.{part}_conv.{kind}'
 
     @classmethod
-    def variants(cls):
+    def variants(cls) -> Iterator[Variant]:
         """The published network, as :class:`Variant`."""
         yield Variant('SAN MobileNetV2', 'san-mobilenet-v2', cls, {})
 
     @classmethod
-    def stage_channels(cls):
+    def stage_channels(cls) -> tuple[int, ...]:
         """Channels of indices 0 to 4."""
         return (*(groups[-1][1] for groups in cls.STAGES), cls.LAST)
 
     @classmethod
-    def feature_channels(cls, out_indices=(0, 1, 2, 3), **_):
+    def feature_channels(
+        cls, out_indices: Sequence[int] = (0, 1, 2, 3), **_: Any
+    ) -> tuple[int, ...]:
         """See :func:`mmscale.feature_channels`."""
         channels = cls.stage_channels()
         return tuple(channels[i] for i in check_out_indices(out_indices, len(channels)))

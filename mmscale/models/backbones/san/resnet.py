@@ -1,31 +1,35 @@
 """SAN's ResNets and ResNeXts."""
 
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import torch
 from torch import nn
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, check_whole
 from mmscale.models.backbones.base import Variant, check_out_indices
 from mmscale.models.backbones.san.base import ENCODING_BASE, RESOLUTIONS, SAN
-from mmscale.models.backbones.san.generated import AtScale, GeneratedConvNorm, ResolutionNorm
+from mmscale.models.backbones.san.generated import AtScale, GeneratedConvNorm, ResolutionNorm, Scale
+from mmscale.models.init_cfg import InitCfg
 from mmscale.models.layers import Stage
 
 
 class ResNetStem(nn.Module):
     """The ResNet's stem: its convolution is an ordinary one, shared by all resolutions."""
 
-    def __init__(self, channels, count, norm_cfg=None):
+    def __init__(self, channels: int, count: int, norm_cfg: dict | None = None) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, channels, 7, 2, 3, bias=False)
         self.norm = ResolutionNorm(channels, count, norm_cfg)
         self.act = nn.ReLU(inplace=True)
         self.pool = nn.MaxPool2d(3, 2, 1)
 
-    def forward(self, x, scale):
+    def forward(self, x: torch.Tensor, scale: Scale) -> torch.Tensor:
         """Take (N, 3, H, W) to (N, channels, H / 4, W / 4)."""
         return self.pool(self.act(self.norm(self.conv(x), scale)))
 
-    def at(self, scale):
+    def at(self, scale: Scale) -> nn.Module:
         """The ordinary layers that the stem is at a scale, in eval mode."""
         layers = dict(self.named_children(), norm=self.norm.at(scale))
         return AtScale(OrderedDict(layers)).eval()
@@ -44,11 +48,21 @@ class ResidualBlock(nn.Module):
     """
 
     def __init__(
-        self, in_channels, planes, *, bottleneck, stride, groups, base_width, count, norm_cfg=None
-    ):
+        self,
+        in_channels: int,
+        planes: int,
+        *,
+        bottleneck: bool,
+        stride: int,
+        groups: int,
+        base_width: int,
+        count: int,
+        norm_cfg: dict | None = None,
+    ) -> None:
         super().__init__()
-        rest = dict(count=count, norm_cfg=norm_cfg)
+        rest: dict[str, Any] = dict(count=count, norm_cfg=norm_cfg)
         out_channels = planes * 4 if bottleneck else planes
+        self.conv3: GeneratedConvNorm | None = None
         if bottleneck:
             width = planes * base_width // 64 * groups
             self.conv1 = GeneratedConvNorm(in_channels, width, kernel_size=1, act=nn.ReLU, **rest)
@@ -61,15 +75,14 @@ class ResidualBlock(nn.Module):
                 in_channels, planes, kernel_size=3, stride=stride, act=nn.ReLU, **rest
             )
             self.conv2 = GeneratedConvNorm(planes, planes, kernel_size=3, **rest)
-            self.conv3 = None
-        self.shortcut = None
+        self.shortcut: GeneratedConvNorm | None = None
         if stride != 1 or in_channels != out_channels:
             self.shortcut = GeneratedConvNorm(
                 in_channels, out_channels, kernel_size=1, stride=stride, **rest
             )
         self.act = nn.ReLU(inplace=True)
 
-    def forward(self, x, scale):
+    def forward(self, x: torch.Tensor, scale: Scale) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         y = self.conv2(self.conv1(x, scale), scale)
         if self.conv3 is not None:
@@ -111,22 +124,22 @@ class SANResNet(SAN):
 
     def __init__(
         self,
-        depth=50,
+        depth: int = 50,
         *,
-        resolutions=RESOLUTIONS,
-        encoding_base=ENCODING_BASE,
-        resolution=None,
-        inference='proxy',
-        groups=1,
-        base_width=64,
-        base_channels=64,
-        out_indices=(0, 1, 2, 3),
-        frozen_stages=-1,
-        norm_cfg=None,
-        norm_eval=False,
-        with_cp=False,
-        init_cfg=None,
-    ):
+        resolutions: Sequence[int] = RESOLUTIONS,
+        encoding_base: float = ENCODING_BASE,
+        resolution: float | None = None,
+        inference: str = 'proxy',
+        groups: int = 1,
+        base_width: int = 64,
+        base_channels: int = 64,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
+        norm_cfg: dict | None = None,
+        norm_eval: bool | str = False,
+        with_cp: bool | str = False,
+        init_cfg: InitCfg = None,
+    ) -> None:
         super().__init__(
             self.stage_channels(depth, groups, base_width, base_channels),
             resolutions=resolutions,
@@ -169,7 +182,7 @@ class SANResNet(SAN):
             self.stages.append(Stage(*blocks, with_cp=with_cp))
         self.freeze()
 
-    def plain_network(self):
+    def plain_network(self) -> nn.Module:
         """mmdet's network without generators, with weights of its own."""
         from mmdet.models import ResNet, ResNeXt
 
@@ -187,7 +200,7 @@ class SANResNet(SAN):
         )
 
     @staticmethod
-    def plain_name(name):
+    def plain_name(name: str) -> str:
         """A module's name in mmdet's network: ``stages.0.1.conv2.norm`` is ``layer1.1.bn2``."""
         if name.startswith('stem.'):
             return {'stem.conv': 'conv1', 'stem.norm': 'bn1'}[name]
@@ -198,7 +211,7 @@ class SANResNet(SAN):
         return place + {'conv': 'conv', 'norm': 'bn'}[kind] + part[-1]
 
     @classmethod
-    def variants(cls):
+    def variants(cls) -> Iterator[Variant]:
         """The published networks, as :class:`Variant`."""
         for depth in cls.BLOCKS:
             arguments = dict(depth=depth)
@@ -210,19 +223,22 @@ class SANResNet(SAN):
             yield Variant(f'SAN ResNeXt-{name}', config, cls, arguments)
 
     @classmethod
-    def stage_channels(cls, depth=50, groups=1, base_width=64, base_channels=64):
+    def stage_channels(
+        cls, depth: int = 50, groups: int = 1, base_width: int = 64, base_channels: int = 64
+    ) -> tuple[int, ...]:
         """Channels of indices 0 to 3."""
         if type(depth) is not int or depth not in cls.BLOCKS:
             raise UserError(f'depth={depth!r} does not exist; choose from {tuple(cls.BLOCKS)}')
-        for name, value in (('groups', groups), ('base_width', base_width)):
-            if type(value) is not int or value < 1:
-                raise UserError(f'{name}={value!r} must be a positive integer')
+        for name, value in (
+            ('groups', groups),
+            ('base_width', base_width),
+            ('base_channels', base_channels),
+        ):
+            check_whole(name, value)
         if groups == 1 and base_width != 64:
             raise UserError(f'base_width={base_width} is for ResNeXts: it needs groups=32, say')
         if groups > 1 and depth < 50:
             raise UserError(f'groups={groups} needs a bottleneck: depth 50 or more, not {depth}')
-        if type(base_channels) is not int or base_channels < 1:
-            raise UserError(f'base_channels={base_channels!r} must be a positive integer, 64 say')
         if groups > 1 and base_channels != 64:
             raise UserError(f'base_channels={base_channels!r} is for ResNets; a ResNeXt has 64')
         return tuple(base_channels * 2**index * (4 if depth >= 50 else 1) for index in range(4))
@@ -230,13 +246,13 @@ class SANResNet(SAN):
     @classmethod
     def feature_channels(
         cls,
-        depth=50,
-        groups=1,
-        base_width=64,
-        base_channels=64,
-        out_indices=(0, 1, 2, 3),
-        **_,
-    ):
+        depth: int = 50,
+        groups: int = 1,
+        base_width: int = 64,
+        base_channels: int = 64,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        **_: Any,
+    ) -> tuple[int, ...]:
         """See :func:`mmscale.feature_channels`."""
         channels = cls.stage_channels(depth, groups, base_width, base_channels)
         return tuple(channels[i] for i in check_out_indices(out_indices, len(channels)))
