@@ -25,12 +25,12 @@ def to_channels_last(model: nn.Module) -> nn.Module:
     Returns:
         nn.Module: The same model.
     """
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for module in model.modules():
         of_mmcv = any(kind.__module__.startswith('mmcv.ops') for kind in type(module).__mro__)
         if of_mmcv or _overruns(module):
             # Its own convolutions too: those of deformable ones compute the offsets.
-            module.to(memory_format=torch.contiguous_format)
+            module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             if make_contiguous not in module._forward_pre_hooks.values():
                 module.register_forward_pre_hook(make_contiguous, with_kwargs=True)
     return model

@@ -1,6 +1,6 @@
 """Inputs that a model is run on: small random ones, or the user's."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from copy import deepcopy
 from typing import Any
 
@@ -65,7 +65,7 @@ def _limit_proposals(model):
     """Heads on 1000 proposals take their time, and show no more than on a few."""
     for module in model.modules():
         options = getattr(module, 'test_cfg', None)
-        if isinstance(options, Mapping) and 'max_per_img' in options:
+        if isinstance(options, MutableMapping) and 'max_per_img' in options:
             options['max_per_img'] = min(PROPOSALS, options['max_per_img'])
 
 

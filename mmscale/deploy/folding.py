@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
 from inspect import Parameter, signature
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmcv.cnn.bricks.conv2d_adaptive_padding import Conv2dAdaptivePadding
 from mmcv.cnn.bricks.wrappers import Conv2d, Conv3d, Linear
@@ -86,7 +86,7 @@ def fold_norms(model: nn.Module, example: Call | None = None) -> Watch | None:
     return watch
 
 
-def foldable(layer: nn.Module, norm: nn.Module) -> bool:
+def foldable(layer: Any, norm: Any) -> bool:
     """Whether a norm that follows a layer can be part of it, by what the two are."""
     return (
         type(layer) in LINEAR
@@ -98,7 +98,7 @@ def foldable(layer: nn.Module, norm: nn.Module) -> bool:
     )
 
 
-def folded(layer: nn.Module, norm: nn.Module) -> nn.Module:
+def folded(layer: Any, norm: Any) -> nn.Module:
     """A copy of the layer that gives what the norm makes of its output."""
     copy = deepcopy(layer)
     copy.weight, copy.bias = fuse_conv_bn_weights(

@@ -17,7 +17,7 @@ from mmscale.errors import UserError
 from mmscale.models.roi_align import RowRoIAlign
 
 
-def fuse(model: nn.Module, *, example: Any = None) -> nn.Module:
+def fuse(model: nn.Module, *, example: Any = None) -> Any:
     """An equivalent, faster copy of a model for inference.
 
     Norms with running statistics become part of the convolution or linear layer before them, in

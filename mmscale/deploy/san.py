@@ -1,5 +1,7 @@
 """SANs that keep the weights they have generated."""
 
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -46,7 +48,7 @@ class FusedSAN(nn.Module):
             while len(self.networks) >= KEPT:
                 del self.networks[next(iter(self.networks))]
             self.networks[key] = _generated(self.san, resolution)
-        return self.networks[key]
+        return cast(SAN, self.networks[key])
 
     def _load_from_state_dict(self, *args, **kwargs):
         self.networks.clear()  # before the children are asked for their keys
