@@ -17,7 +17,7 @@ from mmscale.errors import UserError
 from mmscale.models.roi_align import RowRoIAlign
 
 
-def fuse(model: Any, *, example: Any = None) -> nn.Module:
+def fuse(model: nn.Module, *, example: Any = None) -> nn.Module:
     """An equivalent, faster copy of a model for inference.
 
     Norms with running statistics become part of the convolution or linear layer before them, in
@@ -57,20 +57,19 @@ def fuse(model: Any, *, example: Any = None) -> nn.Module:
     """
     if not isinstance(model, nn.Module):
         raise UserError(f'{type(model).__name__} cannot be fused: give a torch.nn.Module, built')
-    if is_model_wrapper(model):
-        model = model.module
+    fused: Any = model.module if is_model_wrapper(model) else model
     call = None if example is None else call_with(example)
     with torch.no_grad():
-        model = _inference_copy(model)
-        expected = call(deepcopy(model)) if call else None
-        watch = fold_norms(model, call)
+        fused = _inference_copy(fused)
+        expected = call(deepcopy(fused)) if call else None
+        watch = fold_norms(fused, call)
         if watch is not None:
-            model = _with_forms(model, watch)
-        _replace_roi_aligns(model)
-        model = to_channels_last(model)
+            fused = _with_forms(fused, watch)
+        _replace_roi_aligns(fused)
+        fused = to_channels_last(fused)
         if call:
-            check_same(expected, call(model))
-    return model
+            check_same(expected, call(fused))
+    return fused
 
 
 def _inference_copy(model):

@@ -1,6 +1,6 @@
 """SANs that keep the weights they have generated."""
 
-from typing import Any
+from typing import cast
 
 import torch
 from torch import nn
@@ -40,7 +40,7 @@ class FusedSAN(nn.Module):
         """Extract features of one batch, as :meth:`mmscale.models.backbones.san.SAN.forward`."""
         return self.at(self.san.resolution_for(x, resolution)).extract(x, None)
 
-    def at(self, resolution: float) -> Any:
+    def at(self, resolution: float) -> SAN:
         """The fused network for a resolution in pixels, generated when it is first asked for."""
         scale = self.san.scale_of(resolution)
         key = '_'.join(map(str, scale)).replace('.', 'p').replace('-', 'm')  # no dots in names
@@ -48,7 +48,7 @@ class FusedSAN(nn.Module):
             while len(self.networks) >= KEPT:
                 del self.networks[next(iter(self.networks))]
             self.networks[key] = _generated(self.san, resolution)
-        return self.networks[key]
+        return cast(SAN, self.networks[key])
 
     def _load_from_state_dict(self, *args, **kwargs):
         self.networks.clear()  # before the children are asked for their keys
