@@ -196,7 +196,7 @@ def _read(structure):
     except OSError as error:
         raise UserError(f'structure file {str(path)!r} cannot be read: {error.strerror}') from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f'structure file {str(path)!r} is no JSON: {error}') from None
+        raise UserError(f'structure file {str(path)!r} is not JSON: {error}') from None
     return content
 
 

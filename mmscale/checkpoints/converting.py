@@ -43,7 +43,7 @@ def convert_file(source: str | Path, out: str | Path, *, trust: bool = False) ->
         None where there is no config for it.
 
     Raises:
-        UserError: If the file is no whole classifier of a published network. Nothing is written.
+        UserError: If the file is not a whole classifier of a published network. Nothing is written.
     """
     check_out(out, SUFFIXES)
     path = find_file(source)
@@ -55,7 +55,7 @@ def convert_file(source: str | Path, out: str | Path, *, trust: bool = False) ->
     if variant is None:
         look = describe(state_dict)
         raise UserError(
-            f'{source} is no published network of ReXNet, ReXNet-lite, ScaleNet or SAN'
+            f'{source} is not a published network of ReXNet, ReXNet-lite, ScaleNet or SAN'
             + (f'; it looks like {look}' if look else f', with names such as {[*state_dict][:3]}')
         )
     state_dict, num_classes = _whole(source, state_dict, variant)
@@ -101,7 +101,7 @@ def _whole(source, state_dict, variant):
     ]
     if wrong or not classes:
         raise UserError(
-            f'{source} is {variant.label}, but no whole classifier: it lacks '
+            f'{source} is {variant.label}, but not a whole classifier: it lacks '
             f'{(wrong or ["head.fc.weight"])[0]} in its shape. There is no need to convert it: '
             'init_cfg of a backbone takes the file as it is'
         )

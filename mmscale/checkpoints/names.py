@@ -66,7 +66,7 @@ _LEAVES = ('weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked
 
 def _in_block(number, rest):
     """The name of `rest` in ReXNet's block `number`, counted through the network, or None."""
-    # The last 1x1 convolution counts as a block; it alone is no more than a convolution and a norm.
+    # The last 1x1 convolution counts as a block; it alone has only a convolution and a norm.
     if (number == sum(REXNET_BLOCKS)) != rest.startswith(('conv.', 'norm.')):
         return None
     for stage, depth in enumerate((*REXNET_BLOCKS, 1)):

@@ -20,7 +20,7 @@ def read_coco(path: Path, root: Path) -> dict[str, Any]:
         root (Path): The data root, for the message.
 
     Raises:
-        UserError: If it is not there, no JSON, or not of COCO's form.
+        UserError: If it is missing, not JSON, or not in COCO's format.
     """
     if not path.is_file():
         raise UserError(
@@ -34,7 +34,7 @@ def read_coco(path: Path, root: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise UserError(f'annotation file {str(path)!r} is no JSON: {error}') from None
+        raise UserError(f'annotation file {str(path)!r} is not JSON: {error}') from None
     kinds = ('images', 'annotations', 'categories')
     wrong = [k for k in kinds if not isinstance(content, dict) or not _is_list(content.get(k))]
     if wrong:

@@ -177,7 +177,7 @@ def _blotches(rng, shape, cells):
     return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
 
 
-# --- Background: gradient, blotches, and marks that are none of the classes. ----------------------
+# --- Background: gradient, blotches, and marks that belong to no class. --------------------------
 
 
 def _stroke(rng, canvas, points, ink):

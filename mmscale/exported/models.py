@@ -32,7 +32,7 @@ class ExportedModel(BaseModel):
         self.file = file if isinstance(file, ExportedFile) else ExportedFile(file)
         found = self.file.meta['part']
         if self.part and found != self.part:
-            raise UserError(f'{self.file.path} holds a {found}, no {self.part}')
+            raise UserError(f'{self.file.path} holds a {found}, not a {self.part}')
 
     def test_step(self, data: dict[str, Any]) -> list:
         """Predictions for a batch as the test pipeline gives it.

@@ -66,7 +66,7 @@ class SANClassifier(ImageClassifier):
         **kwargs: mmpretrain's ImageClassifier's.
 
     Raises:
-        UserError: If `flip_prob` is no probability, or `kd` neither True nor False.
+        UserError: If `flip_prob` is not a probability, or `kd` not True or False.
     """
 
     def __init__(self, *args: Any, kd: bool = False, flip_prob: float = 0.5, **kwargs: Any) -> None:

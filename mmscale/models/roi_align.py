@@ -55,7 +55,7 @@ class RowRoIAlign(nn.Module):
         if not rois.isfinite().all():
             raise UserError('RoIAlign got a box with coordinates that are not finite')
         if rois.numel() and not 0 <= rois[:, 0].min() <= rois[:, 0].max() < len(x):
-            raise UserError(f'RoIAlign got a box of an image that is none of 0 to {len(x) - 1}')
+            raise UserError(f'RoIAlign got a box of an image that is not one of 0 to {len(x) - 1}')
 
         channels, height, width = x.shape[1:]
         rows = x.permute(0, 2, 3, 1).reshape(-1, channels)

@@ -29,7 +29,7 @@ def scalars(work_dir: str | Path, name: str) -> dict[int, float]:
         where a later log begins, what an earlier one says does not count.
 
     Raises:
-        UserError: If a log is none, or the scalar is no number in it.
+        UserError: If a file is not a log, or the scalar is not a number in it.
     """
     values: dict = {}
     for log in _logs(work_dir):
@@ -47,7 +47,7 @@ def scalars(work_dir: str | Path, name: str) -> dict[int, float]:
 
 def _number(value, name, log):
     if not isinstance(value, (int, float)):
-        raise UserError(f'{name!r} is {value!r} in {str(log)!r}, which is no number')
+        raise UserError(f'{name!r} is {value!r} in {str(log)!r}, which is not a number')
     return value
 
 
@@ -67,8 +67,8 @@ def _read_log(log):
         except (ValueError, KeyError, TypeError) as error:
             if number < len(texts):
                 raise UserError(
-                    f'line {number} of {str(log)!r} is no object with a step, as lines of a log '
-                    f'are: {text:.60}'
+                    f'line {number} of {str(log)!r} is not an object with a step, as the '
+                    f'lines of a log are: {text:.60}'
                 ) from error
     return lines
 
@@ -159,7 +159,9 @@ def _last(kind, work_dirs, metric):
 def _without(work_dir, metric):
     """What to say of a folder in which no log has the metric."""
     if not _logs(work_dir):
-        return f'{str(work_dir)!r} is no work dir of a run: it has no TIME/vis_data/scalars.json'
+        return (
+            f'{str(work_dir)!r} is not the work dir of a run: it has no TIME/vis_data/scalars.json'
+        )
     names = {name for log in _logs(work_dir) for line in _read_log(log) for name in line}
     return f'no {metric!r} in the latest run of {str(work_dir)!r}; its logs have {sorted(names)}'
 

@@ -32,7 +32,11 @@ class Calibrated(NamedTuple):
 
 
 def check_calibration(resolutions: Sequence[int], batches: int) -> None:
-    """Raises a UserError if these are no resolutions in pixels, or no number of batches."""
+    """Check resolutions in pixels and a number of batches.
+
+    Raises:
+        UserError: If one of them is something else.
+    """
     smallest = SAN.min_size
     if not resolutions or any(not is_whole(r, smallest) for r in resolutions):
         raise UserError(f'resolutions {[*resolutions]} must be integers of at least {smallest} px')
@@ -122,12 +126,12 @@ def calibrate_checkpoint(
     out = check_out(out, ('.pth', '.pt'), inputs=[checkpoint, config])
     check_calibration(resolutions, batches)
     if task_of(cfg) is not CLASSIFIER:
-        raise UserError(f'{config} is no classifier: norms are calibrated on those')
+        raise UserError(f'{config} does not describe a classifier: norms are calibrated on those')
     check_run(cfg, ('train',))
     model = build_model(cfg)
     known = getattr(model.backbone, 'resolutions', ())
     if not isinstance(model.backbone, SAN):
-        raise UserError(f'the backbone of {config} is no SAN: it has no norms to calibrate')
+        raise UserError(f'the backbone of {config} is not a SAN, and has no norms to calibrate')
     if set(resolutions) & set(known) or len(set(resolutions)) < len(resolutions):
         raise UserError(f'resolutions {[*resolutions]} must be new ones; {config} has {[*known]}')
     checkpoints.load(model, checkpoint, trust=trust_checkpoint, whole=True)

@@ -24,7 +24,7 @@ class CalibrateNormsHook(Hook):
             every time. Of several processes each takes its own.
 
     Raises:
-        UserError: If an argument is out of range, or the model is no SAN with these weights.
+        UserError: If an argument is out of range, or the model is not a SAN with these weights.
     """
 
     priority = 'LOW'  # after an EMA's weights have taken their place
@@ -38,7 +38,7 @@ class CalibrateNormsHook(Hook):
         """Run training images through the model."""
         model = inner_model(runner.model)
         if not isinstance(model.backbone, SAN):
-            raise UserError('CalibrateNormsHook: the backbone is no SAN')
+            raise UserError('CalibrateNormsHook: the backbone is not a SAN')
         if self.resolution in model.backbone.resolutions:
             return
         if model.backbone.inference != 'ideal':

@@ -51,11 +51,11 @@ def evaluate_resolutions(
     if inference and is_exported(checkpoint):
         raise UserError(f'--inference: {checkpoint} is exported, for one way and resolution')
     if inference and not issubclass(backbone_class(cfg), SAN):
-        raise UserError(f'--inference {inference}: the backbone of {config} is no SAN')
+        raise UserError(f'--inference {inference}: the backbone of {config} is not a SAN')
     for name in inference or ():
         check_choice('--inference', name, WAYS)
         if WAYS[name].calibrates and task_of(cfg) is not CLASSIFIER:
-            raise UserError(f'--inference {name}: {config} is no classifier')
+            raise UserError(f"--inference {name}: {config} is not a classifier's")
     smallest = _smallest(cfg)
     if len(set(resolutions)) < len(resolutions) or min(resolutions) < smallest:
         raise UserError(

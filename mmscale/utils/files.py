@@ -31,7 +31,7 @@ def check_out(
     """
     out = Path(out)
     if not out.name:
-        raise UserError(f'{str(out)!r} is no name of a file')
+        raise UserError(f'{str(out)!r} is not the name of a file')
     if suffixes and out.suffix not in suffixes:
         raise UserError(f'{str(out)!r} must end in {" or ".join(suffixes)}')
     if out.is_dir():

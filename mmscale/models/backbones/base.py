@@ -173,7 +173,7 @@ class Backbone(BaseModule):
 
 
 def check_size(x: torch.Tensor, min_size: int) -> None:
-    """Refuse what is no image batch; not while tracing, where sizes are no numbers."""
+    """Refuse what is not a batch of images; not while tracing, where sizes are symbols."""
     if torch.jit.is_tracing():
         return
     if x.dim() != 4 or x.size(1) != 3 or min(x.shape[2:]) < min_size:

@@ -273,7 +273,7 @@ class ScaleNet(Backbone):
         """Channels of indices 0 to 3, the same for every depth and structure.
 
         Raises:
-            ValueError: If `base_channels` is no positive integer.
+            ValueError: If `base_channels` is not a positive integer.
         """
         check_whole('base_channels', base_channels)
         return tuple(base_channels * 2**index * EXPANSION for index in range(len(STAGE_SIDES)))
