@@ -14,9 +14,8 @@ from mmscale.errors import UserError
 Call = Callable[[nn.Module], Any]
 SIDES = (64, 224)  # px; some networks take 224 alone
 VOLUME = (16, 32, 32)
-PROPOSALS = 8
+PROPOSALS = 8  # of an image, for heads that take a thousand otherwise
 MODES = ('tensor', 'predict')
-N = 2
 
 
 def call_with(example: Any) -> Call:
@@ -57,7 +56,7 @@ def small_passes(model: nn.Module) -> list[list[Call]]:
         _limit_proposals(model)
         return [[call for x in images for call in _calls(x, mode)] for mode in MODES]
     if rest is not None:
-        return [[call_with(random(N, channels, *rest))]]
+        return [[call_with(random(2, channels, *rest))]]
     return [[call_with(image) for image in images]]
 
 

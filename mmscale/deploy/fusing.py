@@ -28,8 +28,9 @@ def fuse(model: nn.Module, *, example: Any = None) -> nn.Module:
     SAN gets its weights generated once for each resolution that it meets. ReXNet's blocks go over
     large maps in tiles that stay in a CPU's cache, and mmcv's RoIAlign gives way to one that uses
     all cores there. Memory is channels-last. What cannot be folded exactly (other norms, norms of
-    batch statistics, layers with hooks, deformable convolutions) stays as it is. Blocks of one's
-    own can say how they are fused: :mod:`mmscale.deploy.blocks`.
+    batch statistics, layers with hooks, deformable convolutions) stays as it is. Hooks are called
+    in the watched pass too. Blocks of one's own can say how they are fused:
+    :mod:`mmscale.deploy.blocks`.
 
     Args:
         model: A backbone, classifier or detector, in any mode; it stays as it is.
