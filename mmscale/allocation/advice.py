@@ -19,8 +19,8 @@ def remarks_on(backbone: ScaleNet, scores: Scores, kept: Kept, neurons: Sequence
     if lacking:
         remarks.append(
             f'{seed.name} is too narrow to be a seed for this budget: in {len(lacking)} of '
-            f'{sum(seed.depths)} blocks some scale has fewer neurons than the budget, so this is pruning, not a free '
-            'choice'
+            f'{sum(seed.depths)} blocks some scale has fewer neurons than the budget, so this is '
+            'pruning, not a free choice'
         )
     blocks = [pair for stage in zip(scores, kept) for pair in zip(*stage)]
     dead = [1 for block, best in blocks if any((block[k][i] == 0).any() for k, i in best.items())]

@@ -140,8 +140,8 @@ def read_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
         dict: What is in it, tensors on the CPU.
 
     Raises:
-        UserError: If it is not a checkpoint (empty, cut off, a web page, another format), or carries
-            anything but tensors, plain containers and what mmengine's own checkpoints hold.
+        UserError: If it is not a checkpoint (empty, cut off, a web page, another format), or
+            carries anything but tensors, plain containers and what mmengine's own checkpoints hold.
     """
     path = Path(path)
     if _check_format(path) == 'safetensors':
