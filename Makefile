@@ -17,8 +17,8 @@ demo: .venv/ready  ## train, test and draw on data made on the spot, in minutes
 
 # The engines of exported files stay in a process of their own: one that trained after them died.
 test: lint  ## run the linters and the tests
-	$(RUN) -m pytest -rs tests/test_export.py
-	$(RUN) -m pytest -rs -n 2 --dist loadfile --ignore tests/test_export.py
+	$(RUN) -m pytest -rs tests/export tests/exported
+	$(RUN) -m pytest -rs -n 2 --dist loadfile --ignore tests/export --ignore tests/exported
 
 lint: .venv/ready  ## run the linters
 	$(RUN) -m ruff check

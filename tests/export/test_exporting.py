@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import tool
+from commands import tool
 from mmengine.dataset import Compose
 from mmengine.runner import save_checkpoint
 from torch import nn
@@ -16,6 +16,9 @@ from torch import nn
 from mmscale.engine.config import load_config
 from mmscale.engine.testing import evaluate
 from mmscale.errors import UserError
+from mmscale.export import ExportedFile, export
+from mmscale.export.parity import compare, data_set
+from mmscale.exported.engines import engine_of
 from mmscale.inference.loading import open_model
 from mmscale.inference.predicting import infer
 
@@ -26,13 +29,6 @@ pytestmark = pytest.mark.skipif(
     'custom_translation_table' not in signature(torch.onnx.export).parameters,
     reason='this torch has no exporter that mmscale uses',
 )
-
-from mmscale.engine.pipelines import fit_pipeline  # noqa: E402
-from mmscale.export import ExportedFile, export  # noqa: E402
-from mmscale.export.exporting import image_size  # noqa: E402
-from mmscale.export.operators import nms_keep, pyramid_roi_align, translations  # noqa: E402
-from mmscale.export.parity import compare, data_set  # noqa: E402
-from mmscale.exported.engines import engine_of  # noqa: E402
 
 CLASSIFIER = """
 _base_ = 'mmscale::shapes/rexnet-100_shapes.py'
@@ -304,15 +300,6 @@ def test_backbones_and_necks(backbone, part, detector, pictures, tmp_path):
     assert found['map0'].shape == (2, 64, 64, 56)
 
 
-def test_a_classifier_at_another_size_than_it_is_tested_at(tmp_path):
-    cfg = load_config('classification/san-resnet-18_in1k')
-    assert image_size(cfg, 'classifier', None) == (224, 224)
-    fit_pipeline(cfg, (160, 160))
-    steps = {step['type']: step for step in cfg.test_dataloader.dataset.pipeline}
-    assert steps['CenterCrop'].crop_size == 160
-    assert steps['ResizeEdge'].scale == 182  # int(256 * 160 / 224)
-
-
 def test_openvino_says_the_same(detector_files, detector, pictures, tmp_path):
     pytest.importorskip('openvino')
     out = tmp_path / 'detector.xml'
@@ -358,61 +345,6 @@ def test_detector_of_any_size(detector, pictures, tmp_path):
         assert found['boxes'].shape == (1, 20, 4)
 
 
-class Keep(nn.Module):
-    def forward(self, boxes, scores):
-        return nms_keep(boxes, scores, 7, 0.5, 0.2)
-
-
-class Align(nn.Module):
-    def __init__(self, sampling_ratio, aligned):
-        super().__init__()
-        self.options = [1.0, 0.5], [4, 3], sampling_ratio, aligned
-
-    def forward(self, fine, coarse, rois, images, levels):
-        return pyramid_roi_align([fine, coarse], rois, images, levels, *self.options)
-
-
-def by_onnxruntime(module, inputs, path):
-    import onnxruntime
-
-    program = torch.onnx.export(
-        module, inputs, dynamo=True, verbose=False, custom_translation_table=translations()
-    )
-    program.save(path)
-    session = onnxruntime.InferenceSession(path)
-    names = [value.name for value in session.get_inputs()]
-    return torch.from_numpy(
-        session.run(None, dict(zip(names, [value.numpy() for value in inputs])))[0]
-    )
-
-
-def boxes_of(*shape):
-    corners = torch.rand(*shape, 2) * 20
-    return torch.cat([corners, corners + torch.rand(*shape, 2) * 20], -1)
-
-
-def test_suppression_is_that_of_mmcv(tmp_path):
-    torch.manual_seed(0)
-    inputs = boxes_of(2, 60), torch.rand(2, 3, 60)
-    expected = Keep()(*inputs)
-    assert 0 < (expected > 0).sum() <= 2 * 3 * 7
-    assert torch.equal(by_onnxruntime(Keep(), inputs, tmp_path / 'keep.onnx'), expected)
-
-
-@pytest.mark.parametrize(
-    ('sampling_ratio', 'aligned', 'levels'),
-    [(0, True, (0, 1)), (2, True, (1, 1)), (0, False, (0, 1))],  # (1, 1): a level without boxes
-)
-def test_roi_align_is_that_of_mmcv(sampling_ratio, aligned, levels, tmp_path):
-    torch.manual_seed(0)
-    maps = torch.randn(2, 5, 40, 40), torch.randn(2, 5, 20, 20)
-    level = torch.tensor(levels)[torch.randint(0, 2, (9,))]
-    inputs = (*maps, boxes_of(9), torch.randint(0, 2, (9,)), level)
-    module = Align(sampling_ratio, aligned)
-    found = by_onnxruntime(module, inputs, tmp_path / 'align.onnx')
-    torch.testing.assert_close(found, module(*inputs), rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ('options', 'words'),
     [
@@ -431,39 +363,6 @@ def test_bad_arguments_are_named(options, words, classifier, tmp_path):
     with pytest.raises(UserError, match=words):
         export(*classifier, **arguments)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ('model', 'size', 'words'),
-    [
-        (dict(type='ScaleNet'), None, 'model.backbone.resize=bilinear'),
-        (dict(type='SANResNet', depth=18), None, 'model.backbone.resolution=224'),
-        (dict(type='SANResNet', depth=18), (100, 224), 'multiples of 32; .* such as 128 224'),
-    ],
-)
-def test_what_cannot_be_of_any_size_says_so(model, size, words):
-    from mmscale.export.tracing import build_graph
-    from mmscale.registry import MODELS
-
-    whole = nn.Module()
-    whole.backbone = MODELS.build(model)
-    whole.data_preprocessor = nn.Module()
-    whole.data_preprocessor.pad_size_divisor = 32
-    with pytest.raises(UserError, match=words):
-        build_graph(whole, 'backbone', size)
-
-
-def test_other_detectors_are_refused_by_their_part():
-    from mmengine.registry import MODELS, DefaultScope
-
-    from mmscale.export.tracing import build_graph
-
-    cfg = load_config('mmdet::retinanet/retinanet_r18_fpn_1x_coco.py')
-    __import__('mmdet')
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        model = MODELS.build(cfg.model)
-    with pytest.raises(UserError, match='rpn_head of this detector is NoneType'):
-        build_graph(model, 'detector', (64, 64))
 
 
 def test_an_older_torch_is_told_apart(classifier, tmp_path, monkeypatch):

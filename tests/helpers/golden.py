@@ -2,15 +2,14 @@
 
 import json
 import zlib
-from pathlib import Path
 
 import numpy as np
 import torch
+from commands import ROOT
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-ROOT = Path(__file__).parents[1]
-FOLDER = Path(__file__).parent / 'data' / 'goldens'
+FOLDER = ROOT / 'tests' / 'data' / 'goldens'
 # The classification config that has each case's network.
 CONFIGS = {
     'rexnet_0.9_224x224': 'rexnet-090',

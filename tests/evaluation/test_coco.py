@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import targets
+from commands import targets
 from mmdet.registry import METRICS
 
 from mmscale.errors import UserError

@@ -6,8 +6,9 @@ import pytest
 import torch
 from mmcv.ops import RoIAlign
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
-from mmscale.engine.hooks import ChannelsLastHook
+from mmscale.engine.hooks import ChannelsLastHook, EpochSeedHook
 from mmscale.models.backbones.san import GeneratedConv2d, Scale
 
 
@@ -81,3 +82,23 @@ def test_channels_last_leaves_deformable_convolutions_alone():
             expected = model.eval()(x)
             ChannelsLastHook().before_run(SimpleNamespace(model=model))
             assert torch.allclose(model(x), expected, atol=1e-6)
+
+
+def test_workers_draw_something_else_in_every_epoch():
+    loader = DataLoader(Drawn(), num_workers=1)
+    runner = SimpleNamespace(train_dataloader=loader, seed=0, epoch=0)
+    drawn = []
+    for runner.epoch in (0, 1, 0):
+        EpochSeedHook().before_train_epoch(runner)
+        drawn.append(next(iter(loader)).item())
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
+class Drawn(Dataset):
+    """Random numbers."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return torch.rand(())

@@ -2,15 +2,16 @@
 
 import json
 import re
+import shutil
 
 import pytest
+from runs import CLASSIFIER, DETECTOR
 
 from mmscale.datasets.checks import check_data
 from mmscale.datasets.shapes import CLASSES
 from mmscale.engine.config import load_config
+from mmscale.engine.training import train
 from mmscale.errors import UserError
-
-DETECTOR = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
 
 
 def check(shapes, tmp_path, change, split='val', overrides=None):
@@ -141,3 +142,32 @@ def test_evaluators_look_at_files_too(shapes, tmp_path):
     overrides = {'val_evaluator.ann_file': 'no.json'}
     with pytest.raises(UserError, match="val_evaluator.ann_file='no.json' is missing"):
         check(shapes, tmp_path, lambda content: None, overrides=overrides)
+
+
+FOLDERS = {
+    'missing': (lambda root: shutil.rmtree(root / 'classes'), ['is missing', 'IMAGENET_ROOT']),
+    'no classes': (
+        lambda root: [shutil.rmtree(p) for p in (root / 'classes/train').iterdir()],
+        ['has no class folders'],
+    ),
+    'other classes': (
+        lambda root: (root / 'classes/val/circle2').mkdir(),
+        ["differ in the classes ['circle2']"],
+    ),
+    'count': (
+        lambda root: [(root / f'classes/{split}/zebra').mkdir() for split in ('train', 'val')],
+        ['model.head.num_classes=8', '9 class folders', 'model.head.num_classes=9'],
+    ),
+}
+
+
+@pytest.mark.parametrize(('change', 'words'), FOLDERS.values(), ids=FOLDERS)
+def test_wrong_folders_are_one_error(shapes, tmp_path, monkeypatch, change, words):
+    root = tmp_path / 'shapes'
+    shutil.copytree(shapes / 'classes', root / 'classes')
+    change(root)
+    monkeypatch.setenv('SHAPES_ROOT', str(root))
+    with pytest.raises(UserError) as error:
+        train(CLASSIFIER, work_dir=tmp_path / 'run')
+    assert all(word in str(error.value) for word in words), str(error.value)
+    assert not (tmp_path / 'run').exists()
