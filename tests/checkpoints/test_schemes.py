@@ -1,11 +1,14 @@
 """Checkpoints that mmengine reads through this package are as safe as its own reading."""
 
+import threading
+
 import pytest
 import torch
 from checkpoint_files import file_of, small_state
+from mmengine.runner import CheckpointLoader
 
 from mmscale import checkpoints
-from mmscale.checkpoints import reading, schemes
+from mmscale.checkpoints import is_trusted, reading, schemes, trusting
 from mmscale.errors import UserError
 
 
@@ -37,3 +40,52 @@ def test_checkpoints_of_mmengine_are_safe(tmp_path):
     assert read['meta'] == content['meta']
     # As mmengine resumes it: it would run the quoted config.
     assert schemes.load_from_mmscale(f'mmscale:{path}')['meta'] == {'epoch': 3}
+
+
+# Trust
+
+
+def test_trust_is_in_force_inside_the_block_only():
+    assert not is_trusted()
+    with trusting():
+        assert is_trusted()
+    assert not is_trusted()
+
+
+@pytest.mark.parametrize('outer', [False, True])
+@pytest.mark.parametrize('inner', [False, True])
+def test_blocks_of_trust_nest(outer, inner):
+    with trusting(outer):
+        with trusting(inner):
+            assert is_trusted() is inner
+        assert is_trusted() is outer
+    assert not is_trusted()
+
+
+def test_trust_ends_with_an_exception():
+    with pytest.raises(KeyError), trusting():
+        raise KeyError
+    assert not is_trusted()
+
+
+def test_trust_is_of_one_thread():
+    seen = []
+    with trusting():
+        thread = threading.Thread(target=lambda: seen.append(is_trusted()))
+        thread.start()
+        thread.join()
+    assert seen == [False]
+
+
+@pytest.mark.parametrize('trust', [False, True])
+def test_trust_reaches_what_mmengine_reads(trust, tmp_path):
+    path = file_of('code', tmp_path)
+    name = f'{checkpoints.SCHEME}{path}'
+    if trust:
+        with trusting():
+            state = CheckpointLoader.load_checkpoint(name)['state_dict']
+        assert 'backbone.stem.conv.weight' in state
+    else:
+        with pytest.raises(UserError, match='may run code'), trusting(False):
+            CheckpointLoader.load_checkpoint(name)
+    assert (tmp_path / 'ran').exists() is trust

@@ -82,7 +82,7 @@ def test_wrong_calibrations(options, checkpoint, tmp_path):
         run([SAN, checkpoint, str(tmp_path / 'no/a.pth'), '--resolutions', '40', *rest])
     for given, words in (
         (['a.pth', '--resolutions', '0'], 'at least 16 px'),
-        (['a.pth', '--resolutions', '40', '--batches', '-1'], 'batches -1'),
+        (['a.pth', '--resolutions', '40', '--batches', '-1'], 'batches=-1'),
         (['a.safetensors', '--resolutions', '40'], 'must end in .pth or .pt'),
     ):
         with pytest.raises(SystemExit, match=words):

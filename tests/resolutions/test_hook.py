@@ -12,11 +12,11 @@ from mmscale.resolutions.testing import evaluate_resolutions
 @pytest.mark.parametrize(
     ('given', 'words'),
     [
-        (dict(resolution='a'), r"\['a'\] must be integers of at least 16 px"),
-        (dict(resolution=0), r'\[0\] must be'),
-        (dict(resolution=[30, 26]), 'must be integers'),
-        (dict(resolution=40, batches=-1), 'batches -1 must be a positive'),
-        (dict(resolution=40, batches='x'), "batches 'x' must be a positive"),
+        (dict(resolution='a'), r"\['a'\].*16 px"),
+        (dict(resolution=0), r'\[0\]'),
+        (dict(resolution=[30, 26]), '30, 26'),
+        (dict(resolution=40, batches=-1), 'batches=-1'),
+        (dict(resolution=40, batches='x'), "batches='x'"),
     ],
     ids=str,
 )

@@ -75,12 +75,12 @@ def test_plain_networks_have_a_table_too(shapes, tmp_path):
 
 
 WRONG = {
-    'way': (dict(resolutions=[64], inference=['best']), "'best' is unknown; choose from"),
-    'twice': (dict(resolutions=[64, 64]), 'must be different sizes'),
-    'zero': (dict(resolutions=[0]), 'must be different sizes of at least 16 px'),
-    'small': (dict(resolutions=[64, 8]), 'must be different sizes of at least 16 px'),
-    'ways': (dict(resolutions=[64], inference=['ideal', 'ideal']), 'names a way twice'),
-    'out': (dict(resolutions=[64], out='table.txt'), "'table.txt' must end in .json"),
+    'way': (dict(resolutions=[64], inference=['best']), "'best' is unknown"),
+    'twice': (dict(resolutions=[64, 64]), 'different sizes'),
+    'zero': (dict(resolutions=[0]), '16 px'),
+    'small': (dict(resolutions=[64, 8]), '16 px'),
+    'ways': (dict(resolutions=[64], inference=['ideal', 'ideal']), "'ideal'.*twice"),
+    'out': (dict(resolutions=[64], out='table.txt'), "'table.txt'.*[.]json"),
 }
 
 
@@ -92,16 +92,16 @@ def test_wrong_tables(options, checkpoint, given, words):
 
 def test_what_has_no_table(options, checkpoint, tmp_path):
     own = {**options, 'tta_model': dict(type='AverageClsScoreTTA'), 'tta_pipeline': []}
-    with pytest.raises(UserError, match='the config has a tta_pipeline'):
+    with pytest.raises(UserError, match='tta_pipeline'):
         evaluate_resolutions(SAN, checkpoint, [64], overrides=own, tta=True)
-    with pytest.raises(UserError, match='is exported, for one way'):
+    with pytest.raises(UserError, match='exported'):
         evaluate_resolutions(SAN, 'san.onnx', [64], ['proxy'], overrides=options)
     several = tmp_path / 'several.py'
     several.write_text(
         f"_base_ = 'mmscale::classification/{SAN}.py'\n"
         "test_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=[]))\n"
     )
-    with pytest.raises(UserError, match='has no pipeline of its own'):
+    with pytest.raises(UserError, match='no pipeline'):
         evaluate_resolutions(str(several), checkpoint, [64])
 
 
