@@ -1,11 +1,6 @@
 """Faster R-CNN with ReXNet 1.0 and FPN: COCO, 1x, 1333x800, SGD 0.02 for 16 images."""
 
-_base_ = [
-    'mmdet::_base_/models/faster-rcnn_r50_fpn.py',
-    './_base_/coco_detection.py',
-    'mmdet::_base_/schedules/schedule_1x.py',
-    './_base_/runtime.py',
-]
+_base_ = './_base_/faster_rcnn_1x_coco.py'
 
 from mmscale import feature_channels
 
@@ -19,5 +14,5 @@ model = dict(
         # The authors' ImageNet weights; without: --cfg-options model.backbone.init_cfg=None
         init_cfg=dict(type='Pretrained', checkpoint='timm://rexnet_100.nav_in1k'),
     ),
-    neck=dict(in_channels=list(feature_channels('ReXNet', width_mult=1.0))),
 )
+model['neck'] = dict(in_channels=list(feature_channels(**model['backbone'])))

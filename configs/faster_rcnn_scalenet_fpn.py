@@ -1,11 +1,6 @@
 """Faster R-CNN with ScaleNet-50 and FPN: COCO, 1x, 1333x800, SGD 0.02 for 16 images."""
 
-_base_ = [
-    'mmdet::_base_/models/faster-rcnn_r50_fpn.py',
-    './_base_/coco_detection.py',
-    'mmdet::_base_/schedules/schedule_1x.py',
-    './_base_/runtime.py',
-]
+_base_ = './_base_/faster_rcnn_1x_coco.py'
 
 from mmscale import feature_channels
 
@@ -19,5 +14,5 @@ model = dict(
         # The authors' weights have to be fetched by hand (docs/weights.md); None is from scratch.
         init_cfg=dict(type='Pretrained', checkpoint=None),
     ),
-    neck=dict(in_channels=list(feature_channels('ScaleNet', depth=50))),
 )
+model['neck'] = dict(in_channels=list(feature_channels(**model['backbone'])))

@@ -1,23 +1,8 @@
 """Mask R-CNN with ScaleNet-50 and FPN: COCO, 1x, 1333x800, SGD 0.02 for 16 images."""
 
-_base_ = [
-    'mmdet::_base_/models/mask-rcnn_r50_fpn.py',
-    './_base_/coco_instance.py',
-    'mmdet::_base_/schedules/schedule_1x.py',
-    './_base_/runtime.py',
-]
+_base_ = './_base_/mask_rcnn_1x_coco.py'
 
-from mmscale import feature_channels
+import runpy
 
-# Input: RGB with ImageNet's mean and std, as mmdet's base has it (assumed: published nowhere).
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='mmscale.ScaleNet',
-        depth=50,
-        norm_eval='auto',
-        # The authors' weights have to be fetched by hand (docs/weights.md); None is from scratch.
-        init_cfg=dict(type='Pretrained', checkpoint=None),
-    ),
-    neck=dict(in_channels=list(feature_channels('ScaleNet', depth=50))),
-)
+# The Faster R-CNN's file, run as plain Python: the same backbone, neck and input.
+model = runpy.run_path('{{ fileDirname }}/faster_rcnn_scalenet_fpn.py')['model']

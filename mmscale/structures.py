@@ -12,9 +12,10 @@ A structure file is JSON::
 """
 
 import json
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmscale.errors import UserError
 from mmscale.utils.files import written_aside
@@ -24,6 +25,8 @@ SCALES = (1, 2, 4, 7)
 PUBLISHED = ('scalenet50', 'scalenet50_light', 'scalenet101', 'scalenet152')
 # Side of a stage's maps for a 224 px image; a scale's kernel is 3x3 where this is the larger.
 STAGE_SIDES = (56, 28, 14, 7)
+# A name, a path, a file's content, the rows alone; see load_structure.
+StructureLike = str | Path | dict[str, Any] | Sequence | None
 FOLDER = Path(__file__).parent / '.mim' / 'structures'
 
 
@@ -36,17 +39,17 @@ class Structure(NamedTuple):
     source: str
 
     @property
-    def depths(self):
+    def depths(self) -> tuple[int, ...]:
         """Blocks of each stage."""
         return tuple(len(rows) for rows in self.stages)
 
     @property
-    def shares(self):
+    def shares(self) -> tuple[float, ...]:
         """Share of each scale in all neurons."""
         totals = [sum(counts) for counts in zip(*(row for rows in self.stages for row in rows))]
         return tuple(total / sum(totals) for total in totals)
 
-    def content(self):
+    def content(self) -> dict[str, Any]:
         """What its file holds, a dict."""
         published = [depth for depth, blocks in DEPTHS.items() if blocks == self.depths]
         return dict(
@@ -58,7 +61,7 @@ class Structure(NamedTuple):
         )
 
 
-def stage_neurons(neurons):
+def stage_neurons(neurons: int | Sequence[int]) -> tuple[int, ...]:
     """Neurons of a block in each of the four stages, which is the budget that scales compete for.
 
     Args:
@@ -80,7 +83,9 @@ def stage_neurons(neurons):
     return tuple(ceil(numbers[0] / 2**halvings) for halvings in (3, 2, 1, 0))
 
 
-def seed(neurons, depth=50, scales=SCALES):
+def seed(
+    neurons: int | Sequence[int], depth: int | Sequence[int] = 50, scales: Sequence[int] = SCALES
+) -> dict[str, Any]:
     """The structure to train for an allocation: every scale has all of its stage's neurons.
 
     Args:
@@ -98,7 +103,9 @@ def seed(neurons, depth=50, scales=SCALES):
     return _regular(f'seed of {neurons} neurons', stages, depth, scales)
 
 
-def uniform(neurons, depth=50, scales=SCALES):
+def uniform(
+    neurons: int | Sequence[int], depth: int | Sequence[int] = 50, scales: Sequence[int] = SCALES
+) -> dict[str, Any]:
     """The structure in which all scales have the same share, to compare with.
 
     What does not divide evenly goes to the finer scales. Arguments and result: :func:`seed`.
@@ -110,7 +117,7 @@ def uniform(neurons, depth=50, scales=SCALES):
     return _regular(f'{neurons} neurons, uniform', stages, depth, scales)
 
 
-def write_structure(structure, out):
+def write_structure(structure: Structure, out: str | Path) -> None:
     """Write a :class:`Structure` to a .json file, one row a line, whole or not at all."""
     content = structure.content()
     rows = ',\n  '.join(json.dumps(row) for row in content.pop('rows'))
@@ -127,12 +134,12 @@ def _regular(name, stage_rows, depth, scales):
     return Structure(name, _scales(scales, name), stages, 'mmscale.structures').content()
 
 
-def names():
+def names() -> list[str]:
     """Names of the structures in the package's folder: the published, and yours if you add any."""
     return sorted(path.stem for path in FOLDER.glob('*.json'))
 
 
-def load_structure(structure, depth=None):
+def load_structure(structure: StructureLike, depth: int | Sequence[int] | None = None) -> Structure:
     """Read and check a structure.
 
     Args:
@@ -189,7 +196,7 @@ def _read(structure):
     except OSError as error:
         raise UserError(f'structure file {str(path)!r} cannot be read: {error.strerror}') from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f'structure file {str(path)!r} is no JSON: {error}') from None
+        raise UserError(f'structure file {str(path)!r} is not JSON: {error}') from None
     return content
 
 

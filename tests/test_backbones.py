@@ -504,8 +504,6 @@ WRONG = [
     (dict(REXNET, width_mult=-1.0), ['width_mult=-1.0', '0.9', '3.0']),
     (dict(REXNET, width_mult='1.0'), ["width_mult='1.0'", '3.0']),
     (dict(LITE, width_mult=0.9), ['width_mult=0.9', 'ReXNetLite', '1.3', '2.0']),
-    (dict(REXNET, depth_mult=0), ['depth_mult=0', 'positive']),
-    (dict(REXNET, depth_mult=True), ['depth_mult=True', 'positive']),
     (dict(type='SANResNet', depth=20), ['depth=20', '18', '152']),
     (dict(type='SANResNet', depth=18, groups=32), ['groups=32', 'depth 50']),
     (dict(type='ScaleNet', depth=18), ['depth=18', '50', '101', '152']),

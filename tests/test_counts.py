@@ -1,6 +1,7 @@
-"""Parameters and multiply-adds: the known tables, and small models counted by hand."""
+"""Parameters and multiply-adds: the README's table, and small models counted by hand."""
 
 import json
+import re
 from importlib import util
 from pathlib import Path
 
@@ -19,34 +20,13 @@ from mmscale.errors import UserError
 ROOT = Path(__file__).parents[1]
 slow = pytest.mark.slow
 
-# Config, parameters in M, multiply-adds in G at 224 x 224.
-CLASSIFIERS = [
-    ('rexnet-090', 4.091, 0.348),
-    ('rexnet-100', 4.797, 0.398),
-    ('rexnet-130', 7.557, 0.662),
-    ('rexnet-150', 9.729, 0.876),
-    ('rexnet-200', 16.367, 1.529),
-    ('rexnet-300', 34.709, 3.396),
-    ('rexnet-lite-100', 4.740, 0.407),
-    ('rexnet-lite-130', 6.748, 0.646),
-    ('rexnet-lite-150', 8.332, 0.836),
-    ('rexnet-lite-200', 12.966, 1.498),
-    ('scalenet-50-light', 23.632, 2.861),
-    ('scalenet-50', 31.484, 3.818),
-    ('scalenet-101', 54.792, 7.511),
-    ('scalenet-152', 77.220, 11.212),
-]
-# Config, parameters, those of the backbone, its multiply-adds at 800 x 1200 and the whole
-# detector's. No whole figure is known for Mask R-CNN: Faster R-CNN's and 100 masks.
-DETECTORS = [
-    pytest.param('faster-rcnn_r50', 41.75, 23.51, 78.4, 194.5, marks=slow),
-    ('faster-rcnn_rexnet-090', 20.10, 2.74, 6.4, 116.1),
-    pytest.param('faster-rcnn_rexnet-100', 20.64, 3.28, 7.4, 117.1, marks=slow),
-    pytest.param('faster-rcnn_rexnet-220', 33.01, 15.52, 34.1, 145.1, marks=slow),
-    pytest.param('mask-rcnn_r50', 44.40, 23.51, 78.4, 194.5, marks=slow),
-    pytest.param('mask-rcnn_rexnet-090', 22.74, 2.74, 6.4, 116.1, marks=slow),
-    ('mask-rcnn_rexnet-100', 23.29, 3.28, 7.4, 117.1),
-    pytest.param('mask-rcnn_rexnet-220', 35.66, 15.52, 34.1, 145.1, marks=slow),
+# Parameters, those of the backbone, its multiply-adds at 800 x 1200 and the whole detector's. No
+# whole figure is known for Mask R-CNN: Faster R-CNN's and 100 masks.
+MASK_RCNN = [
+    pytest.param('r50', 44.40, 23.51, 78.4, 194.5, marks=slow),
+    pytest.param('rexnet-090', 22.74, 2.74, 6.4, 116.1, marks=slow),
+    ('rexnet-100', 23.29, 3.28, 7.4, 117.1),
+    pytest.param('rexnet-220', 35.66, 15.52, 34.1, 145.1, marks=slow),
 ]
 # One proposal through the box head: 256 x 7 x 7 values, two hidden layers, 81 scores, 80 boxes.
 PROPOSAL = 256 * 7 * 7 * 1024 + 1024 * 1024 + 1024 * (81 + 4 * 80)
@@ -54,12 +34,50 @@ PROPOSAL = 256 * 7 * 7 * 1024 + 1024 * 1024 + 1024 * (81 + 4 * 80)
 MASK = 14 * 14 * 256 * 256 * (4 * 9 + 4) + 28 * 28 * 256 * 80
 
 
-@pytest.mark.parametrize(('name', 'params', 'macs'), CLASSIFIERS)
-def test_classifiers_have_the_known_size(name, params, macs):
+# The README's table
+
+
+def readme_table():
+    """Rows of the README's table of networks, each a dict from its column's title to its cell."""
+    lines = (ROOT / 'README.md').read_text(encoding='utf-8').splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith('| backbone |'))
+    rows = []
+    for line in lines[first:]:
+        if not line.startswith('|'):
+            break
+        rows.append([cell.strip(' *') for cell in line.strip('|').split('|')])
+    titles, _, *rows = rows
+    return [dict(zip(titles, row, strict=True)) for row in rows]
+
+
+def config_name(label):
+    """How configs call a network of the table: 'ReXNet-lite 1.3' is rexnet-lite-130."""
+    if label == 'ResNet-50 (mmdet)':
+        return 'r50'
+    return re.sub(r'(\d)\.(\d)$', r'\1\g<2>0', label).lower().replace(' ', '-')
+
+
+def readme_cells(title, fast):
+    """Config and cell of every network that has one in the column; all but `fast` are slow."""
+    cells = {config_name(row['backbone']): row[title] for row in readme_table() if row[title]}
+    return [
+        pytest.param(config, cell, marks=() if fast(config) else slow, id=config)
+        for config, cell in cells.items()
+    ]
+
+
+def in_units(counts, digits):
+    """As the README has it: parameters in M, multiply-adds in G."""
+    return f'{counts["params"] / 1e6:.2f} / {counts["macs"] / 1e9:.{digits}f}'
+
+
+@pytest.mark.parametrize(
+    ('name', 'cell'), readme_cells('counted: classifier M / G', fast=lambda config: True)
+)
+def test_readme_counts_classifiers(name, cell):
     counts = count(load_config(f'{name}_in1k'))
     assert counts['shape'] == [224, 224]
-    assert counts['params'] / 1e6 == pytest.approx(params, rel=0.002)
-    assert counts['macs'] / 1e9 == pytest.approx(macs, rel=0.01)
+    assert in_units(counts, 3) == cell
 
 
 def detector(name):
@@ -71,20 +89,47 @@ def detector(name):
     return get_config(f'mmdet::{folder}/{name}.py')
 
 
-@pytest.mark.parametrize(('name', 'params', 'backbone_params', 'backbone_macs', 'macs'), DETECTORS)
-def test_detectors_have_the_known_size(name, params, backbone_params, backbone_macs, macs):
-    counts = count(detector(name))
+def check_parts(counts, masks):
+    """What the parts of a two-stage detector are, by hand, and that they are all there is."""
     parts = counts['parts']
-    masks = 100 * MASK if name.startswith('mask') else 0
     assert counts['shape'] == [800, 1200]
-    assert counts['params'] / 1e6 == pytest.approx(params, rel=0.002)
-    assert parts['backbone']['params'] / 1e6 == pytest.approx(backbone_params, rel=0.002)
-    assert parts['backbone']['macs'] / 1e9 == pytest.approx(backbone_macs, rel=0.01)
     assert parts['roi_head']['macs'] == 1000 * PROPOSAL + masks
-    assert (counts['macs'] - masks) / 1e9 == pytest.approx(macs, rel=0.01)
     assert list(parts) == ['backbone', 'neck', 'rpn_head', 'roi_head']
     for key in ('params', 'macs'):
         assert sum(part[key] for part in parts.values()) == counts[key]
+
+
+@pytest.mark.parametrize(
+    ('name', 'cell'),
+    readme_cells(
+        'counted: detector M / G, of it backbone M / G',
+        fast=lambda config: config == 'rexnet-090',
+    ),
+)
+def test_readme_counts_detectors(name, cell):
+    counts = count(detector(f'faster-rcnn_{name}'))
+    check_parts(counts, masks=0)
+    assert f'{in_units(counts, 1)}, {in_units(counts["parts"]["backbone"], 1)}' == cell
+
+
+def test_readme_has_every_published_accuracy_beside_a_count():
+    counted = [title for title in readme_table()[0] if title.startswith('counted: ')]
+    assert len(counted) == 2
+    assert all(any(row[title] for title in counted) for row in readme_table())
+
+
+@pytest.mark.parametrize(('name', 'params', 'backbone_params', 'backbone_macs', 'macs'), MASK_RCNN)
+def test_mask_rcnn_has_the_known_size(name, params, backbone_params, backbone_macs, macs):
+    counts = count(detector(f'mask-rcnn_{name}'))
+    masks, backbone = 100 * MASK, counts['parts']['backbone']
+    check_parts(counts, masks)
+    assert counts['params'] / 1e6 == pytest.approx(params, rel=0.002)
+    assert backbone['params'] / 1e6 == pytest.approx(backbone_params, rel=0.002)
+    assert backbone['macs'] / 1e9 == pytest.approx(backbone_macs, rel=0.01)
+    assert (counts['macs'] - masks) / 1e9 == pytest.approx(macs, rel=0.01)
+
+
+# Others
 
 
 @pytest.mark.slow

@@ -7,14 +7,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS
+from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner.checkpoint import get_state_dict
 from mmengine.structures import InstanceData
 from test_backbones import FAMILIES, REXNET, SAN, SCALENET, VARIANTS, build, images, rexnets
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmscale import deploy
-from mmscale.deploy import KEPT, FusedSAN, TiledLayers, fuse
+from mmscale.deploy import KEPT, FusedSAN, TiledLayers, blocks, folding, fuse, tiling
+from mmscale.deploy.examples import check_same
 from mmscale.errors import UserError
 
 SHAPES = [(1, 3, 33, 47), (2, 3, 64, 96), (1, 3, 131, 64)]
@@ -163,7 +165,7 @@ def tiles(monkeypatch):
 
     compute = TiledLayers._tile
     monkeypatch.setattr(TiledLayers, '_tile', tile)
-    monkeypatch.setattr(deploy, 'UNTILED', 0)
+    monkeypatch.setattr(tiling, 'UNTILED', 0)
     return computed
 
 
@@ -171,7 +173,7 @@ def tiles(monkeypatch):
 @rexnets
 def test_tiles(cfg, size, tiles, monkeypatch):
     """The same outputs, from tiles of single rows to a few tiles a map."""
-    monkeypatch.setattr(deploy, 'TILE', size)
+    monkeypatch.setattr(tiling, 'TILE', size)
     model = used(build(cfg, out_indices=(0, 1, 2, 3, 4)))
     fused = fuse(model)
     assert_same(model, fused, *SHAPES)
@@ -183,7 +185,7 @@ def test_tiles(cfg, size, tiles, monkeypatch):
 
 def test_tiles_of_any_size_when_followed(tiles, monkeypatch):
     """Traced, exported and compiled graphs hold for other sizes too."""
-    monkeypatch.setattr(deploy, 'TILE', 100_000)
+    monkeypatch.setattr(tiling, 'TILE', 100_000)
     fused = fuse(used(build(REXNET, out_indices=(0,))).float())
     x, y = images(1, 3, 64, 96), images(1, 3, 96, 128)
     with torch.no_grad():
@@ -229,9 +231,14 @@ def test_san_generates_weights_once_for_a_resolution():
         fused.at(side)
     assert len(fused.networks) == KEPT
     assert not any('Generated' in type(m).__name__ for m in first.modules())
-    fused.float()
+    assert first not in fused.modules()
+    assert fused.at(77) in fused.modules()
+    copied = copy.deepcopy(fused).float()
     x = images(1, 3, 64, 64)
-    assert fused(x)[0].dtype == torch.float32
+    assert copied(x)[0].dtype == torch.float32
+    assert len(copied.networks) == KEPT
+    assert not [key for key in fused.state_dict() if not key.startswith('san.')]
+    assert not [key for key in get_state_dict(nn.Sequential(fused)) if 'networks' in key]
 
 
 def test_san_of_one_resolution():
@@ -510,6 +517,94 @@ class CallsGrandchild(TakesWeight):
         return self.inner.conv(x) * height + self.inner(x)
 
 
+class Inherits(TakesWeight):
+    """Its forward pass stands in another class."""
+
+
+class Alias(TakesWeight):
+    def forward(self, x):
+        _, _, height, _ = x.shape
+        inner = self.inner
+        return inner.conv(x) * height + inner(x)
+
+
+class FromList(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.items = nn.ModuleList([Inner()])
+
+    def forward(self, x):
+        _, _, height, _ = x.shape
+        return F.conv2d(x, self.items[0].conv.weight) * height + self.items[0](x)
+
+
+class Unregistered(TakesWeight):
+    """It has the layers of another module in a list of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.others = [self.inner]
+
+    def forward(self, x):
+        _, _, height, _ = x.shape
+        return self.others[0].norm(x) * height + self.inner(x)
+
+
+class ThroughData(TakesWeight):
+    """A weight as a view, not taken by its name."""
+
+    def forward(self, x):
+        _, _, height, _ = x.shape
+        weight = next(self.inner.parameters()).data.view(3, 3, 1, 1)
+        return F.conv2d(x, weight) * height + self.inner(x)
+
+
+class Keeps(Inner):
+    """The layer's output is kept, for someone else to use."""
+
+    def forward(self, x, keep=False):
+        y = self.conv(x)
+        if keep:
+            self.kept = y
+        return self.norm(y)
+
+
+class UsesKept(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Keeps()
+
+    def forward(self, x):
+        y = self.inner(x, keep=True)
+        return y, self.inner.kept
+
+
+class SharedLayer(nn.Module):
+    """A layer of two names, which is called by the longer one."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = Inner()
+        self.again = self.inner.conv
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, x):
+        return self.norm(self.inner.conv(x)) + self.inner(x)
+
+
+def _without_source():
+    """A class as of a notebook."""
+    names = dict(TakesWeight=TakesWeight, F=F)
+    lines = (
+        'class Typed(TakesWeight):',
+        '    def forward(self, x):',
+        '        _, _, height, _ = x.shape',
+        '        return F.conv2d(x, self.inner.conv.weight) * height + self.inner(x)',
+    )
+    exec('\n'.join(lines), names)
+    return names['Typed']()
+
+
 TAPPED = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.ReLU())
 NOT_TO_BE_FOLDED = {
     'norm of two names': _alias_of_norm,
@@ -521,6 +616,14 @@ NOT_TO_BE_FOLDED = {
     'another forward': _another_forward,
     'weight taken from outside': TakesWeight,
     'called from outside': CallsGrandchild,
+    'inherited': Inherits,
+    'alias': Alias,
+    'of a list': FromList,
+    'without source': _without_source,
+    'of an unregistered list': Unregistered,
+    'through data': ThroughData,
+    'output kept': UsesKept,
+    'layer of two modules': SharedLayer,
 }
 
 
@@ -559,8 +662,10 @@ def test_hooks_on_sa_blocks_are_called():
     model = build(dict(type='ScaleNet', structure='scalenet50_light')).eval()
     calls = []
     model.stages[0][0].aggregate.register_forward_hook(lambda *_: calls.append(1))
+    fused = fuse(model)
+    calls.clear()  # those of the pass that was watched
     with torch.no_grad():
-        fuse(model)(torch.rand(1, 3, 64, 64))
+        fused(torch.rand(1, 3, 64, 64))
     assert calls == [1]
 
 
@@ -576,3 +681,147 @@ def test_new_weights_of_a_fused_san():
         for ours, theirs, old in zip(fused(x), other(x), before, strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
             assert not torch.allclose(ours, old)
+
+
+class TakesPair(nn.Module):
+    """Not an image: it cannot be guessed."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = Inner()
+
+    def forward(self, pair, *, scale):
+        return self.inner(pair[0]) * scale
+
+
+def test_without_a_pass_nothing_is_folded(monkeypatch):
+    lines = []
+    monkeypatch.setattr(folding, 'print_log', lambda text, **_: lines.append(text))
+    model, x = used(TakesPair()), torch.rand(1, 3, 4, 4).double()
+    example = dict(pair=[x], scale=2.0)
+    assert len(norms(fuse(model))) == 1
+    assert 'TakesPair' in lines[0]
+    assert 'example=' in lines[0]
+    fused = fuse(model, example=example)
+    assert norms(fused) == []
+    torch.testing.assert_close(fused(**example), model(**example))
+    assert len(lines) == 1
+
+
+def test_outputs_for_the_example_are_compared(monkeypatch):
+    model, x = used(Inner()), torch.rand(2, 3, 4, 4).double()
+    assert norms(fuse(model, example=x)) == []
+    monkeypatch.setattr(folding, 'folded', lambda layer, norm: copy.deepcopy(layer))
+    with pytest.raises(UserError, match='example'):
+        fuse(model, example=x)
+
+
+class Doubled(nn.Module):
+    """A block that says how it is fused."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x):
+        return 2 * self.conv(x)
+
+
+def test_blocks_say_how_they_are_fused(monkeypatch):
+    class More(Doubled):
+        def forward(self, x):
+            return super().forward(x) + 1
+
+    def form(block):
+        conv = copy.deepcopy(block.conv)
+        conv.weight *= 2
+        conv.bias *= 2
+        return conv
+
+    monkeypatch.setitem(blocks.FORMS, Doubled, None)  # taken back afterwards
+    deploy.inference_form(Doubled)(form)
+    model = used(nn.Sequential(Doubled(), More()))
+    fused = fuse(model)
+    assert type(fused[0]) is nn.Conv2d
+    assert type(fused[1]) is More
+    assert_same(model, fused, (2, 3, 8, 9))
+
+
+class ReachesIn(nn.Module):
+    def __init__(self, backbone, path):
+        super().__init__()
+        self.backbone = backbone
+        self.path = path
+
+    def forward(self, x):
+        layer = self.backbone.get_submodule(self.path)
+        return self.backbone(x)[0], F.relu(layer.weight)
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'path'),
+    [
+        (REXNET, 'stages.0.1.depthwise.conv'),
+        (SCALENET, 'stages.0.0.aggregate.branches.2.conv'),
+        (SAN, 'stages.0.0.conv1.norm.norms.0'),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value['type'],
+)
+def test_blocks_that_are_reached_into_stay(cfg, path):
+    model = used(ReachesIn(build(cfg, out_indices=(0,)), path))
+    assert_same(model, fuse(model), SHAPES[0])
+
+
+# mmdet's detectors
+
+
+def small_detector(name):
+    """A detector of mmdet's with random weights; its norms are as after training."""
+    from mmdet.utils import register_all_modules
+    from mmengine.hub import get_config
+
+    register_all_modules(init_default_scope=False)
+    cfg = get_config(f'mmdet::{name}.py').model
+    cfg.backbone.init_cfg = None
+    if cfg.backbone.type == 'ResNet':
+        cfg.backbone.depth = 18
+        channels = [64, 128, 256, 512]
+        if cfg.get('neck'):
+            cfg.neck.in_channels = channels
+        if cfg.get('panoptic_head'):
+            cfg.panoptic_head.in_channels = channels
+            cfg.panoptic_head.num_queries = 5
+            decoder = cfg.panoptic_head.pixel_decoder.encoder
+            decoder.num_layers = 1
+            cfg.panoptic_head.transformer_decoder.num_layers = 1
+    if cfg.get('roi_head'):
+        cfg.test_cfg.rpn.update(nms_pre=20, max_per_img=5)
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        return used(MODELS.build(cfg)).float()
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'retinanet/retinanet_r50_fpn_1x_coco',
+        'cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco',
+        'rtmdet/rtmdet_tiny_8xb32-300e_coco',
+        'mask2former/mask2former_r50_8xb2-lsj-50e_coco',
+    ],
+)
+def test_detectors_of_mmdet(name):
+    from mmdet.structures import DetDataSample
+
+    model = small_detector(name)
+    shape = (64, 96)
+    meta = dict(img_shape=shape, ori_shape=shape, batch_input_shape=shape, pad_shape=shape)
+    example = dict(
+        inputs=images(1, 3, *shape),
+        data_samples=[DetDataSample(metainfo=dict(**meta, scale_factor=(1, 1)))],
+        mode='tensor',
+    )
+    fused = fuse(model)
+    assert norms(fused) == []
+    with torch.no_grad():
+        check_same(model(**copy.deepcopy(example)), fused(**copy.deepcopy(example)))

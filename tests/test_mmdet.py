@@ -135,8 +135,8 @@ def test_classifier_builds(name):
 def test_name_is_what_it_holds(name):
     """The width is written times 100, the depth as it is."""
     stem = name.rpartition('/')[2].removesuffix('.py')
-    defaults = {'rexnet': 'rexnet-100', 'scalenet': 'scalenet-50'}
-    short = re.fullmatch(r'(faster|mask)_rcnn_(rexnet|scalenet)_fpn', stem)
+    defaults = {'rexnet': 'rexnet-100', 'scalenet': 'scalenet-50', 'san': 'san-resnet-50'}
+    short = re.fullmatch(r'(faster|mask)_rcnn_(rexnet|scalenet|san)_fpn', stem)
     if short:
         variant = defaults[short[2]]
     else:

@@ -93,3 +93,26 @@ def test_no_import_of_the_package_inside_a_function(module):
 
 def test_few_files_lie_flat_in_the_package():
     assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= FLAT
+
+
+def signatures(tree):
+    """Every public function and method of a module, by its name."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith('_'):
+            yield node.name, node
+        if isinstance(node, ast.ClassDef) and not node.name.startswith('_'):
+            for inner in node.body:
+                if isinstance(inner, ast.FunctionDef) and (
+                    inner.name in ('__init__', '__call__') or not inner.name.startswith('_')
+                ):
+                    yield f'{node.name}.{inner.name}', inner
+
+
+@pytest.mark.parametrize('module', sorted(MODULES))
+def test_public_functions_are_annotated(module):
+    for name, function in signatures(MODULES[module]):
+        given = function.args
+        every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+        bare = [a.arg for a in every if a and not a.annotation and a.arg not in ('self', 'cls')]
+        assert not bare, f'{name} of {module} does not annotate {bare}'
+        assert function.returns is not None, f'{name} of {module} does not annotate what it returns'

@@ -1,17 +1,12 @@
-"""mmdet's COCO instance data, read from $COCO_ROOT, with COCO's own 12 figures."""
+"""The COCO data of coco_detection.py with masks, as mmdet's own coco_instance.py has them."""
 
-_base_ = 'mmdet::_base_/datasets/coco_instance.py'
+_base_ = './coco_detection.py'
 
-import os
-
-data_root = os.path.join(os.environ.get('COCO_ROOT') or 'data/coco', '')
-
-train_dataloader = dict(dataset=dict(data_root=data_root))
-val_dataloader = dict(dataset=dict(data_root=data_root))
+train_pipeline, train_dataloader = _base_.train_pipeline, _base_.train_dataloader
+test_pipeline, val_dataloader = _base_.test_pipeline, _base_.val_dataloader
+train_pipeline[1].with_mask = train_dataloader.dataset.pipeline[1].with_mask = True
+test_pipeline[2].with_mask = val_dataloader.dataset.pipeline[2].with_mask = True
 test_dataloader = val_dataloader
 
-# proposal_nums: recall is reported at 1, 10 and 100 detections an image, as COCO does.
-val_evaluator = dict(
-    ann_file=data_root + 'annotations/instances_val2017.json', proposal_nums=(1, 10, 100)
-)
+val_evaluator = dict(metric=['bbox', 'segm'])
 test_evaluator = val_evaluator

@@ -55,7 +55,7 @@ test_evaluator = [val_evaluator, dict(type='mmscale.WorstClasses')]
 val_cfg = dict()
 test_cfg = dict()
 
-# A run that is killed and resumed ends as if it had not been (see mmscale.hooks).
+# A run that is killed and resumed ends as if it had not been (see mmscale.engine.hooks).
 default_hooks = dict(
     checkpoint=dict(max_keep_ckpts=2, backend_args=dict(backend='mmscale.whole')),
 )

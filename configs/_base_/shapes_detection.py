@@ -24,28 +24,24 @@ test_pipeline = [
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
     ),
 ]
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/instances_train.json',
-        data_prefix=dict(img='train/'),
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/instances_val.json',
-        data_prefix=dict(img='val/'),
-        pipeline=test_pipeline,
-    ),
-)
+
+
+def loader(part, pipeline):
+    return dict(
+        batch_size=8,
+        num_workers=1,
+        dataset=dict(
+            data_root=data_root,
+            metainfo=metainfo,
+            ann_file=f'annotations/instances_{part}.json',
+            data_prefix=dict(img=f'{part}/'),
+            pipeline=pipeline,
+        ),
+    )
+
+
+train_dataloader = loader('train', train_pipeline)
+val_dataloader = loader('val', test_pipeline)
 test_dataloader = val_dataloader
 val_evaluator = dict(
     ann_file=data_root + 'annotations/instances_val.json', proposal_nums=(1, 10, 100)

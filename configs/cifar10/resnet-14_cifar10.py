@@ -28,7 +28,5 @@ train_dataloader = dict(batch_size=64, dataset=dict(pipeline=train_pipeline))
 auto_scale_lr = dict(base_batch_size=64)
 max_epochs = 16
 train_cfg = dict(max_epochs=max_epochs, val_interval=2)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=390),
-    dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True, convert_to_iter_based=True),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].T_max = max_epochs

@@ -11,12 +11,7 @@ backbone = dict(
     zero_init_residual=True,
     out_indices=(3,),
 )
-model = dict(
-    backbone=backbone,
-    head=dict(
-        in_channels=feature_channels('ScaleNet', structure='scalenet50_light', out_indices=(3,))[0]
-    ),
-)
+model = dict(backbone=backbone, head=dict(in_channels=feature_channels(**backbone)[0]))
 
 train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
 train_pipeline[3].scale = test_pipeline[1].scale = 48
@@ -27,7 +22,5 @@ test_dataloader = val_dataloader
 max_epochs = 5
 train_cfg = dict(max_epochs=max_epochs)
 optim_wrapper = dict(optimizer=dict(lr=0.05))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=390),
-    dict(type='CosineAnnealingLR', T_max=max_epochs, by_epoch=True, convert_to_iter_based=True),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[1].T_max = max_epochs

@@ -2,7 +2,6 @@ _base_ = './rexnet-100_in1k.py'
 
 from mmscale import feature_channels
 
-model = dict(
-    backbone=dict(width_mult=1.3),
-    head=dict(in_channels=feature_channels('ReXNet', width_mult=1.3, out_indices=(4,))[0]),
-)
+model = _base_.model
+model.backbone.width_mult = 1.3
+model.head.in_channels = feature_channels(**model.backbone)[0]

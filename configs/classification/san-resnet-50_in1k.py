@@ -2,7 +2,6 @@ _base_ = './san-resnet-18_in1k.py'
 
 from mmscale import feature_channels
 
-model = dict(
-    backbone=dict(depth=50),
-    head=dict(in_channels=feature_channels('SANResNet', depth=50, out_indices=(3,))[0]),
-)
+model = _base_.model
+model.backbone.depth = 50
+model.head.in_channels = feature_channels(**model.backbone)[0]

@@ -1,8 +1,3 @@
-_base_ = './san-resnet-18_in1k.py'
+_base_ = './san-resnet-101_in1k.py'
 
-from mmscale import feature_channels
-
-model = dict(
-    backbone=dict(depth=101, groups=32, base_width=8),
-    head=dict(in_channels=feature_channels('SANResNet', depth=101, out_indices=(3,))[0]),
-)
+model = dict(backbone=dict(groups=32, base_width=8))

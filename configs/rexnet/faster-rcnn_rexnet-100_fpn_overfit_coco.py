@@ -14,10 +14,10 @@ from mmscale import feature_channels
 
 model = dict(
     backbone=dict(_delete_=True, type='mmscale.ReXNet', width_mult=1.0),
-    neck=dict(in_channels=list(feature_channels('ReXNet', width_mult=1.0))),
     roi_head=dict(bbox_head=dict(num_classes=80)),
     train_cfg=dict(rcnn=dict(sampler=dict(num=128))),
 )
+model['neck'] = dict(in_channels=list(feature_channels(**model['backbone'])))
 
 scale = (448, 280)
 train_pipeline = [

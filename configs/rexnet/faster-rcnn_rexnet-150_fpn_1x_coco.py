@@ -2,10 +2,7 @@ _base_ = '../faster_rcnn_rexnet_fpn.py'
 
 from mmscale import feature_channels
 
-model = dict(
-    backbone=dict(
-        width_mult=1.5,
-        init_cfg=dict(checkpoint='timm://rexnet_150.nav_in1k'),
-    ),
-    neck=dict(in_channels=list(feature_channels('ReXNet', width_mult=1.5))),
-)
+model = _base_.model
+model.backbone.width_mult = 1.5
+model.backbone.init_cfg.checkpoint = 'timm://rexnet_150.nav_in1k'
+model.neck.in_channels = list(feature_channels(**model.backbone))

@@ -1,13 +1,7 @@
-_base_ = '../mask_rcnn_rexnet_fpn.py'
+_base_ = './mask-rcnn_rexnet-lite-100_fpn_1x_coco.py'
 
 from mmscale import feature_channels
 
-model = dict(
-    backbone=dict(
-        type='mmscale.ReXNetLite',
-        width_mult=2.0,
-        # The authors' weights have to be fetched by hand (docs/weights.md); None is from scratch.
-        init_cfg=dict(checkpoint=None),
-    ),
-    neck=dict(in_channels=list(feature_channels('ReXNetLite', width_mult=2.0))),
-)
+model = _base_.model
+model.backbone.width_mult = 2.0
+model.neck.in_channels = list(feature_channels(**model.backbone))

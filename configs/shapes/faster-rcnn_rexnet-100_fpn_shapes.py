@@ -18,5 +18,5 @@ model = dict(
         width_mult=1.0,
         init_cfg=dict(type='Pretrained', checkpoint=None),
     ),
-    neck=dict(in_channels=list(feature_channels('ReXNet', width_mult=1.0))),
 )
+model['neck'] = dict(in_channels=list(feature_channels(**model['backbone'])))

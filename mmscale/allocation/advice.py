@@ -18,9 +18,9 @@ def remarks_on(backbone: ScaleNet, scores: Scores, kept: Kept, neurons: Sequence
     lacking = [row for rows, count in zip(seed.stages, neurons) for row in rows if min(row) < count]
     if lacking:
         remarks.append(
-            f'{seed.name} is no seed for this budget: in {len(lacking)} of {sum(seed.depths)} '
-            'blocks some scale has fewer neurons than the budget, so this is pruning, not a free '
-            'choice'
+            f'{seed.name} is too narrow to be a seed for this budget: in {len(lacking)} of '
+            f'{sum(seed.depths)} blocks some scale has fewer neurons than the budget, so this is '
+            'pruning, not a free choice'
         )
     blocks = [pair for stage in zip(scores, kept) for pair in zip(*stage)]
     dead = [1 for block, best in blocks if any((block[k][i] == 0).any() for k, i in best.items())]

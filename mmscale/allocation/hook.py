@@ -1,7 +1,10 @@
 """The L1 penalty that a seed is trained with."""
 
+from typing import Any
+
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from torch.nn.functional import softshrink
 
 from mmscale.errors import UserError, check_number
@@ -23,14 +26,14 @@ class GammaL1Hook(Hook):
             momentum m follows the loss with steps 1 / (1 - m) as long, and is not slowed by this.
 
     Raises:
-        ValueError: If `strength` is no such number.
+        ValueError: If `strength` is not such a number.
     """
 
-    def __init__(self, strength):
+    def __init__(self, strength: float) -> None:
         check_number('strength', strength, 0)
         self.strength = strength
 
-    def before_train(self, runner):
+    def before_train(self, runner: Runner) -> None:
         """Find the norms."""
         self.gammas = {
             module.norm.weight
@@ -40,7 +43,9 @@ class GammaL1Hook(Hook):
         if not self.gammas:
             raise UserError('GammaL1Hook: the model has no SA blocks that train: is it a ScaleNet?')
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """Take the step if the optimiser has taken one."""
         if not runner.optim_wrapper.should_update():
             return  # gradients are being accumulated

@@ -6,7 +6,7 @@ A new measure is a function and a row of `MEASURES`.
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config
@@ -79,7 +79,7 @@ def gammas_of(backbone: ScaleNet) -> Iterator[torch.nn.Parameter]:
             yield module.norm.weight
 
 
-def _scores(backbone: ScaleNet, score: Callable) -> Scores:
+def _scores(backbone: Any, score: Callable) -> Scores:
     """Apply `score` to the norms' factors of every block."""
     return [
         [

@@ -4,7 +4,7 @@ import contextlib
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ class Case(NamedTuple):
     form: str
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text: str) -> 'Case':
         """Read ``model:form``, or ``model`` for eager.
 
         Raises:
@@ -80,11 +80,11 @@ class Detector(torch.nn.Module):
 
     objects = 10  # in an image, for the loss
 
-    def __init__(self, model):
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> list:
         """For (N, 3, H, W)."""
         shape = tuple(x.shape[2:])
         meta = dict(img_shape=shape, ori_shape=shape, batch_input_shape=shape, pad_shape=shape)
@@ -111,7 +111,7 @@ class Detector(torch.nn.Module):
         return truth
 
 
-def build(name):
+def build(name: str) -> torch.nn.Module:
     """The model of a :class:`Case`, in eval mode, with weights of its own seed and none loaded."""
     row = MODELS.get(name, name)
     torch.manual_seed(0)

@@ -9,8 +9,10 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -25,7 +27,7 @@ ALLOCATOR = ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_', 'THP_MEM_ALLOC_
 MIB = 2**20
 
 
-def prepare(case, shape, training=False):
+def prepare(case: Case, shape: Sequence[int], training: bool = False) -> Callable[[], None]:
     """A function without arguments that does one pass, or one training step.
 
     Args:
@@ -80,7 +82,14 @@ def _wait():
         torch.cuda.synchronize()
 
 
-def measure(cases, shape, *, training=False, rounds=9, memory=False):
+def measure(
+    cases: Sequence[Case],
+    shape: Sequence[int],
+    *,
+    training: bool = False,
+    rounds: int = 9,
+    memory: bool = False,
+) -> list[dict[str, Any]]:
     """Time cases in turns, so that what else the machine does hits all of them alike.
 
     Args:
@@ -98,7 +107,7 @@ def measure(cases, shape, *, training=False, rounds=9, memory=False):
     """
     check_whole('--rounds', rounds)
     runs = {case: prepare(case, shape, training) for case in cases}
-    times = {case: [] for case in cases}
+    times: dict[Case, list[float]] = {case: [] for case in cases}
     for run in runs.values():
         run()
     for _ in range(rounds):
@@ -118,7 +127,7 @@ def measure(cases, shape, *, training=False, rounds=9, memory=False):
     return rows
 
 
-def peak_memory(case, shape, training=False):
+def peak_memory(case: Case, shape: Sequence[int], training: bool = False) -> float:
     """The peak memory of a case in MiB, in a process of its own (see :func:`measure`)."""
     code = (
         'import sys; from mmscale.benchmark.measuring import print_peak; print_peak(*sys.argv[1:])'
@@ -132,11 +141,11 @@ def peak_memory(case, shape, training=False):
     return float(child.stdout.splitlines()[-1])
 
 
-def print_peak(case, shape, training):
+def print_peak(case: str, shape: str, training: str) -> None:
     """What :func:`peak_memory` has a process of its own print."""
-    shape = json.loads(shape)
+    sides = json.loads(shape)
     before = _resident()
-    run = prepare(Case.parse(case), shape, bool(int(training)))
+    run = prepare(Case.parse(case), sides, bool(int(training)))
     run()
     run()
     if torch.cuda.is_available():
@@ -174,7 +183,7 @@ class _Allocated(TorchDispatchMode):
         return outputs
 
 
-def saved_bytes(model, x):
+def saved_bytes(model: torch.nn.Module, x: torch.Tensor) -> int:
     """Bytes that are held after a forward pass: what autograd keeps, and the outputs.
 
     Not of a compiled model, which runs as it was written here.
@@ -187,7 +196,7 @@ def saved_bytes(model, x):
     return sum(allocated.sizes[storage] for storage in held)
 
 
-def machine():
+def machine() -> dict[str, Any]:
     """What the numbers were measured on."""
     versions = {}
     for name in PACKAGES:
@@ -214,7 +223,7 @@ def _processor():
     return platform.processor()
 
 
-def ceilings():
+def ceilings() -> dict[str, float]:
     """What the machine reaches: matrix products in GFLOP/s, copying in GB/s read and written."""
     a = torch.randn(2048, 2048)
     x, y = torch.randn(2**26), torch.empty(2**26)

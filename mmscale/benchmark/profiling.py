@@ -2,20 +2,29 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch._inductor import config as inductor  # older torch has no such attribute
 from torch.profiler import ProfilerActivity
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmscale.benchmark.forms import OUTSIDE
+from mmscale.benchmark.forms import OUTSIDE, Case
 from mmscale.benchmark.measuring import prepare
 from mmscale.errors import UserError
 
 LEAST = 0.01  # share of an operator that gets a line of its own
 
 
-def profile(case, shape, ceilings, *, training=False, passes=3):
+def profile(
+    case: Case,
+    shape: Sequence[int],
+    ceilings: dict[str, float],
+    *,
+    training: bool = False,
+    passes: int = 3,
+) -> dict[str, Any]:
     """Time by operator, and the least time that the convolutions could take.
 
     Args:
@@ -72,7 +81,9 @@ def profile(case, shape, ceilings, *, training=False, passes=3):
     )
 
 
-def convolutions_at(ceilings, case, shape, training=False):
+def convolutions_at(
+    ceilings: dict[str, float], case: Case, shape: Sequence[int], training: bool = False
+) -> float:
     """Seconds that a case's convolutions take at the machine's ceilings (see :func:`profile`)."""
     run = prepare(case._replace(form='eager'), shape, training)
     with _Convolutions() as convolutions:

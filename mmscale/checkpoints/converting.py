@@ -1,7 +1,7 @@
 """Once and for all: any known classifier file to one with this package's names and its origin."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -43,11 +43,11 @@ def convert_file(source: str | Path, out: str | Path, *, trust: bool = False) ->
         None where there is no config for it.
 
     Raises:
-        UserError: If the file is no whole classifier of a published network. Nothing is written.
+        UserError: If the file is not a whole classifier of a published network. Nothing is written.
     """
     check_out(out, SUFFIXES)
     path = find_file(source)
-    out = check_out(out, inputs=[path])
+    written = check_out(out, inputs=[path])
     content, read = read_weights(path, trust=trust)
     known, state_dict = read
     state_dict = {k: v for k, v in state_dict.items() if not k.startswith(UNUSED)}
@@ -55,7 +55,7 @@ def convert_file(source: str | Path, out: str | Path, *, trust: bool = False) ->
     if variant is None:
         look = describe(state_dict)
         raise UserError(
-            f'{source} is no published network of ReXNet, ReXNet-lite, ScaleNet or SAN'
+            f'{source} is not a published network of ReXNet, ReXNet-lite, ScaleNet or SAN'
             + (f'; it looks like {look}' if look else f', with names such as {[*state_dict][:3]}')
         )
     state_dict, num_classes = _whole(source, state_dict, variant)
@@ -67,7 +67,8 @@ def convert_file(source: str | Path, out: str | Path, *, trust: bool = False) ->
         config=config if (CONFIGS / f'{config}.py').is_file() else None,
         num_classes=num_classes,
     )
-    earlier = content.get('meta') if isinstance(content.get('meta'), dict) else {}
+    earlier: Any = content.get('meta')
+    earlier = earlier if isinstance(earlier, dict) else {}
     if earlier.keys() >= meta.keys():  # it was converted before
         meta |= {key: earlier[key] for key in ('source', 'sha256')}
     resolutions = resolutions_in(content, read)
@@ -76,11 +77,11 @@ def convert_file(source: str | Path, out: str | Path, *, trust: bool = False) ->
     # Clones, as safetensors takes no memory that two tensors share.
     tensors = {key: value.clone().contiguous() for key, value in state_dict.items()}
     try:
-        with written_aside(out) as temporary:
+        with written_aside(written) as temporary:
             _write(temporary, tensors, meta)
     except (OSError, RuntimeError, KeyError) as error:
-        raise UserError(f'{str(out)!r} cannot be written ({error!r:.200})') from error
-    return Converted(out, known, variant.label, meta['config'], num_classes)
+        raise UserError(f'{str(written)!r} cannot be written ({error!r:.200})') from error
+    return Converted(written, known, variant.label, meta['config'], num_classes)
 
 
 def _whole(source, state_dict, variant):
@@ -100,7 +101,7 @@ def _whole(source, state_dict, variant):
     ]
     if wrong or not classes:
         raise UserError(
-            f'{source} is {variant.label}, but no whole classifier: it lacks '
+            f'{source} is {variant.label}, but not a whole classifier: it lacks '
             f'{(wrong or ["head.fc.weight"])[0]} in its shape. There is no need to convert it: '
             'init_cfg of a backbone takes the file as it is'
         )
@@ -113,7 +114,9 @@ def _whole(source, state_dict, variant):
 def _head_shapes(hidden, channels, classes):
     if not hidden:
         return {'head.fc.weight': (classes, channels), 'head.fc.bias': (classes,)}
-    norm = dict.fromkeys(('weight', 'bias', 'running_mean', 'running_var'), (HIDDEN,))
+    norm: dict[str, tuple[int, ...]] = dict.fromkeys(
+        ('weight', 'bias', 'running_mean', 'running_var'), (HIDDEN,)
+    )
     norm['num_batches_tracked'] = ()
     return {
         'head.layers.0.fc.weight': (HIDDEN, channels),

@@ -58,7 +58,9 @@ def fit(model: nn.Module, state_dict: dict[str, torch.Tensor]) -> Fit:
     Returns:
         Fit: The comparison.
     """
-    matched, missing, misshapen = [], [], {}
+    matched: list[str] = []
+    missing: list[str] = []
+    misshapen: dict[str, tuple] = {}
     own = model.state_dict()
     for name, value in own.items():
         if name not in state_dict:

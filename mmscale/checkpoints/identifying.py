@@ -41,7 +41,7 @@ _FOREIGN = (
 
 
 def describe(state_dict: dict[str, torch.Tensor]) -> str | None:
-    """What a state dict looks like, for a message; None if there is no telling."""
+    """What a state dict looks like, for a message; None if nothing in it is known."""
     variant = identify(state_dict)
     if variant:
         return variant.label

@@ -66,12 +66,18 @@ _LEAVES = ('weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked
 
 def _in_block(number, rest):
     """The name of `rest` in ReXNet's block `number`, counted through the network, or None."""
-    # The last 1x1 convolution counts as a block; it alone is no more than a convolution and a norm.
+    # The last 1x1 convolution counts as a block; it alone has only a convolution and a norm.
     if (number == sum(REXNET_BLOCKS)) != rest.startswith(('conv.', 'norm.')):
         return None
-    for stage, depth in enumerate((*REXNET_BLOCKS, 1)):
+    place = _place_of(number, (*REXNET_BLOCKS, 1))
+    return place and f'{place}.{rest}'
+
+
+def _place_of(number, depths):
+    """The name of block `number`, counted through stages of these depths, or None."""
+    for stage, depth in enumerate(depths):
         if number < depth:
-            return f'backbone.stages.{stage}.{number}.{rest}'
+            return f'backbone.stages.{stage}.{number}'
         number -= depth
     return None
 
@@ -182,6 +188,11 @@ def _rename_scalenet(key, state_dict):
     return _substitute(_SCALENET_RULES, key)
 
 
+def _generated(place, kind, rest):
+    """The name of a generator's or norm's tensor in a SAN's layer."""
+    return f'{place}.conv.generator.{rest}' if kind == 'fc' else f'{place}.norm.norms.{rest}'
+
+
 def _rename_san_resnet(key, state_dict):
     bottleneck = 'layer1.1.fc3.weight' in state_dict
     shortcut = '4' if bottleneck else '3'
@@ -189,8 +200,7 @@ def _rename_san_resnet(key, state_dict):
     def inside(match):
         stage, block, kind, number, rest = match.groups()
         part = 'shortcut' if number == shortcut else f'conv{number}'
-        place = f'backbone.stages.{int(stage) - 1}.{block}.{part}'
-        return f'{place}.conv.generator.{rest}' if kind == 'fc' else f'{place}.norm.norms.{rest}'
+        return _generated(f'backbone.stages.{int(stage) - 1}.{block}.{part}', kind, rest)
 
     rules = (
         (r'conv1\.module\.(\w+)', r'backbone.stem.conv.\1'),
@@ -207,15 +217,11 @@ def _rename_san_resnet(key, state_dict):
 def _rename_san_mobilenet(key, state_dict):
     def inside(match):
         block, kind, number, rest = match.groups()
-        position, stage = int(block) - 1, 0
-        while stage < len(SAN_BLOCKS) and position >= SAN_BLOCKS[stage]:
-            position -= SAN_BLOCKS[stage]
-            stage += 1
+        place = _place_of(int(block) - 1, SAN_BLOCKS)
         parts = ('depthwise', 'project') if block == '1' else ('expand', 'depthwise', 'project')
-        if stage == len(SAN_BLOCKS) or int(number) > len(parts):
+        if place is None or int(number) > len(parts):
             return None
-        place = f'backbone.stages.{stage}.{position}.{parts[int(number) - 1]}'
-        return f'{place}.conv.generator.{rest}' if kind == 'fc' else f'{place}.norm.norms.{rest}'
+        return _generated(f'{place}.{parts[int(number) - 1]}', kind, rest)
 
     rules = (
         (r'features\.0\.fc\.(\w+)', r'backbone.stem.conv.generator.\1'),

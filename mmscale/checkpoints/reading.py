@@ -55,7 +55,9 @@ def _from_timm(source):
 
     name = source.removeprefix(TIMM_SCHEME)
     if not re.fullmatch(r'\w+(\.\w+)?', name):
-        raise UserError(f'{source!r} is no name of timm; an example: timm://rexnet_100.nav_in1k')
+        raise UserError(
+            f'{source!r} is not a name that timm has; an example: timm://rexnet_100.nav_in1k'
+        )
     repo = f'timm/{name if "." in name else name + ".nav_in1k"}'
     try:
         return Path(hf_hub_download(repo, 'model.safetensors'))
@@ -138,8 +140,8 @@ def read_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
         dict: What is in it, tensors on the CPU.
 
     Raises:
-        UserError: If it is no checkpoint (empty, cut off, a web page, another format), or carries
-            anything but tensors, plain containers and what mmengine's own checkpoints hold.
+        UserError: If it is not a checkpoint (empty, cut off, a web page, another format), or
+            carries anything but tensors, plain containers and what mmengine's own checkpoints hold.
     """
     path = Path(path)
     if _check_format(path) == 'safetensors':
@@ -215,7 +217,7 @@ def _read_pickle(path, trust):
         return content
     except Unsafe as error:
         raise UserError(
-            f'{path} carries {error}, which is no tensor and may run code when it is loaded; '
+            f'{path} carries {error}, which is not a tensor and may run code when it is loaded; '
             f'it was not loaded; {TRUST}'
         ) from None
     except Exception as error:  # damaged bytes can raise anything

@@ -3,8 +3,11 @@
 import json
 import logging
 import re
+from collections.abc import Iterable, Sequence
 
+import torch
 from mmengine.logging import print_log
+from torch import nn
 
 from mmscale.checkpoints.tensors import OWN, Weights
 from mmscale.models.backbones.san import RESOLUTIONS
@@ -28,7 +31,9 @@ def resolutions_in(content: dict, state: Weights) -> list[int] | None:
     return list(known)
 
 
-def in_order_of(model, state_dict, known):
+def in_order_of(
+    model: nn.Module, state_dict: dict[str, torch.Tensor], known: Sequence[int] | None
+) -> dict[str, torch.Tensor]:
     """A SAN's tensors with the norms in the order of the model's `resolutions`.
 
     Args:
@@ -58,7 +63,7 @@ def in_order_of(model, state_dict, known):
     return _renumbered(state_dict, numbers)
 
 
-def norm_count(state_dict):
+def norm_count(state_dict: Iterable[str]) -> int:
     """How many resolutions a SAN's tensors have norms for; 0 if it is none."""
     return len(re.findall(r'stem\.norm\.norms\.\d+\.weight', '\n'.join(state_dict)))
 

@@ -1,5 +1,6 @@
 """The tensors of a checkpoint's content under this package's names, whatever wraps them."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,7 +62,7 @@ def weights(content: dict[str, Any], prefix: str | None = None) -> Weights:
     return Weights(OWN if is_own(backbone) else '', state)
 
 
-def is_own(names):
+def is_own(names: Collection[str]) -> bool:
     stem = 'stem.conv.weight' in names or 'stem.conv.generator.weight' in names
     return stem and any(name.startswith('stages.0.') for name in names)
 
@@ -104,6 +105,6 @@ def _part(prefix, state):
     raise UserError(f'no name in it begins with prefix={prefix!r}, but {first}')
 
 
-def without(prefix, state):
+def without(prefix: str, state: dict[str, Any]) -> dict[str, Any]:
     """Those whose names begin with `prefix`, stripped of it."""
     return {key[len(prefix) :]: v for key, v in state.items() if key.startswith(prefix)}

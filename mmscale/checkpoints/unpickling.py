@@ -155,7 +155,7 @@ class _Unpickler(_Watchable):
     dispatch[pickle.BINPERSID[0]] = load_binpersid
 
 
-def safe_pickle():
+def safe_pickle() -> tuple[SimpleNamespace, dict[str, int]]:
     """What torch.load takes as a pickle module.
 
     Returns:

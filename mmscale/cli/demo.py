@@ -84,6 +84,7 @@ def run_demo(
     console.rule('4/4 pictures')
     figures = coco_figures(cfg.test_evaluator.ann_file, folder / 'results.bbox.json')
     checkpoint = newest_checkpoint(folder)
+    assert checkpoint, f'the training in {folder} has left no checkpoint'
     predictions = draw_predictions(cfg, checkpoint, folder / 'predictions.png')
     curve = draw_curve(folder, folder / 'training_curve.png')
     table = Table('figure', 'of', 'value', title=f'Box figures after {minutes:.1f} minutes')

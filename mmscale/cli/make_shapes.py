@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mmscale.datasets.shapes import make_shapes
 
 
-def build_parser():
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description='Draw a synthetic data set of shapes at many scales: images with COCO boxes '
         'and masks, and class folders of small crops. The same arguments give the same bytes.',

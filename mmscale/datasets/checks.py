@@ -1,13 +1,16 @@
 """What can be wrong with a data set, found before training starts."""
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
+
+from mmengine.config import Config
 
 from mmscale.datasets.coco import check_classes, check_coco, check_images, check_usable, read_coco
 from mmscale.errors import UserError
 
 
-def check_data(cfg, splits):
+def check_data(cfg: Config, splits: Sequence[str]) -> None:
     """Check the data sets that a config names, and that its heads have one output per class.
 
     Only local sets in COCO's format are looked at; each annotation file is read once.
@@ -39,7 +42,7 @@ def check_data(cfg, splits):
         _check_evaluators(cfg.get(f'{split}_evaluator'), split)
 
 
-def check_folders(cfg, splits):
+def check_folders(cfg: Config, splits: Sequence[str]) -> None:
     """Check the data sets in class folders that a classifier's config names.
 
     Args:
@@ -86,7 +89,7 @@ def check_folders(cfg, splits):
             )
 
 
-def check_labels(named, known, wanted):
+def check_labels(named: str, known: Sequence[str] | None, wanted: Sequence[str] | None) -> None:
     """Labels are numbers: those of other classes would be scored as the data set's.
 
     Args:

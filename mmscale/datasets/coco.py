@@ -2,15 +2,17 @@
 
 import json
 import logging
-import math
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, is_number
 
 
-def read_coco(path, root):
+def read_coco(path: Path, root: Path) -> dict[str, Any]:
     """The content of an annotation file.
 
     Args:
@@ -18,7 +20,7 @@ def read_coco(path, root):
         root (Path): The data root, for the message.
 
     Raises:
-        UserError: If it is not there, no JSON, or not of COCO's form.
+        UserError: If it is missing, not JSON, or not in COCO's format.
     """
     if not path.is_file():
         raise UserError(
@@ -32,7 +34,7 @@ def read_coco(path, root):
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise UserError(f'annotation file {str(path)!r} is no JSON: {error}') from None
+        raise UserError(f'annotation file {str(path)!r} is not JSON: {error}') from None
     kinds = ('images', 'annotations', 'categories')
     wrong = [k for k in kinds if not isinstance(content, dict) or not _is_list(content.get(k))]
     if wrong:
@@ -42,7 +44,7 @@ def read_coco(path, root):
     return content
 
 
-def check_coco(content, path, *, evaluated, masks):
+def check_coco(content: dict[str, Any], path: Path, *, evaluated: bool, masks: bool) -> None:
     """Check every entry of an annotation file; what is merely left out later is a warning.
 
     Args:
@@ -67,7 +69,7 @@ def check_coco(content, path, *, evaluated, masks):
             ('image_id', _is_id, 'the id of an image'),
             ('category_id', _is_id, 'the id of a category'),
             ('bbox', _is_box, 'four numbers: left, top, width, height, in pixels'),
-            ('area', _is_number, 'square pixels'),
+            ('area', is_number, 'square pixels'),
         ],
     )
     if evaluated:
@@ -84,7 +86,7 @@ def check_coco(content, path, *, evaluated, masks):
     _warn_of_losses(content, path)
 
 
-def check_classes(classes, content, path):
+def check_classes(classes: Sequence[str], content: dict[str, Any], path: Path) -> None:
     """Check the class names of a config against the categories of an annotation file.
 
     Raises:
@@ -109,7 +111,9 @@ def check_classes(classes, content, path):
         )
 
 
-def check_usable(dataset, classes, content, path):
+def check_usable(
+    dataset: dict[str, Any], classes: Sequence[str], content: dict[str, Any], path: Path
+) -> None:
     """Check that training images are left after mmdet's filter.
 
     Raises:
@@ -129,7 +133,7 @@ def check_usable(dataset, classes, content, path):
         )
 
 
-def check_images(folder, content):
+def check_images(folder: Path, content: dict[str, Any]) -> None:
     """Check that the images are in their folder.
 
     Raises:
@@ -197,17 +201,12 @@ def _is_id(value):
     return isinstance(value, (int, str)) and not isinstance(value, bool)
 
 
-def _is_number(value):
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)
-
-
 def _is_size(value):
-    return _is_number(value) and value > 0
+    return is_number(value) and value > 0
 
 
 def _is_box(value):
-    return _is_list(value) and len(value) == 4 and all(map(_is_number, value))
+    return _is_list(value) and len(value) == 4 and all(map(is_number, value))
 
 
 def _is_switch(value):

@@ -1,6 +1,7 @@
 """Images that cannot be read are named, and do not end a run after hours."""
 
 import logging
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,14 +29,14 @@ class LoadImage(LoadImageFromFile):
         UserError: In training, where a hundred images in a row cannot be read.
     """
 
-    def __init__(self, replace=False, **kwargs):
+    def __init__(self, replace: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.replace = replace
-        self.named = set()
+        self.named: set[str] = set()
         self.in_a_row = 0
         self.shape = (224, 224, 3)
 
-    def transform(self, results):
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
         """Read ``results['img_path']``; None if it cannot be read (and `replace` is off)."""
         path = results['img_path']
         try:

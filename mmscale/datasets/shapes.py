@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -177,7 +177,7 @@ def _blotches(rng, shape, cells):
     return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
 
 
-# --- Background: gradient, blotches, and marks that are none of the classes. ----------------------
+# --- Background: gradient, blotches, and marks that belong to no class. --------------------------
 
 
 def _stroke(rng, canvas, points, ink):
@@ -476,7 +476,7 @@ def _paint_all(rng, scene, palette):
     """The finished picture of a scene, uint8 (size, size, 3)."""
     picture, light = _background(rng, len(scene.owner), palette), _lamp(rng)
     boxes = [(thing.x, thing.y, *thing.cover.shape[::-1]) for thing in scene.things]
-    chosen = []
+    chosen: list[int] = []
     for place, thing in enumerate(scene.things):
         touching = np.flatnonzero(_ious([boxes[place]], boxes)[0, :place]).tolist()
         taken = {chosen[other] for other in touching}
@@ -554,7 +554,7 @@ def _coco(size, annotations):
     }
 
 
-def statistics(path):
+def statistics(path: str | Path) -> dict[str, Any]:
     """Count what a COCO annotation file holds.
 
     Args:
@@ -566,7 +566,7 @@ def statistics(path):
         ``overlapping`` (whose box has an IoU of 0.3 or more with another of its image).
     """
     coco = json.loads(Path(path).read_text())
-    by_image = {image['id']: [] for image in coco['images']}
+    by_image: dict[int, list] = {image['id']: [] for image in coco['images']}
     for annotation in coco['annotations']:
         by_image[annotation['image_id']].append(annotation['bbox'])
     overlapping = sum(_overlapping(boxes) for boxes in by_image.values() if boxes)
@@ -595,8 +595,15 @@ def _overlapping(boxes):
 
 
 def make_shapes(
-    out, train=1600, val=240, train_crops=6000, val_crops=400, size=320, seed=0, force=False
-):
+    out: str | Path,
+    train: int = 1600,
+    val: int = 240,
+    train_crops: int = 6000,
+    val_crops: int = 400,
+    size: int = 320,
+    seed: int = 0,
+    force: bool = False,
+) -> None:
     """Write the data set into a folder, complete or not at all.
 
     The folder holds ``annotations/instances_{train,val}.json``, the pictures in ``train/`` and

@@ -9,7 +9,7 @@ from mmengine.model import BaseModel, revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import nn
 
-from mmscale.engine.tasks import DETECTOR, task_of
+from mmscale.engine.tasks import task_of
 from mmscale.errors import UserError
 from mmscale.utils.environment import require
 
@@ -26,7 +26,7 @@ def build_model(cfg: Config) -> BaseModel:
     Raises:
         UserError: If an argument does not fit.
     """
-    scope = task_of(cfg).scope or DETECTOR.scope
+    scope = task_of(cfg).scope or 'mmdet'
     require(scope)
     init_default_scope(scope)
     model = deepcopy(cfg.model)

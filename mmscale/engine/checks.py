@@ -41,7 +41,7 @@ def _check_channels(cfg):
     backbone = cfg.get('model', {}).get('backbone') or {}
     if not is_backbone(backbone):
         return
-    named = {**backbone, 'type': type_name(backbone.type)}
+    named = {**backbone, 'type': type_name(backbone['type'])}
     channels = list(feature_channels(**named))
     for name, kinds, own in (('neck', PYRAMIDS, channels), ('head', LINEAR, channels[-1])):
         part = cfg.model.get(name) or {}

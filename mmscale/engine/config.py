@@ -28,7 +28,7 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
         overrides (dict, optional): Dotted keys and values, as from ``--cfg-options``.
 
     Raises:
-        UserError: If there is no such config, it is none, or an override does not fit it.
+        UserError: If there is no such config, the file is not one, or an override does not fit it.
     """
     path = None if '::' in str(name) else find_config(name)
     try:

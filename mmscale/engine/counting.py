@@ -25,7 +25,7 @@ from mmengine.registry import DefaultScope
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmscale.engine.building import build_backbone, build_model
-from mmscale.engine.tasks import CLASSIFIER, DETECTOR, task_of
+from mmscale.engine.tasks import CLASSIFIER, task_of
 from mmscale.errors import UserError, first_line
 from mmscale.utils.environment import require
 
@@ -56,7 +56,7 @@ def count(config: Config, shape: Sequence[int] | None = None) -> dict[str, Any]:
         raise UserError('the config has no model')
     task = task_of(config)
     height, width = _check_shape(shape or task.shape)
-    scope = task.scope or DETECTOR.scope
+    scope = task.scope or 'mmdet'
     with torch.random.fork_rng(devices=[]), DefaultScope.overwrite_default_scope(scope):
         torch.manual_seed(0)
         model = _build(config)
@@ -137,7 +137,8 @@ def _count_macs(model, inputs):
     and no hook runs where mmdet calls the `forward` of a head directly.)
     """
     counter = FlopCounterMode(display=False)
-    flops, stack = Counter(), ['other']
+    flops: Counter[str] = Counter()
+    stack = ['other']
 
     def book():
         flops[stack[-1]] += counter.get_total_flops() - flops.total()
@@ -186,7 +187,7 @@ def _plain_attention():
 
 
 def _by_part(numbers):
-    parts = Counter()
+    parts: Counter[str] = Counter()
     for name, number in numbers.items():
         parts[name.partition('.')[0]] += number
     return parts

@@ -3,15 +3,16 @@
 import gc
 import logging
 from functools import partial
+from typing import Any
 
 import numpy as np
+import torch
 from mmengine.dataset import worker_init_fn
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import EMAHook, Hook
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.runner import BaseLoop, set_random_seed
-from torch import nn
+from mmengine.runner import BaseLoop, Runner, set_random_seed
 from torch.nn.parallel import DistributedDataParallel
 
 from mmscale import checkpoints
@@ -25,10 +26,10 @@ from mmscale.registry import HOOKS
 class ChannelsLastHook(Hook):
     """Runs the model's convolutions in channels-last memory, which is faster on CPUs.
 
-    See :func:`mmscale.models.layers.to_channels_last`.
+    See :func:`mmscale.deploy.to_channels_last`.
     """
 
-    def before_run(self, runner):
+    def before_run(self, runner: Runner) -> None:
         """Convert the model before it is trained or tested."""
         model = inner_model(runner.model)
         to_channels_last(model)
@@ -51,11 +52,11 @@ class CheckpointFitHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def __init__(self, whole, exact=False):
+    def __init__(self, whole: bool, exact: bool = False) -> None:
         self.whole = whole
         self.exact = exact
 
-    def after_load_checkpoint(self, runner, checkpoint):
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Compare the checkpoint with the model before it is loaded."""
         model = inner_model(runner.model)  # mmengine loads into this too
         known = (checkpoint.get('meta') or {}).get('resolutions')
@@ -85,7 +86,7 @@ def _check_classes(runner, checkpoint, named):
     check_labels(named, known, own)
 
 
-def inner_model(model: nn.Module) -> nn.Module:
+def inner_model(model: Any) -> Any:
     """A run's model without the wrappers of distribution and test-time augmentation."""
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
@@ -102,10 +103,10 @@ class EpochSeedHook(Hook):
     accumulated when an epoch ends go into its checkpoint.
     """
 
-    def __init__(self):
-        self.gradients = {}
+    def __init__(self) -> None:
+        self.gradients: dict[str, torch.Tensor] = {}
 
-    def before_train(self, runner):
+    def before_train(self, runner: Runner) -> None:
         """Go on from the gradients of the checkpoint."""
         if getattr(runner.train_dataloader, 'persistent_workers', False):
             print_log(
@@ -119,7 +120,7 @@ class EpochSeedHook(Hook):
                 parameter.grad = self.gradients[name].to(parameter)
         self.gradients = {}
 
-    def before_train_epoch(self, runner):
+    def before_train_epoch(self, runner: Runner) -> None:
         """Seed Python's, NumPy's and torch's generators, each process differently."""
         sequence = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
         seed, of_workers = (int(value) for value in sequence.generate_state(2))
@@ -129,14 +130,14 @@ class EpochSeedHook(Hook):
             worker_init_fn, num_workers=loader.num_workers, rank=0, seed=of_workers // 2
         )
 
-    def before_save_checkpoint(self, runner, checkpoint):
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the gradients that no step has used yet."""
         named = inner_model(runner.model).named_parameters()
         pending = {name: p.grad.cpu() for name, p in named if p.grad is not None}
         if pending:
             checkpoint['gradients'] = pending
 
-    def after_load_checkpoint(self, runner, checkpoint):
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Take them from there when resuming."""
         self.gradients = checkpoint.get('gradients') or {} if runner._resume else {}
 
@@ -145,9 +146,11 @@ class EpochSeedHook(Hook):
 class ThroughputHook(Hook):
     """Adds ``images_per_second`` to what a test reports: the median batch, loading included."""
 
-    def after_test_epoch(self, runner, metrics=None):
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Take the times that mmengine's IterTimerHook has measured."""
         seconds, _ = runner.message_hub.get_scalar('test/time').data
+        if metrics is None:
+            return
         batch = runner.test_dataloader.batch_size * get_world_size()
         metrics['images_per_second'] = batch / float(np.median(seconds))
         runner.message_hub.update_scalar('test/images_per_second', metrics['images_per_second'])

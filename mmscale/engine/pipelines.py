@@ -26,8 +26,8 @@ def pipeline_at(pipeline: Sequence[dict], resolution: int) -> list[dict]:
     Raises:
         UserError: If no transform has a size.
     """
-    pipeline = deepcopy(pipeline)
-    named = [(step, key) for step in pipeline for key in (*SIZES, PADDED) if step.get(key)]
+    resized = deepcopy(list(pipeline))
+    named = [(step, key) for step in resized for key in (*SIZES, PADDED) if step.get(key)]
     sized = [(step, key) for step, key in named if key in SIZES]
     if not sized:
         raise UserError(f'--resolutions: no transform of the test pipeline has any of {SIZES}')
@@ -36,7 +36,7 @@ def pipeline_at(pipeline: Sequence[dict], resolution: int) -> list[dict]:
     for step, key in named:
         sizes = tuple(int(side * resolution / base) for side in _tuple(step[key]))
         step[key] = sizes if isinstance(step[key], (tuple, list)) else sizes[0]
-    return pipeline
+    return resized
 
 
 def _tuple(size):

@@ -1,5 +1,7 @@
 """What a classifier confuses. Needs mmpretrain."""
 
+from typing import Any
+
 from mmengine.logging import print_log
 from mmpretrain.evaluation import ConfusionMatrix
 
@@ -14,11 +16,11 @@ class WorstClasses(ConfusionMatrix):
 
     default_prefix = 'worst'
 
-    def __init__(self, count=5, **kwargs):
+    def __init__(self, count: int = 5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.count = count
 
-    def compute_metrics(self, results):
+    def compute_metrics(self, results: list) -> dict[str, float]:
         """The recall, in %, of the worst class; the others are logged."""
         matrix = super().compute_metrics(results)['result']  # rows: labels; columns: predictions
         names = (self.dataset_meta or {}).get('classes') or range(len(matrix))

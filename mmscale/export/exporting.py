@@ -173,7 +173,7 @@ def image_size(
         shape (str | Sequence[int], optional): As in :func:`export`.
 
     Raises:
-        UserError: If that is no shape, or does not suit the part.
+        UserError: If that is not a shape, or the part is not one of this config's.
     """
     classifies = task_of(cfg) is CLASSIFIER
     suit = ('classifier', 'backbone') if classifies else ('detector', 'neck', 'backbone')

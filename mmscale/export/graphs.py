@@ -5,6 +5,7 @@ normalises them itself.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,22 +23,24 @@ NOT_A_BOX = -1.0  # the score of what only fills a tensor up
 class Normalise(nn.Module):
     """Pixels to what the network was trained on, by the numbers of its data preprocessor."""
 
-    def __init__(self, preprocessor):
+    def __init__(self, preprocessor: Any) -> None:
         super().__init__()
         self.bgr = not converts_to_rgb(preprocessor)
         normalises = preprocessor._enable_normalize
         mean = preprocessor.mean if normalises else torch.zeros(3, 1, 1)
         std = preprocessor.std if normalises else torch.ones(3, 1, 1)
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
         self.register_buffer('mean', mean.detach().clone().float())
         self.register_buffer('std', std.detach().clone().float())
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Take uint8 RGB (N, 3, H, W) to float32 in the network's order."""
         x = images.flip(1) if self.bgr else images
         return (x.float() - self.mean) / self.std
 
 
-def converts_to_rgb(preprocessor):
+def converts_to_rgb(preprocessor: Any) -> bool:
     """Whether a data preprocessor turns the pictures, which mmcv reads as BGR, into RGB."""
     own = getattr(preprocessor, 'to_rgb', None)  # mmpretrain's
     return bool(preprocessor._channel_conversion if own is None else own)
@@ -46,13 +49,13 @@ def converts_to_rgb(preprocessor):
 class Maps(nn.Module):
     """A backbone, with or without the neck: one output for each map."""
 
-    def __init__(self, model, neck):
+    def __init__(self, model: Any, neck: bool) -> None:
         super().__init__()
         self.normalise = Normalise(model.data_preprocessor)
         self.backbone = model.backbone
         self.neck = model.neck if neck else nn.Identity()
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Take uint8 RGB (N, 3, H, W) to a tuple of (N, C, h, w)."""
         return tuple(self.neck(self.backbone(self.normalise(images))))
 
@@ -60,12 +63,12 @@ class Maps(nn.Module):
 class Classifier(nn.Module):
     """mmpretrain's classifier."""
 
-    def __init__(self, model):
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.normalise = Normalise(model.data_preprocessor)
         self.model = model
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Take uint8 RGB (N, 3, H, W) to logits (N, classes)."""
         return self.model(self.normalise(images), mode='tensor')
 
@@ -85,7 +88,7 @@ class TwoStage(nn.Module):
         UserError: If a part of it has no form here.
     """
 
-    def __init__(self, model, fixed):
+    def __init__(self, model: Any, fixed: bool) -> None:
         super().__init__()
         check_two_stage(model)
         self.normalise = Normalise(model.data_preprocessor)
@@ -94,7 +97,7 @@ class TwoStage(nn.Module):
         self.rpn, self.roi_head = model.rpn_head, model.roi_head
         self.fixed = fixed
 
-    def forward(self, images, sizes):
+    def forward(self, images: torch.Tensor, sizes: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Detect.
 
         Args:
@@ -114,13 +117,15 @@ class TwoStage(nn.Module):
         inside = (rows < sizes[:, :1])[:, None, :, None] & (columns < sizes[:, 1:])[:, None, None]
         x = self.normalise(images).where(inside, self.padding)
         maps = self.neck(self.backbone(x))
-        boxes = self.propose(maps, sizes)
-        boxes, scores, labels = self.classify(maps, boxes, sizes)
+        proposals = self.propose(maps, sizes)
+        boxes, scores, labels = self.classify(maps, proposals, sizes)
         if not self.roi_head.with_mask:
             return boxes, scores, labels
         return boxes, scores, labels, self.masks(maps, boxes, labels)
 
-    def propose(self, maps, sizes):
+    def propose(
+        self, maps: Sequence[torch.Tensor], sizes: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The proposals (N, P, 4) and whether each is one."""
         cfg, rpn = self.rpn.test_cfg, self.rpn
         boxes, scores = [], []
@@ -153,18 +158,23 @@ class TwoStage(nn.Module):
         score, index = score.topk(min(cfg.max_per_img, score.size(1)))
         return box.gather(1, index[..., None].expand(-1, -1, 4)), score > 0
 
-    def classify(self, maps, proposals, sizes):
+    def classify(
+        self,
+        maps: Sequence[torch.Tensor],
+        proposals: tuple[torch.Tensor, torch.Tensor],
+        sizes: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]:
         """Boxes, scores and labels of the detections, the highest scores first."""
-        proposals, valid = proposals
+        candidates, valid = proposals
         head, cfg = self.roi_head.bbox_head, self.roi_head.test_cfg
-        count = proposals.size(1)
-        features = align(self.roi_head.bbox_roi_extractor, maps, proposals)
+        count = candidates.size(1)
+        features = align(self.roi_head.bbox_roi_extractor, maps, candidates)
         logits, deltas = head(features)
         scores = logits.softmax(-1)[:, :-1].unflatten(0, (-1, count))  # (N, P, C)
         scores = scores.where(valid[..., None], NOT_A_BOX).transpose(1, 2)
         classes = scores.size(1)
         deltas = deltas.unflatten(0, (-1, count)).unflatten(2, (-1, 4))
-        boxes = decode(head.bbox_coder, proposals[:, :, None], deltas, sizes[:, None])
+        boxes = decode(head.bbox_coder, candidates[:, :, None], deltas, sizes[:, None])
         boxes = boxes.transpose(1, 2)  # (N, C or 1, P, 4)
         limits = cfg.max_per_img, cfg.nms.iou_threshold, cfg.score_thr
         if boxes.size(1) == 1:
@@ -180,7 +190,9 @@ class TwoStage(nn.Module):
         labels = torch.where(found, index // count, -1)
         return boxes * found[..., None], score.clamp(min=0), labels
 
-    def masks(self, maps, boxes, labels):
+    def masks(
+        self, maps: Sequence[torch.Tensor], boxes: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
         """Probabilities (N, K, h, w) of the masks within the boxes."""
         head = self.roi_head.mask_head
         logits = head(align(self.roi_head.mask_roi_extractor, maps, boxes))
@@ -197,7 +209,9 @@ def _rows(x, channels):
     return x.permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, channels))
 
 
-def decode(coder, boxes, deltas, sizes):
+def decode(
+    coder: Any, boxes: torch.Tensor, deltas: torch.Tensor, sizes: torch.Tensor
+) -> torch.Tensor:
     """Boxes moved by what a head predicts, and cut at the border of the picture.
 
     Args:
@@ -219,7 +233,7 @@ def decode(coder, boxes, deltas, sizes):
     return corners.clamp(min=0).minimum(border)
 
 
-def align(extractor, maps, boxes):
+def align(extractor: Any, maps: Sequence[torch.Tensor], boxes: torch.Tensor) -> torch.Tensor:
     """Features (N * K, C, h, w) of boxes (N, K, 4), each from the level that fits its size."""
     layers = extractor.roi_layers
     layer = layers[0]
@@ -240,7 +254,7 @@ def align(extractor, maps, boxes):
     )
 
 
-def check_two_stage(model):
+def check_two_stage(model: Any) -> None:
     """Refuse detectors of which some part would be exported as something else.
 
     Args:

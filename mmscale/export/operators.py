@@ -5,6 +5,7 @@ operators of the ONNX standard. The sizes of its outputs follow from its inputs'
 depends on the data, how many boxes survive say, stays inside the translation.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -92,7 +93,7 @@ def _(maps, rois, images, levels, scales, size, sampling_ratio, aligned):
     return maps[0].new_empty(rois.size(0), maps[0].size(1), *size)
 
 
-def translations():
+def translations() -> dict[Any, Callable]:
     """The ONNX form of each operator, as ``torch.onnx.export`` takes it."""
     import onnxscript
 

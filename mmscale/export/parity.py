@@ -1,16 +1,19 @@
 """Whether a file computes what the model computes in PyTorch, on real pictures."""
 
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.dataset import Compose
 
 from mmscale.datasets.pictures import list_pictures
 from mmscale.datasets.shapes import make_shapes
 from mmscale.engine.tasks import task_of
-from mmscale.exported.files import pad_to
+from mmscale.exported.files import ExportedFile, pad_to
 from mmscale.exported.models import adapter, shrink
 from mmscale.utils.environment import require
 
@@ -19,7 +22,7 @@ RELATIVE = 1e-4  # of the largest value of a tensor
 SCORE, IOU, SCORES, MASKS = 0.3, 0.99, 0.01, 0.98
 
 
-def compare(model, file, pictures):
+def compare(model: Any, file: ExportedFile, pictures: Sequence[str]) -> tuple[str, list[str]]:
     """Compare a file with its model.
 
     Args:
@@ -115,7 +118,7 @@ def _match(box, others, where):
     return overlap, ''
 
 
-def pictures_for(cfg, given, folder):
+def pictures_for(cfg: Config, given: Sequence[str] | None, folder: Path) -> list[str]:
     """Pictures to compare on.
 
     Args:
@@ -132,13 +135,13 @@ def pictures_for(cfg, given, folder):
     if given:
         return list_pictures(given)
     try:
-        return spread(data_set(cfg, 'test'), COUNT)
+        return list(spread(data_set(cfg, 'test'), COUNT))
     except (OSError, RuntimeError):  # there is none here
         make_shapes(folder / 'shapes', train=0, val=COUNT, train_crops=0, val_crops=0)
         return list_pictures([folder / 'shapes' / 'val'])
 
 
-def data_set(cfg, split):
+def data_set(cfg: Config, split: str) -> list[str]:
     """The paths of the pictures of a config's 'train' or 'test' set.
 
     Raises:
@@ -152,6 +155,6 @@ def data_set(cfg, split):
     return [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
 
 
-def spread(items, count):
+def spread(items: Sequence[str], count: int) -> Sequence[str]:
     """At most `count` of a list, evenly spread over it."""
     return items[:: -(-len(items) // count)]

@@ -40,6 +40,8 @@ def build_graph(model: BaseModel, part: str, size: tuple[int, int] | None) -> Gr
     if part in ('detector', 'neck') and not getattr(model, 'with_neck', False):
         raise UserError('this detector has no neck: --part backbone')
     model = fuse(fixed_resolution(model, size))
+    graph: Graph
+    names: list[str] | None
     if part == 'classifier':
         graph, names = Classifier(model), ['logits']
     elif part == 'detector':
@@ -124,7 +126,8 @@ def to_onnx(graph: Graph, batch: int | None = None, size: tuple[int, int] | None
             axis: torch.export.Dim(name, min=graph.smallest)
             for axis, name in ((2, 'height'), (3, 'width'))
         }
-    inputs, dynamic = (images,), {'images': {**dims, **sides}}
+    inputs: tuple[torch.Tensor, ...] = (images,)
+    dynamic = {'images': {**dims, **sides}}
     if 'sizes' in graph.input_names:
         inputs += (torch.tensor([images.shape[2:]] * count),)
         dynamic['sizes'] = dims

@@ -27,14 +27,14 @@ class ExportedModel(BaseModel):
 
     part = ''
 
-    def __init__(self, file):
+    def __init__(self, file: str | ExportedFile) -> None:
         super().__init__()
         self.file = file if isinstance(file, ExportedFile) else ExportedFile(file)
         found = self.file.meta['part']
         if self.part and found != self.part:
-            raise UserError(f'{self.file.path} holds a {found}, no {self.part}')
+            raise UserError(f'{self.file.path} holds a {found}, not a {self.part}')
 
-    def test_step(self, data):
+    def test_step(self, data: dict[str, Any]) -> list:
         """Predictions for a batch as the test pipeline gives it.
 
         Args:
@@ -47,11 +47,11 @@ class ExportedModel(BaseModel):
 
     val_step = test_step
 
-    def images(self, data):
+    def images(self, data: dict[str, Any]) -> list[np.ndarray]:
         """The images of a batch as RGB arrays that fit into the file's frame."""
         return [image.numpy()[::-1] for image in data['inputs']]
 
-    def forward(self, images, samples, mode='predict'):
+    def forward(self, images: list[np.ndarray], samples: list, mode: str = 'predict') -> list:
         """Predictions for RGB images, one sample each."""
         size = self.file.meta['input']['batch'] or len(images)
         for start in range(0, len(images), size):
@@ -61,7 +61,7 @@ class ExportedModel(BaseModel):
                 self.predict({name: value[index] for name, value in outputs.items()}, sample)
         return samples
 
-    def frame(self, images):
+    def frame(self, images: Sequence[np.ndarray]) -> tuple[int, int]:
         """Height and width that hold all of the images, as the file takes them.
 
         Raises:
@@ -82,7 +82,7 @@ class ExportedModel(BaseModel):
             )
         return size
 
-    def inputs(self, images, count):
+    def inputs(self, images: list[np.ndarray], count: int) -> tuple[np.ndarray, ...]:
         """The arrays that the file takes; missing images are black."""
         size = self.frame(images)
         frames = np.zeros((count, 3, *size), np.uint8)
@@ -90,7 +90,7 @@ class ExportedModel(BaseModel):
             frames[index] = pad_to(image, size)
         return (frames,)
 
-    def predict(self, outputs, sample):
+    def predict(self, outputs: dict[str, np.ndarray], sample: Any) -> None:
         """Put the outputs of one image into its sample."""
         raise NotImplementedError
 
@@ -101,7 +101,7 @@ class ExportedClassifier(ExportedModel):
 
     part = 'classifier'
 
-    def predict(self, outputs, sample):
+    def predict(self, outputs: dict[str, np.ndarray], sample: Any) -> None:
         """Scores and the label with the highest."""
         scores = torch.from_numpy(outputs['logits']).softmax(0)
         sample.set_pred_score(scores).set_pred_label(scores.argmax())
@@ -113,19 +113,19 @@ class ExportedDetector(ExportedModel):
 
     part = 'detector'
 
-    def images(self, data):
+    def images(self, data: dict[str, Any]) -> list[np.ndarray]:
         """As :meth:`ExportedModel.images`; the samples learn how the images were scaled."""
         size = self.file.meta['input']['size']
         pairs = zip(data['inputs'], data['data_samples'])
         return super().images(dict(inputs=[shrink(*pair, size) for pair in pairs]))
 
-    def inputs(self, images, count):
+    def inputs(self, images: list[np.ndarray], count: int) -> tuple[np.ndarray, ...]:
         """The images and their sizes."""
         sizes = np.ones((count, 2), np.int64)
         sizes[: len(images)] = [image.shape[1:] for image in images]
         return (*super().inputs(images, count), sizes)
 
-    def predict(self, outputs, sample):
+    def predict(self, outputs: dict[str, np.ndarray], sample: Any) -> None:
         """Boxes, scores, labels and masks in pixels of the picture as it was read."""
         from mmengine.structures import InstanceData
 

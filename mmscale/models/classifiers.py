@@ -8,9 +8,9 @@ from mmengine.registry import MODELS
 from mmpretrain import models as mmpretrain
 from torch import nn
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, is_number
 from mmscale.models.backbones.san import resized
-from mmscale.models.init_cfg import load_pretrained, other_rules
+from mmscale.models.init_cfg import InitCfg, load_pretrained, other_rules
 from mmscale.registry import MODELS as SCOPED
 
 
@@ -22,7 +22,7 @@ class ImageClassifier(mmpretrain.ImageClassifier):
 
     init_cfg: Any
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Initialise, then load the checkpoint that `init_cfg` names.
 
         Raises:
@@ -45,11 +45,13 @@ class DropoutLinearClsHead(mmpretrain.LinearClsHead):
             as in the authors' program, unless `init_cfg` is given.
     """
 
-    def __init__(self, *args, dropout=0.2, init_cfg=None, **kwargs):
+    def __init__(
+        self, *args: Any, dropout: float = 0.2, init_cfg: InitCfg = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, init_cfg=init_cfg, **kwargs)
         self.dropout = nn.Dropout(dropout)
 
-    def pre_logits(self, feats):
+    def pre_logits(self, feats: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Take the last of `feats`, (N, C), and drop some of it."""
         return self.dropout(super().pre_logits(feats))
 
@@ -64,19 +66,19 @@ class SANClassifier(ImageClassifier):
         **kwargs: mmpretrain's ImageClassifier's.
 
     Raises:
-        UserError: If `flip_prob` is no probability, or `kd` neither True nor False.
+        UserError: If `flip_prob` is not a probability, or `kd` not True or False.
     """
 
-    def __init__(self, *args, kd=False, flip_prob=0.5, **kwargs):
+    def __init__(self, *args: Any, kd: bool = False, flip_prob: float = 0.5, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not isinstance(flip_prob, (int, float)) or not 0 <= flip_prob <= 1:
+        if not is_number(flip_prob) or not 0 <= flip_prob <= 1:
             raise UserError(f'flip_prob={flip_prob!r} must be a number from 0 to 1')
         if not isinstance(kd, bool):
             raise UserError(f'kd={kd!r} must be True or False')
         self.kd = kd
         self.flip_prob = flip_prob
 
-    def loss(self, inputs, data_samples):
+    def loss(self, inputs: torch.Tensor, data_samples: list) -> dict[str, torch.Tensor]:
         """The losses of one step.
 
         Args:

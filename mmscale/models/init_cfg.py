@@ -7,6 +7,8 @@ from mmengine.model import BaseModule, PretrainedInit
 from mmscale.errors import UserError
 from mmscale.registry import SCOPE, WEIGHT_INITIALIZERS
 
+InitCfg = dict[str, Any] | list[dict[str, Any]] | None  # as in mmengine
+
 PRETRAINED_KEYS = ('type', 'checkpoint', 'prefix', 'map_location', 'trust_checkpoint')
 
 
@@ -20,7 +22,7 @@ def pretrained_cfg(init_cfg: Any) -> dict[str, Any] | None:
     """The `Pretrained` entry of an init_cfg, checked, or None.
 
     Raises:
-        ValueError: If it is no dict with a type, names several checkpoints or none, or has a key
+        ValueError: If it is not a dict with a type, names several checkpoints or none, or has a key
             that means nothing.
     """
     entries = init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg or {}]

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 import torch.utils.checkpoint as checkpointing
@@ -12,13 +13,19 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmscale.errors import UserError
 
 CHEAP = 'cheap'
-BLOCK = 16  # channels that oneDNN computes at once with AVX-512
 SELECTIVE = 'create_selective_checkpoint_contexts'
 
 
 def conv_norm(
-    in_channels, out_channels, *, kernel_size=1, stride=1, groups=1, norm_cfg=None, act=None
-):
+    in_channels: int,
+    out_channels: int,
+    *,
+    kernel_size: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    norm_cfg: dict | None = None,
+    act: type[nn.Module] | None = None,
+) -> nn.Sequential:
     """A convolution without bias, its norm and, if given, an activation, in the order they run.
 
     Args:
@@ -46,11 +53,11 @@ def conv_norm(
     return nn.Sequential(layers)
 
 
-def norm(channels, norm_cfg=None):
+def norm(channels: int, norm_cfg: dict | None = None) -> nn.Module:
     """The norm layer that mmcv builds from `norm_cfg` (default: ``dict(type='BN')``).
 
     Raises:
-        ValueError: If it is no dict with a type.
+        ValueError: If it is not a dict with a type.
     """
     if norm_cfg is not None and not (isinstance(norm_cfg, dict) and 'type' in norm_cfg):
         raise UserError(f"norm_cfg={norm_cfg!r} must be a dict such as dict(type='BN')")
@@ -89,7 +96,7 @@ class Stage(nn.Sequential):
         ValueError: If `with_cp` is something else, or torch is too old for it.
     """
 
-    def __init__(self, *blocks, with_cp=False):
+    def __init__(self, *blocks: nn.Module, with_cp: bool | str = False) -> None:
         super().__init__(*blocks)
         if with_cp not in (False, True, CHEAP):
             raise UserError(f'with_cp={with_cp!r} must be True, False or {CHEAP!r}')
@@ -97,7 +104,7 @@ class Stage(nn.Sequential):
             raise UserError(f'with_cp={CHEAP!r} needs torch 2.4 or later, not {torch.__version__}')
         self.with_cp = with_cp
 
-    def forward(self, x, *extra):
+    def forward(self, x: torch.Tensor, *extra: Any) -> torch.Tensor:
         """Take (N, C_in, H, W) to (N, C_out, H', W'); every block gets `extra` too."""
         for block in self:
             if self.with_cp and torch.is_grad_enabled():
@@ -124,40 +131,3 @@ def _recomputed(block, *inputs, cheap):
 def _both(first, second):
     with first, second:
         yield
-
-
-def to_channels_last(model):
-    """Have a model's convolutions run in channels-last memory, in place.
-
-    mmcv's own operators (RoIAlign among them) read such tensors as if they were contiguous, without
-    a word and with wrong results; as modules they are given contiguous copies. As functions, such
-    as ``mmcv.ops.roi_align``, they are out of reach: give them ``x.contiguous()``. So are 1x1
-    convolutions with a stride and few channels: for those oneDNN writes beyond its memory
-    (https://github.com/uxlfoundation/oneDNN/issues/6035).
-    """
-    model.to(memory_format=torch.channels_last)
-    for module in model.modules():
-        of_mmcv = any(kind.__module__.startswith('mmcv.ops') for kind in type(module).__mro__)
-        if of_mmcv or _overruns(module):
-            # Its own convolutions too: those of deformable ones compute the offsets.
-            module.to(memory_format=torch.contiguous_format)
-            if _make_contiguous not in module._forward_pre_hooks.values():
-                module.register_forward_pre_hook(_make_contiguous, with_kwargs=True)
-    return model
-
-
-def _overruns(module):
-    """Whether a convolution, also one that SAN generates, is of that kind."""
-    shape, stride = getattr(module, 'shape', None), getattr(module, 'stride', 1)
-    if isinstance(module, nn.Conv2d):
-        shape, stride = module.weight.shape, max(module.stride)
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[2:] != (1, 1):
-        return False
-    return shape[1] < BLOCK and stride != 1
-
-
-def _make_contiguous(module, args, kwargs):
-    def contiguous(x):
-        return x.contiguous() if isinstance(x, torch.Tensor) else x
-
-    return tuple(map(contiguous, args)), {key: contiguous(x) for key, x in kwargs.items()}

@@ -1,5 +1,7 @@
 """RoIAlign for inference on CPUs, where mmcv's runs on one core and reads one channel at a time."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -21,7 +23,7 @@ class RowRoIAlign(nn.Module):
 
     pool_mode = 'avg'
 
-    def __init__(self, layer):
+    def __init__(self, layer: Any) -> None:
         super().__init__()
         self.layer = layer
         self.output_size = layer.output_size
@@ -30,7 +32,7 @@ class RowRoIAlign(nn.Module):
         self.aligned = layer.aligned
 
     @torch.compiler.disable  # how often each pixel is sampled depends on the boxes
-    def forward(self, x, rois):
+    def forward(self, x: torch.Tensor, rois: torch.Tensor) -> torch.Tensor:
         """Take maps (N, C, H, W) and boxes (K, 5) to (K, C, *output_size).
 
         Args:
@@ -53,7 +55,7 @@ class RowRoIAlign(nn.Module):
         if not rois.isfinite().all():
             raise UserError('RoIAlign got a box with coordinates that are not finite')
         if rois.numel() and not 0 <= rois[:, 0].min() <= rois[:, 0].max() < len(x):
-            raise UserError(f'RoIAlign got a box of an image that is none of 0 to {len(x) - 1}')
+            raise UserError(f'RoIAlign got a box of an image that is not one of 0 to {len(x) - 1}')
 
         channels, height, width = x.shape[1:]
         rows = x.permute(0, 2, 3, 1).reshape(-1, channels)

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import statistics
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mmscale.utils.figures import COLOURS, label, new_figure, write_figure
 from mmscale.utils.files import check_out
 
 
-def scalars(work_dir, name):
+def scalars(work_dir: str | Path, name: str) -> dict[int, float]:
     """A scalar over the steps of a run, all of its logs together.
 
     Args:
@@ -28,7 +29,7 @@ def scalars(work_dir, name):
         where a later log begins, what an earlier one says does not count.
 
     Raises:
-        UserError: If a log is none, or the scalar is no number in it.
+        UserError: If a file is not a log, or the scalar is not a number in it.
     """
     values: dict = {}
     for log in _logs(work_dir):
@@ -46,7 +47,7 @@ def scalars(work_dir, name):
 
 def _number(value, name, log):
     if not isinstance(value, (int, float)):
-        raise UserError(f'{name!r} is {value!r} in {str(log)!r}, which is no number')
+        raise UserError(f'{name!r} is {value!r} in {str(log)!r}, which is not a number')
     return value
 
 
@@ -66,13 +67,13 @@ def _read_log(log):
         except (ValueError, KeyError, TypeError) as error:
             if number < len(texts):
                 raise UserError(
-                    f'line {number} of {str(log)!r} is no object with a step, as lines of a log '
-                    f'are: {text:.60}'
+                    f'line {number} of {str(log)!r} is not an object with a step, as the '
+                    f'lines of a log are: {text:.60}'
                 ) from error
     return lines
 
 
-def draw_curve(work_dir, out):
+def draw_curve(work_dir: str | Path, out: str | Path) -> Path:
     """Draw the training loss and the box AP of a detector's run over its iterations.
 
     Returns:
@@ -89,7 +90,9 @@ def draw_curve(work_dir, out):
     return write_figure(figure, out)
 
 
-def compare_runs(kinds, metric, out):
+def compare_runs(
+    kinds: Mapping[str, Sequence[str]], metric: str, out: str | Path
+) -> dict[str, list[float]]:
     """Draw several kinds of runs: training loss, a metric, and where the metric ends.
 
     The last picture has a dot for each run, and each kind's mean with its 95 % interval.
@@ -156,7 +159,9 @@ def _last(kind, work_dirs, metric):
 def _without(work_dir, metric):
     """What to say of a folder in which no log has the metric."""
     if not _logs(work_dir):
-        return f'{str(work_dir)!r} is no work dir of a run: it has no TIME/vis_data/scalars.json'
+        return (
+            f'{str(work_dir)!r} is not the work dir of a run: it has no TIME/vis_data/scalars.json'
+        )
     names = {name for log in _logs(work_dir) for line in _read_log(log) for name in line}
     return f'no {metric!r} in the latest run of {str(work_dir)!r}; its logs have {sorted(names)}'
 

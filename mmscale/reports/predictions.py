@@ -1,8 +1,11 @@
 """What a detector found: COCO's figures, and pictures beside the ground truth."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import torch
+from mmengine.config import Config
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -25,7 +28,9 @@ FIGURES = (
 )
 
 
-def coco_figures(annotations, results, kind='bbox'):
+def coco_figures(
+    annotations: str | Path, results: str | Path, kind: str = 'bbox'
+) -> dict[str, float]:
     """COCO's twelve figures of a results file, by the names of `FIGURES`."""
     truth = COCO(str(annotations))
     evaluation = COCOeval(truth, truth.loadRes(str(results)), kind)
@@ -35,7 +40,9 @@ def coco_figures(annotations, results, kind='bbox'):
     return {name: float(value) for (name, _), value in zip(FIGURES, evaluation.stats)}
 
 
-def draw_predictions(cfg, checkpoint, out, count=6, zoom=2):
+def draw_predictions(
+    cfg: Config, checkpoint: str | Path, out: str | Path, count: int = 6, zoom: int = 2
+) -> Path:
     """Draw the first test images, in rows: ground truth on the left, predictions on the right.
 
     Args:

@@ -1,13 +1,16 @@
 """Pictures of neuron structures: the share of each scale in each block, and what it comes from."""
 
 import textwrap
+from collections.abc import Sequence
+from pathlib import Path
 
 from matplotlib import colormaps
 
+from mmscale.structures import Structure
 from mmscale.utils.figures import new_figure, write_figure
 
 
-def draw_structures(structures, out):
+def draw_structures(structures: Sequence[Structure], out: str | Path) -> Path:
     """Draw the shares of the scales in every block, one row for each structure.
 
     Args:
@@ -24,7 +27,9 @@ def draw_structures(structures, out):
     return write_figure(figure, out)
 
 
-def draw_allocation(structure, scores, kept, measure, out):
+def draw_allocation(
+    structure: Structure, scores: Sequence, kept: Sequence, measure: str, out: str | Path
+) -> Path:
     """Draw the shares of an allocation above the scores of the network that it was made from.
 
     Args:

@@ -32,7 +32,7 @@ def compare_tables(
         dict[str, dict[int, list[float]]]: The values by line and resolution.
 
     Raises:
-        UserError: If a file is no such table, or has no such metric, or `out` cannot be written.
+        UserError: If a file is not such a table, or has no such metric, or `out` cannot be written.
     """
     check_out(out, ('.png',))
     lines: dict = {}
@@ -62,7 +62,7 @@ def _read_table(path, metric):
         return [{key: row[key] for key in ('inference', 'resolution', metric)} for row in rows]
     except (OSError, ValueError, TypeError) as error:
         raise UserError(
-            f'{path!r} is no table of test.py --resolutions --out ({error}); of a run give the '
+            f'{path!r} is not a table of test.py --resolutions --out ({error}); of a run give the '
             'work dir'
         ) from error
     except KeyError as error:

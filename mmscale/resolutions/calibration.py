@@ -1,12 +1,14 @@
 """Calibrated norms for SAN at resolutions that it was not trained at (paper, section 3.4)."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from mmengine.config import Config
 from mmengine.runner import Runner, set_random_seed
 
 from mmscale import checkpoints
@@ -29,15 +31,19 @@ class Calibrated(NamedTuple):
     resolutions: tuple
 
 
-def check_calibration(resolutions, batches):
-    """Raises a UserError if these are no resolutions in pixels, or no number of batches."""
+def check_calibration(resolutions: Sequence[int], batches: int) -> None:
+    """Check resolutions in pixels and a number of batches.
+
+    Raises:
+        UserError: If one of them is something else.
+    """
     smallest = SAN.min_size
     if not resolutions or any(not is_whole(r, smallest) for r in resolutions):
         raise UserError(f'resolutions {[*resolutions]} must be integers of at least {smallest} px')
     check_whole('batches', batches)
 
 
-def training_batches(cfg, count):
+def training_batches(cfg: Config, count: int) -> Iterator[dict[str, Any]]:
     """The first batches of a config's training set, shuffled and changed the same way every time.
 
     A batch of a single image is left out: its smallest maps have no variance.
@@ -47,7 +53,7 @@ def training_batches(cfg, count):
     return (batch for batch in islice(loader, count) if len(batch['inputs']) > 1)
 
 
-def calibrate(model, batches, resolution):
+def calibrate(model: Any, batches: Iterable[dict[str, Any]], resolution: int) -> None:
     """Take the statistics of the norms of the nearest trained resolution anew, in place.
 
     The weights are generated for `resolution`; means and variances become plain averages over the
@@ -92,8 +98,15 @@ def _averaging(norms):
 
 
 def calibrate_checkpoint(
-    config, checkpoint, resolutions, out, *, batches=BATCHES, trust_checkpoint=False, overrides=None
-):
+    config: str,
+    checkpoint: str,
+    resolutions: Sequence[int],
+    out: str | Path,
+    *,
+    batches: int = BATCHES,
+    trust_checkpoint: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> Calibrated:
     """Write a checkpoint of a SAN that has norms of its own for more resolutions.
 
     Args:
@@ -113,12 +126,12 @@ def calibrate_checkpoint(
     out = check_out(out, ('.pth', '.pt'), inputs=[checkpoint, config])
     check_calibration(resolutions, batches)
     if task_of(cfg) is not CLASSIFIER:
-        raise UserError(f'{config} is no classifier: norms are calibrated on those')
+        raise UserError(f'{config} does not describe a classifier: norms are calibrated on those')
     check_run(cfg, ('train',))
     model = build_model(cfg)
     known = getattr(model.backbone, 'resolutions', ())
     if not isinstance(model.backbone, SAN):
-        raise UserError(f'the backbone of {config} is no SAN: it has no norms to calibrate')
+        raise UserError(f'the backbone of {config} is not a SAN, and has no norms to calibrate')
     if set(resolutions) & set(known) or len(set(resolutions)) < len(resolutions):
         raise UserError(f'resolutions {[*resolutions]} must be new ones; {config} has {[*known]}')
     checkpoints.load(model, checkpoint, trust=trust_checkpoint, whole=True)

@@ -1,6 +1,7 @@
 """Calibration of a SAN's norms in memory, before a test at another resolution."""
 
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from mmscale.engine.hooks import inner_model
 from mmscale.errors import UserError
@@ -23,21 +24,21 @@ class CalibrateNormsHook(Hook):
             every time. Of several processes each takes its own.
 
     Raises:
-        UserError: If an argument is out of range, or the model is no SAN with these weights.
+        UserError: If an argument is out of range, or the model is not a SAN with these weights.
     """
 
     priority = 'LOW'  # after an EMA's weights have taken their place
 
-    def __init__(self, resolution, batches=BATCHES):
+    def __init__(self, resolution: int, batches: int = BATCHES) -> None:
         check_calibration([resolution], batches)
         self.resolution = resolution
         self.batches = batches
 
-    def before_test_epoch(self, runner):
+    def before_test_epoch(self, runner: Runner) -> None:
         """Run training images through the model."""
         model = inner_model(runner.model)
         if not isinstance(model.backbone, SAN):
-            raise UserError('CalibrateNormsHook: the backbone is no SAN')
+            raise UserError('CalibrateNormsHook: the backbone is not a SAN')
         if self.resolution in model.backbone.resolutions:
             return
         if model.backbone.inference != 'ideal':

@@ -51,11 +51,11 @@ def evaluate_resolutions(
     if inference and is_exported(checkpoint):
         raise UserError(f'--inference: {checkpoint} is exported, for one way and resolution')
     if inference and not issubclass(backbone_class(cfg), SAN):
-        raise UserError(f'--inference {inference}: the backbone of {config} is no SAN')
-    for way in inference or ():
-        check_choice('--inference', way, WAYS)
-        if WAYS[way].calibrates and task_of(cfg) is not CLASSIFIER:
-            raise UserError(f'--inference {way}: {config} is no classifier')
+        raise UserError(f'--inference {inference}: the backbone of {config} is not a SAN')
+    for name in inference or ():
+        check_choice('--inference', name, WAYS)
+        if WAYS[name].calibrates and task_of(cfg) is not CLASSIFIER:
+            raise UserError(f"--inference {name}: {config} is not a classifier's")
     smallest = _smallest(cfg)
     if len(set(resolutions)) < len(resolutions) or min(resolutions) < smallest:
         raise UserError(
@@ -66,7 +66,8 @@ def evaluate_resolutions(
     if out:
         check_out(out, ('.json',))
     rows = []
-    for way in inference or [None]:
+    ways: Sequence[str | None] = inference or [None]
+    for way in ways:
         for resolution in resolutions:
             metrics = evaluate(
                 config,
@@ -92,7 +93,7 @@ def _smallest(cfg):
 def _settings(cfg, resolution, way):
     """What the config has to change for one row of the table."""
     pipeline = pipeline_at(cfg.test_dataloader.dataset.pipeline, resolution)
-    settings = {'test_dataloader.dataset.pipeline': pipeline}
+    settings: dict[str, Any] = {'test_dataloader.dataset.pipeline': pipeline}
     if way and WAYS[way].calibrates:
         hook = dict(type='mmscale.CalibrateNormsHook', resolution=resolution)
         settings['custom_hooks'] = [*cfg.get('custom_hooks', []), hook]

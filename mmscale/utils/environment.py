@@ -7,7 +7,9 @@ neither is a hard dependency of mmscale. Only the standard library is needed her
 import contextlib
 import importlib
 import warnings
+from collections.abc import Iterable
 from importlib import metadata, util
+from typing import Any
 
 from mmscale.errors import UserError
 
@@ -32,7 +34,7 @@ mmcv's operators are compiled against the installed torch, which takes minutes a
 without --no-build-isolation pip leaves them out."""
 
 
-def check_family():
+def check_family() -> None:
     """Checks that mmengine is there and that only one family is installed.
 
     Raises:
@@ -54,7 +56,7 @@ def check_family():
         )
 
 
-def require(module):
+def require(module: str) -> Any:
     """Imports a module of the family that is installed.
 
     Args:
@@ -78,7 +80,7 @@ def require(module):
         ) from error
 
 
-def require_optional(module, what):
+def require_optional(module: str, what: str) -> Any:
     """Imports a module of a package that only some uses need.
 
     Args:
@@ -100,7 +102,7 @@ def require_optional(module, what):
         raise UserError(f'{what} needs {package} ({error}): pip install {install}') from error
 
 
-def check_operators():
+def check_operators() -> None:
     """Checks that mmcv's operators run where torch would put the model.
 
     Raises:
@@ -118,7 +120,7 @@ def check_operators():
         )
 
 
-def installed(names):
+def installed(names: Iterable[str]) -> dict[str, metadata.Distribution]:
     """Those of the distributions that are installed, by name."""
     found = {}
     for name in names:

@@ -1,6 +1,7 @@
 """Figures and pictures, written whole or not at all, on machines without a display."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from mmscale.utils.files import written_aside
 COLOURS = ('tab:orange', 'tab:blue', 'tab:green', 'tab:red', 'tab:purple', 'tab:brown')
 
 
-def new_figure(columns, rows=1, **options):
+def new_figure(columns: int, rows: int = 1, **options: Any) -> tuple[Any, np.ndarray]:
     """A figure that needs no display, and its axes as an array (rows, columns)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -21,20 +22,20 @@ def new_figure(columns, rows=1, **options):
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def write_figure(figure, out):
+def write_figure(figure: Any, out: str | Path) -> Path:
     """Write a figure as a PNG, whole or not at all."""
     figure.canvas.draw()
     return write_png(out, np.asarray(figure.canvas.buffer_rgba())[..., 2::-1])
 
 
-def write_png(out, picture):
+def write_png(out: str | Path, picture: np.ndarray) -> Path:
     """Write a BGR picture, whole or not at all."""
     with written_aside(out) as temporary:
         cv2.imwrite(str(temporary), picture)
     return Path(out)
 
 
-def label(name):
+def label(name: str) -> str:
     """A name for a legend: short, no mathematics in it, and not left out for its underscore."""
     name = name if len(name) <= 40 else f'{name[:37]}...'
     return ' ' + name.replace('$', r'\$')

@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -11,7 +12,9 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmscale.errors import UserError
 
 
-def check_out(out, suffixes=None, inputs=()):
+def check_out(
+    out: str | Path, suffixes: Sequence[str] | None = None, inputs: Iterable[str | Path] = ()
+) -> Path:
     """Look whether a file can be written, before the work that it is for.
 
     Args:
@@ -28,7 +31,7 @@ def check_out(out, suffixes=None, inputs=()):
     """
     out = Path(out)
     if not out.name:
-        raise UserError(f'{str(out)!r} is no name of a file')
+        raise UserError(f'{str(out)!r} is not the name of a file')
     if suffixes and out.suffix not in suffixes:
         raise UserError(f'{str(out)!r} must end in {" or ".join(suffixes)}')
     if out.is_dir():
@@ -49,7 +52,7 @@ def check_out(out, suffixes=None, inputs=()):
 
 
 @contextlib.contextmanager
-def written_aside(out):
+def written_aside(out: str | Path) -> Iterator[Path]:
     """Write a file under a temporary name, which becomes `out` when the block ends well.
 
     Yields:
@@ -73,7 +76,7 @@ class WholeFileBackend(LocalBackend):
     A run that is killed while it writes leaves no broken file behind.
     """
 
-    def put(self, obj, filepath):
+    def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write `obj` (bytes) to `filepath`, all of it or nothing."""
         with written_aside(filepath) as temporary:
             super().put(obj, temporary)

@@ -32,14 +32,14 @@ pytestmark = pytest.mark.skipif(
 
 CLASSIFIER = """
 _base_ = 'mmscale::shapes/rexnet-100_shapes.py'
-model = dict(backbone=dict(width_mult=0.9, depth_mult=0.3), head=dict(in_channels=1152))
+model = dict(backbone=dict(width_mult=0.9), head=dict(in_channels=1152))
 test_dataloader = dict(num_workers=0, persistent_workers=False)
 """
 # Few proposals, so that it is quick; a mask head on top.
 DETECTOR = """
 _base_ = 'mmscale::shapes/faster-rcnn_rexnet-100_fpn_shapes.py'
 from mmscale import feature_channels
-small = dict(width_mult=0.9, depth_mult=0.3)
+small = dict(width_mult=0.9)
 channels = 16
 model = dict(
     type='MaskRCNN',

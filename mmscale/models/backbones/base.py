@@ -1,5 +1,6 @@
 """What all backbones share: taps, weights, freezing, norm_eval and forward, written once."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmscale.errors import UserError
-from mmscale.models.init_cfg import load_pretrained, other_rules, pretrained_cfg
+from mmscale.models.init_cfg import InitCfg, load_pretrained, other_rules, pretrained_cfg
 
 STRIDES = (4, 8, 16, 32, 32)
 
@@ -21,13 +22,13 @@ class Variant(NamedTuple):
     backbone: Any
     arguments: dict
 
-    def build(self):
+    def build(self) -> 'Backbone':
         """The backbone with all of its stages."""
         last = len(self.backbone.stage_channels(**self.arguments)) - 1
         return self.backbone(**self.arguments, out_indices=(last,))
 
 
-def check_out_indices(out_indices, num_stages):
+def check_out_indices(out_indices: Sequence[int], num_stages: int) -> tuple[int, ...]:
     """Return `out_indices` as a tuple, or say what is wrong with them.
 
     Raises:
@@ -76,7 +77,15 @@ class Backbone(BaseModule):
     init_cfg: Any
     is_init: bool
 
-    def __init__(self, channels, *, out_indices, frozen_stages, norm_eval, init_cfg):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        *,
+        out_indices: Sequence[int],
+        frozen_stages: int,
+        norm_eval: bool | str,
+        init_cfg: InitCfg,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         pretrained = pretrained_cfg(init_cfg)
         if norm_eval == 'auto':
@@ -96,11 +105,11 @@ class Backbone(BaseModule):
         self.stages = nn.ModuleList()
 
     @property
-    def last_stage(self):
+    def last_stage(self) -> int:
         """Index of the last stage that is needed; later ones are not built."""
         return self.out_indices[-1]
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Load the checkpoint that `init_cfg` names, or initialise.
 
         Raises:
@@ -116,17 +125,17 @@ class Backbone(BaseModule):
         super().init_weights()
         self.init_cfg = given
 
-    def frozen_modules(self):
+    def frozen_modules(self) -> list[nn.Module]:
         """The modules that `frozen_stages` covers."""
         return [self.stem, *self.stages[: self.frozen_stages]] if self.frozen_stages >= 0 else []
 
-    def freeze(self):
+    def freeze(self) -> None:
         """Take the gradients of what `frozen_stages` covers, once all modules are there."""
         for module in self.frozen_modules():
             module.requires_grad_(False)
         self.train(self.training)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> 'Backbone':
         """Switch the mode, but keep frozen parts (and BN under `norm_eval`) in eval mode."""
         super().train(mode)
         for module in self.frozen_modules():
@@ -137,7 +146,7 @@ class Backbone(BaseModule):
                     module.eval()
         return self
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Extract features.
 
         Args:
@@ -151,7 +160,7 @@ class Backbone(BaseModule):
         """
         return self.extract(x)
 
-    def extract(self, x, *extra):
+    def extract(self, x: torch.Tensor, *extra: Any) -> tuple[torch.Tensor, ...]:
         """The forward pass; the stem and every block get `extra` beside their input."""
         check_size(x, self.min_size)
         x = self.stem(x, *extra)
@@ -163,8 +172,8 @@ class Backbone(BaseModule):
         return tuple(outputs)
 
 
-def check_size(x, min_size):
-    """Refuse what is no image batch; not while tracing, where sizes are no numbers."""
+def check_size(x: torch.Tensor, min_size: int) -> None:
+    """Refuse what is not a batch of images; not while tracing, where sizes are symbols."""
     if torch.jit.is_tracing():
         return
     if x.dim() != 4 or x.size(1) != 3 or min(x.shape[2:]) < min_size:

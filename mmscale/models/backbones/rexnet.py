@@ -6,16 +6,18 @@ Written anew from the paper and the published network's facts. Two things differ
 program: it returns detection taps, and a training batch of one image works (see SqueezeExcite).
 """
 
-from math import ceil
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, check_number
 from mmscale.models.backbones.base import Backbone, Variant, check_out_indices
+from mmscale.models.init_cfg import InitCfg
 from mmscale.models.layers import Stage, conv_norm, norm
 
 STAGE_BLOCKS = (1, 2, 2, 3, 3, 5)  # blocks of the paper's six stages
@@ -35,9 +37,9 @@ class Widths(NamedTuple):
     last: int
 
 
-def rexnet_widths(width_mult, depth_mult=1.0):
+def rexnet_widths(width_mult: float) -> Widths:
     """ReXNet's linear channel growth (paper, section 4.2; numbers as in the published networks)."""
-    count = sum(stage_depths(depth_mult))
+    count = sum(STAGE_BLOCKS)
     base = 16 / width_mult if width_mult < 1 else 16
     stem = 32 / width_mult if width_mult < 1 else 32
     blocks = [round(base * width_mult)]
@@ -47,9 +49,9 @@ def rexnet_widths(width_mult, depth_mult=1.0):
     return Widths(round(stem * width_mult), tuple(blocks), int(1280 * width_mult))
 
 
-def rexnet_lite_widths(width_mult, depth_mult=1.0):
+def rexnet_lite_widths(width_mult: float) -> Widths:
     """ReXNet-lite's channel growth: slower, and in multiples of 8."""
-    count = sum(stage_depths(depth_mult))
+    count = sum(STAGE_BLOCKS)
     base = 16 / width_mult if width_mult < 1 else 16
     stem = 32 / width_mult if width_mult < 1 else 32
     blocks = [divisible_by_8(round(base * width_mult))]
@@ -60,24 +62,20 @@ def rexnet_lite_widths(width_mult, depth_mult=1.0):
     return Widths(divisible_by_8(round(stem * width_mult)), tuple(blocks), last)
 
 
-def divisible_by_8(value):
+def divisible_by_8(value: int) -> int:
     """The nearest multiple of 8, at least 8 and never below 90 % of `value`."""
     multiple = max(8, (value + 4) // 8 * 8)
     return multiple + 8 if multiple < 0.9 * value else multiple
 
 
-def stage_depths(depth_mult):
-    """Blocks of each of the paper's six stages."""
-    return tuple(ceil(n * depth_mult) for n in STAGE_BLOCKS)
-
-
-def block_table(widths, depth_mult):
+def block_table(widths: Widths) -> list[list[dict[str, Any]]]:
     """The arguments of every block, as four lists: one for each stride 4, 8, 16, 32."""
-    table, index, in_channels = [], 0, widths.stem
+    table: list[list[dict[str, Any]]] = []
+    index, in_channels = 0, widths.stem
     for stages in TAP_STAGES:
         table.append([])
         for stage in stages:
-            for position in range(stage_depths(depth_mult)[stage]):
+            for position in range(STAGE_BLOCKS[stage]):
                 row = dict(
                     in_channels=in_channels,
                     out_channels=widths.blocks[index],
@@ -94,7 +92,7 @@ def block_table(widths, depth_mult):
 class SqueezeExcite(nn.Module):
     """Squeeze-excite with a norm between its two convolutions."""
 
-    def __init__(self, channels, *, norm_cfg=None):
+    def __init__(self, channels: int, *, norm_cfg: dict | None = None) -> None:
         super().__init__()
         hidden = channels // SE_REDUCTION
         self.reduce = nn.Conv2d(channels, hidden, 1)
@@ -102,7 +100,7 @@ class SqueezeExcite(nn.Module):
         self.act = nn.ReLU(inplace=True)
         self.expand = nn.Conv2d(hidden, channels, 1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scale the channels of (N, C, H, W), each by a number from 0 to 1."""
         gate = self.reduce(x.mean((2, 3), keepdim=True))
         gate = self.expand(self.act(self._normalise(gate)))
@@ -134,24 +132,23 @@ class LinearBottleneck(nn.Module):
 
     def __init__(
         self,
-        in_channels,
-        out_channels,
+        in_channels: int,
+        out_channels: int,
         *,
-        stride=1,
-        expansion=EXPANSION,
-        squeeze_excite=True,
-        act=nn.SiLU,
-        drop_path=0.0,
-        norm_cfg=None,
-    ):
+        stride: int = 1,
+        expansion: int = EXPANSION,
+        squeeze_excite: bool = True,
+        act: type[nn.Module] = nn.SiLU,
+        drop_path: float = 0.0,
+        norm_cfg: dict | None = None,
+    ) -> None:
         super().__init__()
         hidden = in_channels * expansion
         self.shortcut = stride == 1 and in_channels <= out_channels
         self.extra_channels = out_channels - in_channels
+        self.expand: nn.Module = nn.Identity()
         if expansion != 1:
             self.expand = conv_norm(in_channels, hidden, norm_cfg=norm_cfg, act=act)
-        else:
-            self.expand = nn.Identity()
         self.depthwise = conv_norm(
             hidden, hidden, kernel_size=3, stride=stride, groups=hidden, norm_cfg=norm_cfg
         )
@@ -161,7 +158,7 @@ class LinearBottleneck(nn.Module):
         use_drop_path = self.shortcut and drop_path > 0
         self.drop_path = DropPath(drop_path) if use_drop_path else nn.Identity()
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         y = self.project(self.act(self.se(self.depthwise(self.expand(x)))))
         if not self.shortcut:
@@ -176,7 +173,6 @@ class ReXNet(Backbone):
 
     Args:
         width_mult (float): A published width: 0.6, 0.9, 1.0, 1.3, 1.5, 2.0, 2.2 or 3.0.
-        depth_mult (float): Multiplies the blocks per stage, rounded up. 1.0 as published.
         out_indices (Sequence[int]): 0 to 3 are strides 4, 8, 16, 32; 4 is the wide 1x1 convolution
             before the classifier.
         frozen_stages (int): -1 none, 0 the stem, n the stem and everything up to tap n - 1.
@@ -200,44 +196,39 @@ class ReXNet(Backbone):
         [(1, 38, 16, 16), (1, 61, 8, 8), (1, 128, 4, 4), (1, 185, 2, 2)]
     """
 
-    PUBLISHED_WIDTHS = (0.6, 0.9, 1.0, 1.3, 1.5, 2.0, 2.2, 3.0)
+    PUBLISHED_WIDTHS: tuple[float, ...] = (0.6, 0.9, 1.0, 1.3, 1.5, 2.0, 2.2, 3.0)
     name = 'ReXNet'
     widths = staticmethod(rexnet_widths)
-    act = nn.SiLU
+    act: type[nn.Module] = nn.SiLU
     squeeze_excite = True
 
     def __init__(
         self,
-        width_mult=1.0,
-        depth_mult=1.0,
+        width_mult: float = 1.0,
         *,
-        out_indices=(0, 1, 2, 3),
-        frozen_stages=-1,
-        norm_cfg=None,
-        norm_eval=False,
-        with_cp=False,
-        drop_path_rate=0.0,
-        init_cfg=None,
-    ):
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
+        norm_cfg: dict | None = None,
+        norm_eval: bool | str = False,
+        with_cp: bool | str = False,
+        drop_path_rate: float = 0.0,
+        init_cfg: InitCfg = None,
+    ) -> None:
         super().__init__(
-            self.stage_channels(width_mult, depth_mult),
+            self.stage_channels(width_mult),
             out_indices=out_indices,
             frozen_stages=frozen_stages,
             norm_eval=norm_eval,
             init_cfg=init_cfg,
         )
-        number = isinstance(drop_path_rate, (int, float)) and not isinstance(drop_path_rate, bool)
-        if not number or not 0 <= drop_path_rate < 1:
-            raise UserError(f'drop_path_rate={drop_path_rate!r} must be at least 0 and below 1')
+        check_number('drop_path_rate', drop_path_rate, 0, below=1)
         self.variant = f'{self.name} {float(width_mult)}'
-        if depth_mult != 1:
-            self.variant += f' of depth {depth_mult}'
-        widths = self.widths(width_mult, depth_mult)
+        widths = self.widths(width_mult)
         self.stem = conv_norm(
             3, widths.stem, kernel_size=3, stride=2, norm_cfg=norm_cfg, act=self.act
         )
         index = 0
-        for rows in block_table(widths, depth_mult)[: self.last_stage + 1]:
+        for rows in block_table(widths)[: self.last_stage + 1]:
             blocks = []
             for row in rows:
                 row['squeeze_excite'] &= self.squeeze_excite
@@ -253,31 +244,30 @@ class ReXNet(Backbone):
         self.freeze()
 
     @classmethod
-    def variants(cls):
+    def variants(cls) -> Iterator[Variant]:
         """The published networks, as :class:`Variant`."""
         for width in cls.PUBLISHED_WIDTHS:
             config = f'{cls.name.lower()}-{round(100 * width):03}'
             yield Variant(f'{cls.name} {width}', config, cls, dict(width_mult=width))
 
     @classmethod
-    def stage_channels(cls, width_mult=1.0, depth_mult=1.0):
+    def stage_channels(cls, width_mult: float = 1.0) -> tuple[int, ...]:
         """Channels of indices 0 to 4 (see :func:`mmscale.feature_channels` for the public way)."""
         if width_mult not in cls.PUBLISHED_WIDTHS or isinstance(width_mult, bool):
             raise UserError(
                 f'width_mult={width_mult!r} of {cls.__name__} does not exist; '
                 f'choose from {cls.PUBLISHED_WIDTHS}'
             )
-        number = isinstance(depth_mult, (int, float)) and not isinstance(depth_mult, bool)
-        if not number or not 0 < depth_mult < float('inf'):
-            raise UserError(f'depth_mult={depth_mult!r} must be a positive number, such as 1.0')
-        widths, depths = cls.widths(width_mult, depth_mult), stage_depths(depth_mult)
-        ends = [sum(depths[: stages[-1] + 1]) for stages in TAP_STAGES]
+        widths = cls.widths(width_mult)
+        ends = [sum(STAGE_BLOCKS[: stages[-1] + 1]) for stages in TAP_STAGES]
         return (*(widths.blocks[end - 1] for end in ends), widths.last)
 
     @classmethod
-    def feature_channels(cls, width_mult=1.0, depth_mult=1.0, out_indices=(0, 1, 2, 3), **_):
+    def feature_channels(
+        cls, width_mult: float = 1.0, out_indices: Sequence[int] = (0, 1, 2, 3), **_: Any
+    ) -> tuple[int, ...]:
         """See :func:`mmscale.feature_channels`."""
-        channels = cls.stage_channels(width_mult, depth_mult)
+        channels = cls.stage_channels(width_mult)
         return tuple(channels[i] for i in check_out_indices(out_indices, len(channels)))
 
 

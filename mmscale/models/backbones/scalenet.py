@@ -5,14 +5,18 @@ Paper: Data-Driven Neuron Allocation for Scale Aggregation Networks, CVPR 2019
 licence: nothing of it is here; this is written from the paper and the published network's facts).
 """
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmscale.errors import UserError
+from mmscale.errors import check_choice, check_whole
 from mmscale.models.backbones.base import Backbone, Variant, check_out_indices, pretrained_cfg
+from mmscale.models.init_cfg import InitCfg
 from mmscale.models.layers import Stage, conv_norm, norm
-from mmscale.structures import PUBLISHED, STAGE_SIDES, load_structure
+from mmscale.structures import PUBLISHED, STAGE_SIDES, StructureLike, load_structure
 
 EXPANSION = 4
 RESIZE_MODES = ('auto', 'nearest', 'bilinear')
@@ -24,16 +28,25 @@ class ScaleBranch(nn.Module):
     The norm comes after the resize, so that the norms' factors compare across scales.
     """
 
-    def __init__(self, in_channels, out_channels, scale, *, kernel_size, resize, norm_cfg=None):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        scale: int,
+        *,
+        kernel_size: int,
+        resize: str,
+        norm_cfg: dict | None = None,
+    ) -> None:
         super().__init__()
         self.scale = scale
         self.resize = resize
         self.conv = nn.Conv2d(
             in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False
         )
-        self.norm = norm(out_channels, norm_cfg)
+        self.norm: Any = norm(out_channels, norm_cfg)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, out_channels, H, W)."""
         size = x.shape[2:]
         if self.scale > 1:
@@ -44,7 +57,7 @@ class ScaleBranch(nn.Module):
         return self.norm(x)
 
 
-def resize_mode(x, size, mode):
+def resize_mode(x: torch.Tensor, size: Sequence[int], mode: str) -> str:
     """'nearest' or 'bilinear'; `auto` is nearest where the sides of `x` divide the size."""
     if mode != 'auto':
         return mode
@@ -52,7 +65,7 @@ def resize_mode(x, size, mode):
     return 'nearest' if fits else 'bilinear'
 
 
-def resize_to(x, size, mode):
+def resize_to(x: torch.Tensor, size: Sequence[int], mode: str) -> torch.Tensor:
     """Resize (N, C, h, w) to (N, C, *size), with the mode of :func:`resize_mode`."""
     if resize_mode(x, size, mode) == 'nearest':
         return F.interpolate(x, size=size, mode='nearest')
@@ -71,7 +84,16 @@ class ScaleAggregation(nn.Module):
         resize (str): 'auto', 'nearest' or 'bilinear'.
     """
 
-    def __init__(self, in_channels, neurons, scales, *, side, resize, norm_cfg=None):
+    def __init__(
+        self,
+        in_channels: int,
+        neurons: Sequence[int],
+        scales: Sequence[int],
+        *,
+        side: int,
+        resize: str,
+        norm_cfg: dict | None = None,
+    ) -> None:
         super().__init__()
         self.branches = nn.ModuleDict()
         for scale, count in zip(scales, neurons):
@@ -86,7 +108,7 @@ class ScaleAggregation(nn.Module):
                 )
         self.act = nn.ReLU(inplace=True)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, sum(neurons), H, W)."""
         return self.act(torch.cat([branch(x) for branch in self.branches.values()], 1))
 
@@ -103,8 +125,17 @@ class ScaleBottleneck(nn.Module):
     """
 
     def __init__(
-        self, in_channels, planes, *, stride, neurons, scales, side, resize, norm_cfg=None
-    ):
+        self,
+        in_channels: int,
+        planes: int,
+        *,
+        stride: int,
+        neurons: Sequence[int],
+        scales: Sequence[int],
+        side: int,
+        resize: str,
+        norm_cfg: dict | None = None,
+    ) -> None:
         super().__init__()
         out_channels = planes * EXPANSION
         self.pool = nn.MaxPool2d(stride) if stride > 1 else nn.Identity()
@@ -112,14 +143,13 @@ class ScaleBottleneck(nn.Module):
         self.aggregate = ScaleAggregation(
             planes, neurons, scales, side=side, resize=resize, norm_cfg=norm_cfg
         )
-        self.expand = conv_norm(sum(neurons), out_channels, norm_cfg=norm_cfg)
+        self.expand: Any = conv_norm(sum(neurons), out_channels, norm_cfg=norm_cfg)
+        self.shortcut: nn.Module = nn.Identity()
         if in_channels != out_channels:
             self.shortcut = conv_norm(in_channels, out_channels, norm_cfg=norm_cfg)
-        else:
-            self.shortcut = nn.Identity()
         self.act = nn.ReLU(inplace=True)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, 4 * planes, H // stride, W // stride)."""
         x = self.pool(x)
         y = self.expand(self.aggregate(self.reduce(x)))
@@ -170,19 +200,19 @@ class ScaleNet(Backbone):
 
     def __init__(
         self,
-        depth=None,
-        structure=None,
+        depth: int | Sequence[int] | None = None,
+        structure: StructureLike = None,
         *,
-        base_channels=64,
-        resize='auto',
-        out_indices=(0, 1, 2, 3),
-        frozen_stages=-1,
-        norm_cfg=None,
-        norm_eval=False,
-        with_cp=False,
-        zero_init_residual=False,
-        init_cfg=None,
-    ):
+        base_channels: int = 64,
+        resize: str = 'auto',
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
+        norm_cfg: dict | None = None,
+        norm_eval: bool | str = False,
+        with_cp: bool | str = False,
+        zero_init_residual: bool = False,
+        init_cfg: InitCfg = None,
+    ) -> None:
         super().__init__(
             self.stage_channels(base_channels),
             out_indices=out_indices,
@@ -190,8 +220,7 @@ class ScaleNet(Backbone):
             norm_eval=norm_eval,
             init_cfg=init_cfg,
         )
-        if resize not in RESIZE_MODES:
-            raise UserError(f'resize={resize!r} is unknown; choose from {RESIZE_MODES}')
+        check_choice('resize', resize, RESIZE_MODES)
         self.structure = load_structure(structure, depth)
         self.zero_init_residual = zero_init_residual
         self.variant = f'ScaleNet {self.structure.name}'
@@ -222,7 +251,7 @@ class ScaleNet(Backbone):
             self.stages.append(Stage(*blocks, with_cp=with_cp))
         self.freeze()
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """See :meth:`Backbone.init_weights`."""
         pretrained = pretrained_cfg(self.init_cfg)
         fresh = not self.is_init and not (pretrained and pretrained['checkpoint'])
@@ -233,27 +262,31 @@ class ScaleNet(Backbone):
                     nn.init.zeros_(module.expand.norm.weight)
 
     @classmethod
-    def variants(cls):
+    def variants(cls) -> Iterator[Variant]:
         """The published networks, as :class:`Variant`."""
         for name in PUBLISHED:
             config = name.replace('scalenet', 'scalenet-').replace('_', '-')
             yield Variant(f'ScaleNet {name}', config, cls, dict(structure=name))
 
     @staticmethod
-    def stage_channels(base_channels=64, **_):
+    def stage_channels(base_channels: int = 64, **_: Any) -> tuple[int, ...]:
         """Channels of indices 0 to 3, the same for every depth and structure.
 
         Raises:
-            ValueError: If `base_channels` is no positive integer.
+            ValueError: If `base_channels` is not a positive integer.
         """
-        if type(base_channels) is not int or base_channels < 1:
-            raise UserError(f'base_channels={base_channels!r} must be a positive integer, 64 say')
+        check_whole('base_channels', base_channels)
         return tuple(base_channels * 2**index * EXPANSION for index in range(len(STAGE_SIDES)))
 
     @classmethod
     def feature_channels(
-        cls, depth=None, structure=None, base_channels=64, out_indices=(0, 1, 2, 3), **_
-    ):
+        cls,
+        depth: int | Sequence[int] | None = None,
+        structure: StructureLike = None,
+        base_channels: int = 64,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        **_: Any,
+    ) -> tuple[int, ...]:
         """See :func:`mmscale.feature_channels`."""
         load_structure(structure, depth)  # says what is wrong with them
         channels = cls.stage_channels(base_channels)

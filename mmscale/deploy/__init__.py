@@ -1,0 +1,26 @@
+"""Models as for inference: the same outputs from fewer and faster operations.
+
+:func:`fuse` makes one. What comes out is plain PyTorch, to be run as it is, compiled or exported:
+nothing here is special to an engine.
+"""
+
+from mmscale.deploy.blocks import inference_form
+from mmscale.deploy.channels_last import to_channels_last
+from mmscale.deploy.folding import FoldedRows
+from mmscale.deploy.fusing import fuse
+from mmscale.deploy.san import KEPT, FusedSAN
+from mmscale.deploy.scalenet import FusedAggregation
+from mmscale.deploy.tiling import TiledLayers
+from mmscale.models.backbones.san import AtScale
+
+__all__ = [
+    'KEPT',
+    'AtScale',
+    'FoldedRows',
+    'FusedAggregation',
+    'FusedSAN',
+    'TiledLayers',
+    'fuse',
+    'inference_form',
+    'to_channels_last',
+]

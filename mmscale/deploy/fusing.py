@@ -1,0 +1,112 @@
+"""The function that makes an inference copy of a model, from the pieces of this package."""
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+# The forms of this package's blocks are registered by these imports.
+from mmscale.deploy import san, scalenet, tiling  # noqa: F401
+from mmscale.deploy.blocks import FORMS
+from mmscale.deploy.channels_last import to_channels_last
+from mmscale.deploy.examples import call_with, check_same
+from mmscale.deploy.folding import fold_norms, hooked
+from mmscale.errors import UserError
+from mmscale.models.roi_align import RowRoIAlign
+
+
+def fuse(model: nn.Module, *, example: Any = None) -> nn.Module:
+    """An equivalent, faster copy of a model for inference.
+
+    Norms with running statistics become part of the convolution or linear layer before them, in
+    this package's backbones and in anyone's modules. Two things have to show that this is exact: a
+    trace of the module that calls them, and a small forward pass of the whole model, in which
+    nothing else uses their weights or the layer's output (see :mod:`mmscale.deploy.folding`). In
+    ScaleNet's SA blocks they go into the convolution before the resize, whose weights sum to one. A
+    SAN gets its weights generated once for each resolution that it meets. ReXNet's blocks go over
+    large maps in tiles that stay in a CPU's cache, and mmcv's RoIAlign gives way to one that uses
+    all cores there. Memory is channels-last. What cannot be folded exactly (other norms, norms of
+    batch statistics, layers with hooks, deformable convolutions) stays as it is. Hooks are called
+    in the watched pass too. Blocks of one's own can say how they are fused:
+    :mod:`mmscale.deploy.blocks`.
+
+    Args:
+        model: A backbone, classifier or detector, in any mode; it stays as it is.
+        example: What the model is called with in inference: a tensor, a tuple of arguments, or a
+            dict of them by name. It is run instead of small random images, and the outputs of the
+            two models are compared. Needed for models that do not take an image alone, and for
+            those that use their layers differently for other inputs.
+
+    Returns:
+        nn.Module: The copy, in eval mode and without gradients, on the same device and with the
+        same dtype; for torch.compile and the exporters too.
+
+    Raises:
+        UserError: If `model` is not a module, or the copy's outputs differ for the example.
+
+    Example:
+        >>> import torch
+        >>> from mmscale.deploy import fuse
+        >>> from mmscale.models import ReXNet
+        >>> model = ReXNet(width_mult=1.0).eval()
+        >>> x = torch.rand(1, 3, 64, 64)
+        >>> fused = fuse(model, example=x)
+        >>> all(torch.allclose(a, b, atol=1e-5) for a, b in zip(fused(x), model(x)))
+        True
+    """
+    if not isinstance(model, nn.Module):
+        raise UserError(f'{type(model).__name__} cannot be fused: give a torch.nn.Module, built')
+    fused: Any = model.module if is_model_wrapper(model) else model
+    call = None if example is None else call_with(example)
+    with torch.no_grad():
+        fused = _inference_copy(fused)
+        expected = call(deepcopy(fused)) if call else None
+        watch = fold_norms(fused, call)
+        if watch is not None:
+            fused = _with_forms(fused, watch)
+        _replace_roi_aligns(fused)
+        fused = to_channels_last(fused)
+        if call:
+            check_same(expected, call(fused))
+    return fused
+
+
+def _inference_copy(model):
+    model = deepcopy(model)
+    model.eval()  # mmdet's return None
+    model.requires_grad_(False)
+    for module in model.modules():
+        if getattr(module, 'with_cp', False):
+            module.with_cp = False
+    for parameter in model.parameters():
+        parameter.grad = None
+    return model
+
+
+def _with_forms(model, watch):
+    """The model with the inference forms of the blocks that have one."""
+    forms = {}
+    for name, block in model.named_modules():
+        if type(block) not in FORMS or hooked(*block.modules()):
+            continue
+        inner = [inside for inside, _ in block.named_modules(prefix=name)]
+        if watch.only_within(name, inner):
+            forms[block] = FORMS[type(block)](block)
+    for module in list(model.modules()):
+        for name, child in module._modules.items():
+            if child in forms:
+                setattr(module, name, forms[child])
+    return forms.get(model, model)
+
+
+def _replace_roi_aligns(model):
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            kind = type(child)  # by name: an mmcv without operators has no such class
+            if f'{kind.__module__}.{kind.__name__}' != 'mmcv.ops.roi_align.RoIAlign':
+                continue
+            usual = child.pool_mode == 'avg' and not child.use_torchvision
+            if usual and not isinstance(module, RowRoIAlign) and not hooked(child):
+                setattr(module, name, RowRoIAlign(child).eval())
