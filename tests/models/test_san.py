@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import golden
 import pytest
 import torch
-from conftest import tool
+from commands import tool
 from mmengine.registry import MODELS
 from mmengine.runner import CheckpointLoader
 from torch import nn
