@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import exportable
 import pytest
 import runs
 import torch
@@ -91,6 +92,24 @@ def classifier_run(shapes, tmp_path_factory):
         runs.run_classifier('train', '--work-dir', work_dir)
 
     return once(tmp_path_factory, 'classifier_run', train)
+
+
+@pytest.fixture(scope='session')
+def classifier(shapes, tmp_path_factory):
+    """Paths of a small classifier's config and checkpoint."""
+    return exportable.built(exportable.CLASSIFIER, tmp_path_factory.mktemp('mm'), 'mmpretrain')
+
+
+@pytest.fixture(scope='session')
+def detector(shapes, tmp_path_factory):
+    """Paths of a small detector's config and checkpoint."""
+    return exportable.built(exportable.DETECTOR, tmp_path_factory.mktemp('mm'), 'mmdet')
+
+
+@pytest.fixture(scope='session')
+def pictures(shapes):
+    """Three pictures."""
+    return [str(path) for path in sorted((shapes / 'val').iterdir())[:3]]
 
 
 @pytest.fixture(scope='session')

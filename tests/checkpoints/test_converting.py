@@ -35,14 +35,14 @@ def test_every_source_loads_through_the_tool(case, suffix, tmp_path, capsys):
 def test_tool_refuses_what_is_no_classifier(tmp_path):
     backbone = save(small_state()[1], tmp_path / 'backbone.pth')
     out = tmp_path / 'out.pth'
-    with pytest.raises(SystemExit, match='no whole classifier: it lacks backbone.stages.4.0'):
+    with pytest.raises(SystemExit, match='lacks backbone.stages.4.0'):
         tool('convert_weights')([backbone, str(out)])
     foreign = save(resnet50(), tmp_path / 'resnet.pth')
-    with pytest.raises(SystemExit, match='looks like a ResNet-50'):
+    with pytest.raises(SystemExit, match='ResNet-50'):
         tool('convert_weights')([foreign, str(out)])
-    with pytest.raises(SystemExit, match="'out.bin' must end in"):
+    with pytest.raises(SystemExit, match="'out.bin'.*[.]pth"):
         tool('convert_weights')([backbone, 'out.bin'])
-    with pytest.raises(SystemExit, match='give another name to write to'):
+    with pytest.raises(SystemExit, match='another name'):
         tool('convert_weights')([backbone, backbone])
     assert not out.exists()
 
@@ -86,7 +86,8 @@ def test_tool_names_no_config_that_does_not_exist(tmp_path, capsys):
     state['head.fc.weight'] = torch.zeros(1000, classifier.backbone.out_channels[-1])
     source = save(state, tmp_path / 'source.pth')
     tool('convert_weights')([source, str(tmp_path / 'out.pth')])
-    assert 'ReXNet 2.2 from mmscale; no config is for it' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ('ReXNet 2.2', 'no config'))
 
 
 def test_tool_keeps_the_first_origin(tmp_path):

@@ -23,5 +23,5 @@ def test_every_name_of_mmengines_initialiser_goes_through_the_checks(name, tmp_p
     model = MODELS.build(
         dict(type='mmscale.ReXNet', width_mult=0.9, init_cfg=dict(type=name, checkpoint=str(path)))
     )
-    with pytest.raises(UserError, match='looks like ReXNet 1.0'):
+    with pytest.raises(UserError, match='ReXNet 1.0'):
         model.init_weights()

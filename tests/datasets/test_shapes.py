@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -295,7 +296,7 @@ NOT_COUNTS = st.integers(max_value=-1) | st.floats() | st.booleans() | st.text()
 @settings(max_examples=30)
 @given(st.sampled_from(['train', 'val', 'train_crops', 'val_crops', 'seed']), NOT_COUNTS)
 def test_a_bad_count_is_named(name, value):
-    with pytest.raises(ValueError, match='whole number of 0 or more') as caught:
+    with pytest.raises(ValueError, match='0 or more') as caught:
         make_shapes('never-made', **{name: value})
     assert str(caught.value).startswith(f'{name} must')
     assert repr(value) in str(caught.value)
@@ -304,7 +305,7 @@ def test_a_bad_count_is_named(name, value):
 @settings(max_examples=30)
 @given(st.integers(max_value=287) | NOT_COUNTS)
 def test_a_bad_size_is_named(size):
-    with pytest.raises(ValueError, match='size must be a whole number of 288 or more') as caught:
+    with pytest.raises(ValueError, match='size must be .*288') as caught:
         make_shapes('never-made', size=size)
     assert repr(size) in str(caught.value)
 
@@ -322,6 +323,6 @@ def test_the_tool_makes_a_set_and_says_what_is_in_it(few, tmp_path):
 def test_the_tool_prints_one_clear_error(tmp_path):
     done = tool(tmp_path / 'set', '--size', 200)
     assert done.returncode == 2
-    assert 'error: size must be a whole number of 288 or more, got 200' in done.stderr
+    assert re.search('error: size must be .*288.*200', done.stderr)
     assert 'Traceback' not in done.stderr
     assert not list(tmp_path.iterdir())

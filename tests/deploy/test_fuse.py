@@ -10,9 +10,10 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner.checkpoint import get_state_dict
 from mmengine.structures import InstanceData
-from test_backbones import FAMILIES, REXNET, SAN, SCALENET, VARIANTS, build, images, rexnets
+from networks import randomise_norms, small_generators
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from variants import FAMILIES, REXNET, SAN, SCALENET, VARIANTS, build, each_family, images, rexnets
 
 from mmscale import deploy
 from mmscale.deploy import KEPT, FusedSAN, TiledLayers, blocks, folding, fuse, tiling
@@ -20,22 +21,11 @@ from mmscale.deploy.examples import check_same
 from mmscale.errors import UserError
 
 SHAPES = [(1, 3, 33, 47), (2, 3, 64, 96), (1, 3, 131, 64)]
-each_family = pytest.mark.parametrize('cfg', FAMILIES.values(), ids=FAMILIES)
 
 
 def used(model, seed=0):
     """The model with norms as after training, in eval mode and double precision."""
-    generator = torch.Generator().manual_seed(seed)
-    for norm in model.modules():
-        if isinstance(norm, _BatchNorm):
-            if norm.running_mean is not None:
-                norm.running_mean.normal_(0, 0.2, generator=generator)
-                norm.running_var.uniform_(0.5, 2, generator=generator)
-            if norm.affine:
-                norm.weight.data.uniform_(0.5, 1.5, generator=generator)
-                norm.bias.data.normal_(0, 0.2, generator=generator)
-    model.double().eval()
-    return model
+    return randomise_norms(model, seed).double().eval()
 
 
 def norms(model):
@@ -424,10 +414,7 @@ def test_detector(backbone):
     )
     cfg.test_cfg.rpn.update(nms_pre=50, max_per_img=20)
     torch.manual_seed(0)
-    model = DETECTORS.build(cfg)
-    for name, parameter in model.named_parameters():
-        if '.generator.' in name:
-            parameter.data *= 0.02
+    model = small_generators(DETECTORS.build(cfg))
     used(model).float()
     fused = fuse(model)
     expected = {'SANResNet': 20}.get(backbone, 0)  # the SAN's own, beside its networks
@@ -694,18 +681,15 @@ class TakesPair(nn.Module):
         return self.inner(pair[0]) * scale
 
 
-def test_without_a_pass_nothing_is_folded(monkeypatch):
-    lines = []
-    monkeypatch.setattr(folding, 'print_log', lambda text, **_: lines.append(text))
+def test_without_a_pass_nothing_is_folded(log):
     model, x = used(TakesPair()), torch.rand(1, 3, 4, 4).double()
     example = dict(pair=[x], scale=2.0)
     assert len(norms(fuse(model))) == 1
-    assert 'TakesPair' in lines[0]
-    assert 'example=' in lines[0]
+    assert 'example=' in log.with_word('TakesPair')
     fused = fuse(model, example=example)
     assert norms(fused) == []
     torch.testing.assert_close(fused(**example), model(**example))
-    assert len(lines) == 1
+    assert log.with_word('TakesPair')  # not said again
 
 
 def test_outputs_for_the_example_are_compared(monkeypatch):

@@ -130,7 +130,7 @@ def test_strange_runs_are_not_resumed(detector_run, tmp_path, change, words):
 @pytest.mark.parametrize('part', ['optimizer', 'message_hub', 'meta'])
 def test_weights_alone_are_no_run_to_resume(detector_run, tmp_path, part):
     path = changed(detector_run, tmp_path / 'part.pth', lambda c: c.pop(part))
-    with pytest.raises(SystemExit, match=f'part.pth cannot be resumed: it lacks .*{part}'):
+    with pytest.raises(SystemExit, match=f'part.pth .*lacks .*{part}'):
         train_briefly(tmp_path / 'run', '--resume', path)
     assert not (tmp_path / 'run').exists()
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from commands import tool
+from exportable import randomised
 from mmengine.dataset import Compose
 from mmengine.runner import save_checkpoint
-from torch import nn
 
 from mmscale.engine.config import load_config
 from mmscale.engine.testing import evaluate
@@ -29,97 +29,6 @@ pytestmark = pytest.mark.skipif(
     'custom_translation_table' not in signature(torch.onnx.export).parameters,
     reason='this torch has no exporter that mmscale uses',
 )
-
-CLASSIFIER = """
-_base_ = 'mmscale::shapes/rexnet-100_shapes.py'
-model = dict(backbone=dict(width_mult=0.9), head=dict(in_channels=1152))
-test_dataloader = dict(num_workers=0, persistent_workers=False)
-"""
-# Few proposals, so that it is quick; a mask head on top.
-DETECTOR = """
-_base_ = 'mmscale::shapes/faster-rcnn_rexnet-100_fpn_shapes.py'
-from mmscale import feature_channels
-small = dict(width_mult=0.9)
-channels = 16
-model = dict(
-    type='MaskRCNN',
-    backbone=dict(**small),
-    neck=dict(in_channels=list(feature_channels('ReXNet', **small)), out_channels=channels),
-    rpn_head=dict(in_channels=channels, feat_channels=channels),
-    roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=channels),
-        bbox_head=dict(in_channels=channels, fc_out_channels=32, reg_class_agnostic=False),
-        mask_roi_extractor=dict(
-            type='SingleRoIExtractor',
-            roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
-            out_channels=channels,
-            featmap_strides=[4, 8, 16, 32],
-        ),
-        mask_head=dict(
-            type='FCNMaskHead',
-            num_convs=1,
-            in_channels=channels,
-            conv_out_channels=channels,
-            num_classes=8,
-            loss_mask=dict(type='CrossEntropyLoss', use_mask=True, loss_weight=1.0),
-        ),
-    ),
-    test_cfg=dict(
-        rpn=dict(nms_pre=60, max_per_img=50),
-        rcnn=dict(max_per_img=20, mask_thr_binary=0.5),
-    ),
-)
-test_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
-"""
-
-
-def randomised(model):
-    """A model whose outputs vary as a trained one's do, instead of being nearly constant."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.momentum = None  # the statistics of what comes
-    model.train()
-    model.extract_feat(torch.randn(4, 3, 128, 128))
-    model.eval()
-    if hasattr(model, 'roi_head'):
-        nn.init.normal_(model.rpn_head.rpn_cls.weight, std=0.1)
-        nn.init.normal_(model.rpn_head.rpn_reg.weight, std=0.05)
-        nn.init.normal_(model.roi_head.bbox_head.fc_cls.weight, std=0.5)
-        nn.init.normal_(model.roi_head.bbox_head.fc_reg.weight, std=0.1)
-    if getattr(model, 'with_mask', False):
-        nn.init.normal_(model.roi_head.mask_head.conv_logits.weight, std=0.3)
-    if hasattr(model, 'head'):
-        nn.init.normal_(model.head.fc.weight, std=0.1)
-    return model
-
-
-def built(text, folder, scope):
-    """Paths of a config and of a checkpoint with random weights."""
-    from mmengine.registry import MODELS, DefaultScope
-
-    config, checkpoint = folder / f'{scope}.py', folder / f'{scope}.pth'
-    config.write_text(text)
-    __import__(scope)
-    with torch.random.fork_rng(), DefaultScope.overwrite_default_scope(scope):
-        torch.manual_seed(0)
-        model = randomised(MODELS.build(load_config(config).model))
-    save_checkpoint(dict(state_dict=model.state_dict()), str(checkpoint))
-    return str(config), str(checkpoint)
-
-
-@pytest.fixture(scope='module')
-def classifier(shapes, tmp_path_factory):
-    return built(CLASSIFIER, tmp_path_factory.mktemp('classifier'), 'mmpretrain')
-
-
-@pytest.fixture(scope='module')
-def detector(shapes, tmp_path_factory):
-    return built(DETECTOR, tmp_path_factory.mktemp('detector'), 'mmdet')
-
-
-@pytest.fixture(scope='module')
-def pictures(shapes):
-    return [str(path) for path in sorted((shapes / 'val').iterdir())[:3]]
 
 
 @pytest.fixture(scope='module')
@@ -182,7 +91,7 @@ def test_testing_a_file_gives_the_metrics_of_the_checkpoint(detector_files, dete
         assert found[name] == pytest.approx(expected[name], abs=1e-3), name
     with pytest.raises(UserError, match='--tta'):
         evaluate(config, str(detector_files.path), tta=True, overrides=overrides)
-    with pytest.raises(UserError, match=r'knows 8 classes .* has 80 \(person'):
+    with pytest.raises(UserError, match=r'8 classes .* 80 \(person'):
         evaluate('faster_rcnn_rexnet_fpn', str(detector_files.path))
 
 
@@ -258,12 +167,12 @@ def test_what_differs_is_not_kept(classifier, pictures, tmp_path, monkeypatch):
         return images.float()
 
     monkeypatch.setattr('mmscale.export.graphs.Normalise.forward', forgotten)
-    with pytest.raises(UserError, match=r'is not kept.*000001.jpg: logits differs by'):
+    with pytest.raises(UserError, match=r'not kept.*000001.jpg: logits'):
         export(*classifier, str(tmp_path / 'c.onnx'), shape=(320, 320), images=pictures)
     unsized = [dict(type='mmscale.LoadImage', replace=True), dict(type='PackInputs')]
     unsized = {'test_dataloader.dataset.pipeline': unsized}
     fixed = dict(shape=(64, 64), images=pictures, overrides=unsized)
-    with pytest.raises(UserError, match='takes images of 64 x 64 px .* made one of 320 x 320'):
+    with pytest.raises(UserError, match='64 x 64 px .* 320 x 320'):
         export(*classifier, str(tmp_path / 'c.onnx'), **fixed)
     assert not list(tmp_path.iterdir())
 
@@ -369,50 +278,3 @@ def test_an_older_torch_is_told_apart(classifier, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.onnx, 'export', lambda model, args, f: None)
     with pytest.raises(UserError, match=r'torch 2\.6 or later'):
         export(*classifier, tmp_path / 'x.onnx')
-
-
-def test_pictures_that_cannot_be_drawn_are_named(classifier, pictures, tmp_path):
-    broken, empty, twin = tmp_path / 'broken.jpg', tmp_path / 'empty', tmp_path / '000001.jpg'
-    broken.write_text('no picture')
-    cut = tmp_path / 'cut.png'
-    cv2.imwrite(str(cut), np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
-    cut.write_bytes(cut.read_bytes()[:500])
-    empty.mkdir()
-    shutil.copy(pictures[0], twin)
-    for given, words in (
-        ([broken], r"broken\.jpg' cannot be read"),
-        ([cut], r"cut\.png' cannot be read"),
-        ([empty], "empty' has no pictures"),
-        ([pictures[0], twin], f'{pictures[0]} and {twin} have one name'),
-    ):
-        with pytest.raises(UserError, match=words):
-            infer(classifier[1], given, tmp_path / 'out', config=classifier[0])
-    for options, words in (
-        (dict(batch_size=0), 'batch size 0'),
-        (dict(score=5), 'score 5'),
-        (dict(device='banana'), "--device 'banana'"),
-    ):
-        with pytest.raises(UserError, match=words):
-            infer(classifier[1], pictures, tmp_path / 'out', config=classifier[0], **options)
-    assert not (tmp_path / 'out').exists()
-    with pytest.raises(UserError, match=r"broken\.jpg' is a file"):
-        infer(classifier[1], pictures, broken, config=classifier[0])
-
-
-def test_strange_files_are_refused(classifier, tmp_path):
-    broken, foreign = tmp_path / 'broken.onnx', tmp_path / 'foreign.onnx'
-    broken.write_text('no model')
-    graph = onnx.parser.parse_graph('f (float[1] x) => (float[1] y) { y = Identity(x) }')
-    opset = [onnx.helper.make_opsetid('', 18)]
-    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), foreign)
-    for path, words in (
-        (tmp_path / 'none.onnx', 'is missing'),
-        (broken, 'cannot be read by ONNX Runtime'),
-        (foreign, r'was not written by tools/export\.py'),
-    ):
-        with pytest.raises(UserError, match=words):
-            open_model(str(path))
-    with pytest.raises(UserError, match='--config CONFIG'):
-        open_model(classifier[1])
-    with pytest.raises(UserError, match='leave the config out'):
-        open_model(str(foreign), classifier[0])
