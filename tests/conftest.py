@@ -1,39 +1,39 @@
 import logging
 import os
-import runpy
 import subprocess
 import sys
-from importlib import util
 from pathlib import Path
 
+import exportable
 import pytest
+import runs
 import torch
+from commands import ROOT, tool
+from filelock import FileLock
 from mmengine.logging import MMLogger
 
 # Threads wait for each other by spinning: where the cores are busy, one is many times faster.
 THREADS = 1 if 'PYTEST_XDIST_WORKER' in os.environ else 2
 torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', THREADS)))
 
-ROOT = Path(__file__).parents[1]
 
+class Lines(list):
+    """Messages of a log."""
 
-def tool(name):
-    """The `main` of a tool."""
-    spec = util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
-
-
-def targets():
-    """The names in the benchmark's targets, which are no part of the package."""
-    return runpy.run_path(str(ROOT / 'docs/benchmarks/targets.py'))
+    def with_word(self, word):
+        """The only one that contains `word`."""
+        found = [line for line in self if word in line]
+        assert len(found) == 1, f'{len(found)} of these have {word!r}: {self}'
+        return found[0]
 
 
 @pytest.fixture
 def log(monkeypatch):
-    """The messages that mmengine's loggers were given during the test."""
-    lines = []
+    """The messages that mmengine's loggers were given during the test.
+
+    Some are mmengine's own: it lists every parameter that it initialises.
+    """
+    lines = Lines()
     handle = MMLogger.handle
 
     def keep(self, record):
@@ -58,6 +58,58 @@ def shapes(tmp_path_factory):
     os.environ.pop('SHAPES_ROOT')
     if before is not None:
         os.environ['SHAPES_ROOT'] = before
+
+
+def once(tmp_path_factory, name, train):
+    """The work dir of a run that `train(work_dir)` makes, once for all processes of the tests."""
+    base = tmp_path_factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ:
+        base = base.parent
+    done = base / f'{name}.done'
+    with FileLock(base / f'{name}.lock'):
+        if not done.exists():
+            train(base / name)
+            done.touch()
+    return base / name
+
+
+@pytest.fixture(scope='session')
+def detector_run(shapes, tmp_path_factory):
+    """The work dir of a short run of a detector, with ``iter_4.pth``."""
+    options = ['--cfg-options', *runs.SHORT]
+
+    def train(work_dir):
+        tool('train')([runs.DETECTOR, '--work-dir', str(work_dir), *options])
+
+    return once(tmp_path_factory, 'detector_run', train)
+
+
+@pytest.fixture(scope='session')
+def classifier_run(shapes, tmp_path_factory):
+    """The work dir of a short run of a classifier, with ``epoch_2.pth``."""
+
+    def train(work_dir):
+        runs.run_classifier('train', '--work-dir', work_dir)
+
+    return once(tmp_path_factory, 'classifier_run', train)
+
+
+@pytest.fixture(scope='session')
+def classifier(shapes, tmp_path_factory):
+    """Paths of a small classifier's config and checkpoint."""
+    return exportable.built(exportable.CLASSIFIER, tmp_path_factory.mktemp('mm'), 'mmpretrain')
+
+
+@pytest.fixture(scope='session')
+def detector(shapes, tmp_path_factory):
+    """Paths of a small detector's config and checkpoint."""
+    return exportable.built(exportable.DETECTOR, tmp_path_factory.mktemp('mm'), 'mmdet')
+
+
+@pytest.fixture(scope='session')
+def pictures(shapes):
+    """Three pictures."""
+    return [str(path) for path in sorted((shapes / 'val').iterdir())[:3]]
 
 
 @pytest.fixture(scope='session')

@@ -2,11 +2,10 @@
 
 import json
 import re
-from importlib import util
-from pathlib import Path
 
 import pytest
 import torch
+from commands import ROOT, tool
 from mmcv.ops import DeformConv2dPack
 from mmengine.config import Config
 from mmengine.hub import get_config
@@ -17,7 +16,6 @@ from mmscale.engine.config import load_config
 from mmscale.engine.counting import count
 from mmscale.errors import UserError
 
-ROOT = Path(__file__).parents[1]
 slow = pytest.mark.slow
 
 # Parameters, those of the backbone, its multiply-adds at 800 x 1200 and the whole detector's. No
@@ -225,15 +223,8 @@ def test_config_and_random_numbers_stay_as_they_were():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def tool(argv):
-    spec = util.spec_from_file_location('count_flops', ROOT / 'tools/count_flops.py')
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.main(argv)
-
-
 def test_json_is_all_that_is_printed(capfd):
-    tool(['rexnet-100_in1k', '--shape', '64', '--json'])
+    tool('count_flops')(['rexnet-100_in1k', '--shape', '64', '--json'])
     counts = json.loads(capfd.readouterr().out)
     assert counts['shape'] == [64, 64]
     assert list(counts['parts']) == ['backbone', 'neck', 'head']
@@ -241,7 +232,7 @@ def test_json_is_all_that_is_printed(capfd):
 
 def test_table_names_parts_and_what_is_missing(capsys, tmp_path):
     tiny('deformable').dump(tmp_path / 'tiny.py')
-    tool([str(tmp_path / 'tiny.py'), '--shape', '32', '48'])
+    tool('count_flops')([str(tmp_path / 'tiny.py'), '--shape', '32', '48'])
     printed = capsys.readouterr().out
     assert all(word in printed for word in ('32 x 48', 'backbone', 'neck', 'head', 'whole'))
     assert 'DeformConv2dPack' in printed
@@ -249,7 +240,7 @@ def test_table_names_parts_and_what_is_missing(capsys, tmp_path):
 
 def test_options_change_the_model(capsys):
     changes = ['model.backbone.out_indices=(3,)', 'model.head.in_channels=185']
-    tool(['rexnet-100_in1k', '--shape', '32', '--json', '--cfg-options', *changes])
+    tool('count_flops')(['rexnet-100_in1k', '--shape', '32', '--json', '--cfg-options', *changes])
     assert json.loads(capsys.readouterr().out)['params'] < 4.797e6 - 1280 * 185
 
 
@@ -264,7 +255,7 @@ def test_options_change_the_model(capsys):
 )
 def test_wrong_commands_end_with_one_line(argv, words):
     with pytest.raises(SystemExit) as error:
-        tool(argv)
+        tool('count_flops')(argv)
     message = str(error.value)
     assert message.startswith('error: ')
     assert '\n' not in message
@@ -273,7 +264,7 @@ def test_wrong_commands_end_with_one_line(argv, words):
 
 def test_shape_that_a_model_cannot_take():
     config = get_config('mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py')
-    with pytest.raises(UserError, match='RTMDet cannot take a 32 x 40 image'):
+    with pytest.raises(UserError, match='RTMDet .*32 x 40'):
         count(config, (32, 40))
 
 

@@ -1,11 +1,10 @@
 """Every link in the prose leads somewhere: to a file or folder, and to a heading that exists."""
 
 import re
-from pathlib import Path
 
 import pytest
+from commands import ROOT
 
-ROOT = Path(__file__).parents[1]
 FOLDERS = ('configs', 'docs', 'structures', 'tests', 'tools')
 PAGES = sorted(
     [*ROOT.glob('*.md'), *(page for folder in FOLDERS for page in (ROOT / folder).rglob('*.md'))]

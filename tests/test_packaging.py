@@ -1,17 +1,16 @@
-"""What a user gets: the wheel's contents, the pins, the command `mmscale`, a cheap import."""
+"""What a user gets: the wheel's contents, the pins, a cheap import."""
 
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
+from commands import ROOT
 
-from mmscale import __version__, cli
+from mmscale import __version__
 
-ROOT = Path(__file__).parents[1]
 FOLDERS = ('configs', 'structures', 'tools')
 
 
@@ -70,36 +69,6 @@ def test_constraints_pin_exactly_one_version_each():
     assert len(set(names)) == len(names)
     forks = {'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmengine', 'onedl-mmpretrain'}
     assert forks | {'torch', 'torchvision', 'setuptools', 'ninja'} <= set(names)
-
-
-@pytest.mark.parametrize('args', [[], ['--help']])
-def test_command_lists_the_tools(capsys, args):
-    assert cli.main(args) == 0
-    printed = capsys.readouterr().out
-    for path in (ROOT / 'tools').glob('[!_]*.py'):
-        assert f'  {path.stem.replace("_", "-")} ' in printed
-
-
-def test_command_prints_the_version(capsys):
-    assert cli.main(['--version']) == 0
-    assert capsys.readouterr().out == f'mmscale {__version__}\n'
-
-
-@pytest.mark.parametrize(
-    ('name', 'hint'), [('make-shape', 'did you mean make-shapes?'), ('zzz', 'see mmscale --help')]
-)
-def test_command_refuses_what_it_does_not_know(capsys, name, hint):
-    assert cli.main([name]) == 2
-    assert capsys.readouterr().err == f"mmscale: unknown command '{name}'; {hint}\n"
-
-
-@pytest.mark.parametrize('name', ['make-shapes', 'make_shapes'])
-def test_command_runs_the_tool(monkeypatch, capsys, name):
-    monkeypatch.setattr(sys, 'argv', ['mmscale'])
-    with pytest.raises(SystemExit) as ended:
-        cli.main([name, '--help'])
-    assert ended.value.code == 0
-    assert capsys.readouterr().out.startswith('usage: mmscale make-shapes ')
 
 
 def test_import_brings_nothing_heavy():

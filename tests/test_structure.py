@@ -1,11 +1,11 @@
 """The floor plan of the package: which package may import which, counted from the imports."""
 
 import ast
-from pathlib import Path
 
 import pytest
+from commands import ROOT
 
-PACKAGE = Path(__file__).parents[1] / 'mmscale'
+PACKAGE = ROOT / 'mmscale'
 
 # From the bottom up: a module imports from its own package and from those above it in this list.
 ORDER = (

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmscale import structures
-from mmscale.structures import STAGE_SIDES, Structure, load_structure, names
+from mmscale.structures import (
+    STAGE_SIDES,
+    Structure,
+    load_structure,
+    names,
+    seed,
+    stage_neurons,
+    uniform,
+)
 
 # Name, depth, neurons per block of stage 4, and share of neurons at scales 1, 2, 4, 7.
 PUBLISHED = [
@@ -20,6 +28,7 @@ PUBLISHED = [
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 ROW = [4, 3, 2, 1]
 ROWS = [ROW] * 4
+DEPTH, SCALES = (2, 1, 1, 1), (1, 2, 4)
 FILE = dict(name='mine', depth=[1, 1, 1, 1], scales=[1, 2, 4, 7], rows=ROWS, source='a test')
 
 
@@ -209,3 +218,18 @@ def test_any_file_is_loaded_or_refused(tmp_path_factory, content):
         assert str(error)
     else:
         assert is_valid(structure)
+
+
+def test_seed_and_uniform_structures():
+    stages = load_structure(seed(10, DEPTH, SCALES)).stages
+    assert stages == (((2, 2, 2),) * 2, ((3, 3, 3),), ((5, 5, 5),), ((10, 10, 10),))
+    stages = load_structure(uniform((4, 5, 6, 7), DEPTH, SCALES)).stages
+    assert stages == (((2, 1, 1),) * 2, ((2, 2, 1),), ((2, 2, 2),), ((3, 2, 2),))
+
+
+def test_stage_neurons_by_hand():
+    assert stage_neurons(697) == (88, 175, 349, 697)
+    assert stage_neurons([1, 2, 3, 4]) == (1, 2, 3, 4)
+    for wrong in (0, -1, 2.5, '8', [1, 2], [1, 2, 3, 0], [], True and [True]):
+        with pytest.raises(ValueError, match='neurons'):
+            stage_neurons(wrong)
