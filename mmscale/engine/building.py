@@ -26,7 +26,7 @@ def build_model(cfg: Config) -> BaseModel:
     Raises:
         UserError: If an argument does not fit.
     """
-    scope = task_of(cfg).scope or 'mmdet'
+    scope = task_of(cfg).package
     require(scope)
     init_default_scope(scope)
     model = deepcopy(cfg.model)

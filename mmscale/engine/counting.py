@@ -56,8 +56,8 @@ def count(config: Config, shape: Sequence[int] | None = None) -> dict[str, Any]:
         raise UserError('the config has no model')
     task = task_of(config)
     height, width = _check_shape(shape or task.shape)
-    scope = task.scope or 'mmdet'
-    with torch.random.fork_rng(devices=[]), DefaultScope.overwrite_default_scope(scope):
+    scope = DefaultScope.overwrite_default_scope(task.package)
+    with torch.random.fork_rng(devices=[]), scope:
         torch.manual_seed(0)
         model = _build(config)
         macs_by_module = _count_macs(model, _inputs(task is CLASSIFIER, height, width))

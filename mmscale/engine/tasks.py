@@ -23,6 +23,11 @@ class Task(NamedTuple):
     dataset: str = ''
     visualizer: str = ''
 
+    @property
+    def package(self) -> str:
+        """The package that builds the model: mmdet where the config does not say."""
+        return self.scope or 'mmdet'
+
 
 DETECTOR = Task('detector', 'mmdet', DETECTION_SHAPE, 'CocoDataset', 'DetLocalVisualizer')
 CLASSIFIER = Task('classifier', 'mmpretrain', (224, 224), 'CustomDataset', 'UniversalVisualizer')

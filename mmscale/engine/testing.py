@@ -89,7 +89,7 @@ def use_file(cfg: Config, file: str | Path) -> None:
 
 def _check_classes(cfg, path):
     """Compare the classes of an exported file with those of the config's test set."""
-    if not cfg.get('default_scope') or 'pipeline' not in cfg.test_dataloader.dataset:
+    if task_of(cfg).scope is None or 'pipeline' not in cfg.test_dataloader.dataset:
         return  # a set of several sets, say, does not tell its classes so easily
 
     def classes(described):
