@@ -2,7 +2,13 @@
 
 _base_ = './_base_/mask_rcnn_1x_coco.py'
 
-import runpy
+from mmscale import feature_channels
 
-# The Faster R-CNN's file, run as plain Python: the same backbone, neck and input.
-model = runpy.run_path('{{ fileDirname }}/faster_rcnn_rexnet_fpn.py')['model']
+# faster_rcnn_rexnet_fpn.py says why.
+options = dict(
+    norm_eval='auto', init_cfg=dict(type='Pretrained', checkpoint='timm://rexnet_100.nav_in1k')
+)
+backbone = dict(type='mmscale.ReXNet', width_mult=1.0, **options)
+model = dict(backbone=dict(_delete_=True, **backbone))
+model['neck'] = dict(in_channels=list(feature_channels(**backbone)))
+del options, backbone
