@@ -522,7 +522,7 @@ WRONG_OUT_INDICES = [(0, 9), (-1,), (2, 1), (1, 1), (), 3, None, '03', (0.0, 1.0
         (dict(SCALENET, frozen_stages=-2), ['frozen_stages=-2', '-1', '4']),
         (dict(SCALENET, frozen_stages=1.0), ['frozen_stages=1.0', 'integer']),
         (dict(REXNET, drop_path_rate=1.0), ['drop_path_rate=1.0', '0', 'below 1']),
-        (dict(LITE, drop_path_rate=-0.1), ['drop_path_rate=-0.1', 'at least 0']),
+        (dict(LITE, drop_path_rate=-0.1), ['drop_path_rate=-0.1', '0', '1']),
         (dict(SCALENET, resize='cubic'), ["resize='cubic'", "'auto'", "'nearest'", "'bilinear'"]),
         (dict(SCALENET, out_indices=(3, 4)), ['out_indices=(3, 4)', '0 to 3']),
         (dict(REXNET, drop_path_rate=False), ['drop_path_rate=False']),
