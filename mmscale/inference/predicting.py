@@ -67,7 +67,7 @@ def infer(
         raise UserError(f'--device {device!r}: {first_line(error)}') from error
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
-        raise UserError(f'{out!r} is a file; give a folder to write to')
+        raise UserError(f'{str(out)!r} is a file; give a folder to write to')
     folder.mkdir(parents=True, exist_ok=True)
     if task_of(model.cfg) is DETECTOR:
         results = list(_detect(model, paths, folder / 'vis', score, batch_size))

@@ -46,10 +46,10 @@ def test_switching_and_evaluation_targets():
     ('arguments', 'message'),
     [
         ([], 'nothing to do'),
-        (['rexnet'], "model 'rexnet' is unknown; choose from"),
-        (['rexnet-100:fast'], "form='fast' is unknown; choose from"),
-        (['rexnet-100', '--shape', '224'], "--shape '224' must be NxHxW"),
-        (['--target', 'moon'], "target 'moon' is unknown; choose from"),
+        (['rexnet'], "'rexnet' is unknown; choose from"),
+        (['rexnet-100:fast'], "'fast' is unknown; choose from"),
+        (['rexnet-100', '--shape', '224'], "'224' must be NxHxW"),
+        (['--target', 'moon'], "'moon' is unknown; choose from"),
     ],
 )
 def test_errors_are_one_line(arguments, message):

@@ -15,7 +15,7 @@ WRONG_COMMANDS = {
     'no folder': (['train', 'inherits.py'], 'inherits.py'),
     'argument': (
         ['train', DETECTOR, '--cfg-options', 'model.backbone.widths=1'],
-        "no argument 'widths'; it takes",
+        "'widths'",
     ),
     'key': (
         ['train', DETECTOR, '--cfg-options', 'modle.backbone.width_mult=1.3'],

@@ -47,22 +47,22 @@ def twice(kind, key):
 
 
 WRONG = {
-    'a number': (lambda content: 5, "no lists ['images', 'annotations', 'categories']"),
-    'null': (lambda content: content.update(annotations=None), "no lists ['annotations']"),
-    'no images': (lambda content: content.update(images=[]), 'has no images'),
+    'a number': (lambda content: 5, "['images', 'annotations', 'categories']"),
+    'null': (lambda content: content.update(annotations=None), "['annotations']"),
+    'no images': (lambda content: content.update(images=[]), 'no images'),
     'entry': (lambda content: content['images'].insert(0, 7), 'images[0]'),
-    'iscrowd': (without('annotations', 'iscrowd'), "lacks 'iscrowd': 0, or 1 for a crowd"),
+    'iscrowd': (without('annotations', 'iscrowd'), "lacks 'iscrowd'"),
     'area': (without('annotations', 'area'), 'annotations[0]'),
-    'bbox': (set_to('annotations', bbox=[1, 2, 3]), "has 'bbox': [1, 2, 3]; it should be four"),
-    'null box': (set_to('annotations', bbox=None), "has 'bbox': None"),
-    'nan': (set_to('annotations', bbox=[0, 0, float('nan'), 1]), 'it should be four numbers'),
+    'bbox': (set_to('annotations', bbox=[1, 2, 3]), "'bbox': [1, 2, 3]; "),
+    'null box': (set_to('annotations', bbox=None), "'bbox': None"),
+    'nan': (set_to('annotations', bbox=[0, 0, float('nan'), 1]), 'four numbers'),
     'category': (without('annotations', 'category_id'), "lacks 'category_id'"),
     'image_id': (without('annotations', 'image_id'), "lacks 'image_id'"),
     'file_name': (without('images', 'file_name'), 'images[0]'),
-    'width': (set_to('images', width=0), "has 'width': 0; it should be pixels"),
+    'width': (set_to('images', width=0), "'width': 0; "),
     'name': (without('categories', 'name'), "lacks 'name'"),
-    'same id': (twice('annotations', 'id'), 'ids of annotations come twice'),
-    'same image': (twice('images', 'id'), 'ids of images come twice'),
+    'same id': (twice('annotations', 'id'), 'annotations come twice'),
+    'same image': (twice('images', 'id'), 'images come twice'),
     'same name': (twice('categories', 'name'), 'categories come twice'),
 }
 
@@ -97,12 +97,12 @@ def test_masks_need_segmentations(shapes, tmp_path):
 def test_another_order_of_the_classes_is_refused(shapes, tmp_path, split):
     with pytest.raises(UserError) as error:
         check(shapes, tmp_path, lambda content: content['categories'].reverse(), split)
-    assert f'write them as {CLASSES[::-1]}' in str(error.value)
+    assert str(CLASSES[::-1]) in str(error.value)
 
 
 @pytest.mark.parametrize(
     ('classes', 'words'),
-    [('circle', "a single class is ('circle',)"), (CLASSES[:1] * 2, 'classes of the config come')],
+    [('circle', "('circle',)"), (CLASSES[:1] * 2, 'twice')],
 )
 def test_classes_that_are_no_list_of_names(shapes, tmp_path, classes, words):
     overrides = {'val_dataloader.dataset.metainfo': dict(classes=classes)}
@@ -120,14 +120,14 @@ def test_classes_that_are_no_list_of_names(shapes, tmp_path, classes, words):
     ids=['no objects', 'small images'],
 )
 def test_nothing_to_train_on(shapes, tmp_path, change):
-    with pytest.raises(UserError, match='is left to train on'):
+    with pytest.raises(UserError, match='left to train on'):
         check(shapes, tmp_path, change, 'train')
 
 
 LOST = {
-    'box': (set_to('annotations', bbox=[3, 4, 0, 5]), '1 of .* have boxes without'),
-    'image': (set_to('annotations', image_id=10**6), '1 of .* have an image_id that no'),
-    'category': (set_to('annotations', category_id=77), '1 of .* have a category_id that no'),
+    'box': (set_to('annotations', bbox=[3, 4, 0, 5]), '1 of .* boxes'),
+    'image': (set_to('annotations', image_id=10**6), '1 of .*image_id'),
+    'category': (set_to('annotations', category_id=77), '1 of .*category_id'),
 }
 
 

@@ -5,11 +5,11 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from commands import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
@@ -18,7 +18,6 @@ from pycocotools.coco import COCO
 from mmscale.datasets import shapes
 from mmscale.datasets.shapes import CLASSES, make_shapes, statistics
 
-TOOL = Path(__file__).parents[1] / 'tools' / 'make_shapes.py'
 FEW = {'train': 3, 'val': 1, 'train_crops': 9, 'val_crops': 2}
 
 
@@ -28,9 +27,10 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def tool(*arguments):
-    command = [sys.executable, str(TOOL), *map(str, arguments)]
-    environment = {**os.environ, 'PYTHONPATH': str(TOOL.parents[1])}
+def run_tool(*arguments):
+    """The command in a process of its own, for its exit code and both of its streams."""
+    command = [sys.executable, str(ROOT / 'tools/make_shapes.py'), *map(str, arguments)]
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
@@ -312,7 +312,7 @@ def test_a_bad_size_is_named(size):
 
 def test_the_tool_makes_a_set_and_says_what_is_in_it(few, tmp_path):
     arguments = ('--train', 3, '--val', 1, '--train-crops', 9, '--val-crops', 2)
-    done = tool(tmp_path / 'set', *arguments)
+    done = run_tool(tmp_path / 'set', *arguments)
     assert done.returncode == 0, done.stderr
     assert contents(tmp_path / 'set') == contents(few)
     for word in ('images', 'objects', 'small', 'medium', 'large', 'overlapping', 'seconds'):
@@ -321,7 +321,7 @@ def test_the_tool_makes_a_set_and_says_what_is_in_it(few, tmp_path):
 
 
 def test_the_tool_prints_one_clear_error(tmp_path):
-    done = tool(tmp_path / 'set', '--size', 200)
+    done = run_tool(tmp_path / 'set', '--size', 200)
     assert done.returncode == 2
     assert re.search('error: size must be .*288.*200', done.stderr)
     assert 'Traceback' not in done.stderr

@@ -24,11 +24,11 @@ WRONG_DATA = {
     'images': ({'train_dataloader.dataset.data_prefix.img': 'val/'}, ['missing', 'val']),
     'batch size': (
         {'val_dataloader.batch_size': 0},
-        ['val_dataloader.batch_size=0', 'at least 1'],
+        ['val_dataloader.batch_size=0', '1 or more'],
     ),
     'accumulation': (
         {'optim_wrapper.accumulative_counts': 0.5},
-        ['optim_wrapper.accumulative_counts=0.5', 'at least 1'],
+        ['optim_wrapper.accumulative_counts=0.5', '1 or more'],
     ),
 }
 
@@ -46,7 +46,7 @@ def test_annotations_that_are_no_json(shapes, tmp_path):
     (tmp_path / 'annotations').mkdir()
     (tmp_path / 'annotations/instances_train.json').write_text('<html>')
     overrides = {'train_dataloader.dataset.data_root': f'{tmp_path}/'}
-    with pytest.raises(UserError, match='instances_train.json.*is no JSON'):
+    with pytest.raises(UserError, match='instances_train.json.*JSON'):
         train(DETECTOR, work_dir=tmp_path / 'run', overrides=overrides)
 
 

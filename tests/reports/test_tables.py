@@ -30,9 +30,9 @@ def test_tables_are_compared(tmp_path, capsys):
     out.unlink()
     (tmp_path / 'x.json').write_text('{"a": 1')
     for kinds, metric, words in (
-        (f'a={first}', 'top5', "no 'top5'"),
-        (f'a={tmp_path}/x.json', 'top1', 'is no table'),
-        (f'a={tmp_path}/no.json', 'top1', 'is no table'),
+        (f'a={first}', 'top5', "'top5'"),
+        (f'a={tmp_path}/x.json', 'top1', r'x\.json'),
+        (f'a={tmp_path}/no.json', 'top1', r'no\.json'),
     ):
         with pytest.raises(SystemExit, match=words):
             compare([kinds, '--metric', metric, '--out', str(out)])

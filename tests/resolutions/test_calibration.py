@@ -32,7 +32,7 @@ def test_calibration_averages_over_the_batches(options):
             'running_mean', 'running_var', 'num_batches_tracked'
         )  # fmt: skip
         assert torch.equal(value, before[key]) != own, key
-    with pytest.raises(UserError, match='no batches'):
+    with pytest.raises(UserError, match='batches'):
         calibrate(model, [], 40)
 
 
@@ -76,23 +76,23 @@ def test_calibrating_helps_strange_norms(options, tmp_path):
 
 def test_wrong_calibrations(options, checkpoint, tmp_path):
     run, rest = tool('calibrate_bn'), arguments(options)
-    with pytest.raises(SystemExit, match='must be new ones'):
+    with pytest.raises(SystemExit, match='48'):
         run([SAN, checkpoint, str(tmp_path / 'a.pth'), '--resolutions', '48', *rest])
     with pytest.raises(SystemExit, match='is missing'):
         run([SAN, checkpoint, str(tmp_path / 'no/a.pth'), '--resolutions', '40', *rest])
     for given, words in (
-        (['a.pth', '--resolutions', '0'], 'at least 16 px'),
+        (['a.pth', '--resolutions', '0'], '16 px'),
         (['a.pth', '--resolutions', '40', '--batches', '-1'], 'batches=-1'),
-        (['a.safetensors', '--resolutions', '40'], 'must end in .pth or .pt'),
+        (['a.safetensors', '--resolutions', '40'], '[.]pth or [.]pt'),
     ):
         with pytest.raises(SystemExit, match=words):
             run([SAN, checkpoint, str(tmp_path / given[0]), *given[1:], *rest])
     plain = 'shapes/rexnet-100_shapes'
-    with pytest.raises(SystemExit, match='is no SAN'):
+    with pytest.raises(SystemExit, match='SAN'):
         run([plain, checkpoint, str(tmp_path / 'a.pth'), '--resolutions', '40'])
     detector = 'san/faster-rcnn_san-resnet-50_fpn_1x_coco'
-    with pytest.raises(SystemExit, match='is no classifier'):
+    with pytest.raises(SystemExit, match='classifier'):
         run([detector, checkpoint, str(tmp_path / 'a.pth'), '--resolutions', '40'])
-    with pytest.raises(UserError, match='is no classifier'):
+    with pytest.raises(UserError, match='classifier'):
         evaluate_resolutions(detector, checkpoint, [224], ['calibrated'])
     assert not list(tmp_path.iterdir())

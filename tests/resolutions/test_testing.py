@@ -68,7 +68,7 @@ def test_plain_networks_have_a_table_too(shapes, tmp_path):
     rows = evaluate_resolutions(CLASSIFIER, str(path), [64, 32], overrides=short, work_dir=tmp_path)
     assert [row['resolution'] for row in rows] == [64, 32]
     assert all({'accuracy/top1', 'accuracy/top5', 'images_per_second'} <= set(row) for row in rows)
-    with pytest.raises(UserError, match='is no SAN'):
+    with pytest.raises(UserError, match='SAN'):
         evaluate_resolutions(
             CLASSIFIER, str(path), [64], ['ideal'], overrides=short, work_dir=tmp_path
         )
@@ -101,7 +101,7 @@ def test_what_has_no_table(options, checkpoint, tmp_path):
         f"_base_ = 'mmscale::classification/{SAN}.py'\n"
         "test_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=[]))\n"
     )
-    with pytest.raises(UserError, match='no pipeline'):
+    with pytest.raises(UserError, match='pipeline'):
         evaluate_resolutions(str(several), checkpoint, [64])
 
 
