@@ -6,11 +6,13 @@ the norm were called by that module alone, nothing else read their tensors or th
 What no pass has reached stays as it is.
 """
 
+import gc
 import logging
 from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
 from inspect import Parameter, signature
+from types import FrameType
 from typing import Any, NamedTuple
 
 import torch
@@ -81,8 +83,10 @@ def fold_norms(model: nn.Module, example: Call | None = None) -> Watch | None:
         return None
     watch = _watched(stand_in, pairs, example)
     if watch is not None:
-        for pair in pairs:
-            if _confirmed(watch, pair):
+        confirmed = [pair for pair in pairs if _confirmed(watch, pair)]
+        held = _held_elsewhere(model, {name for pair in confirmed for name in pair[1:]})
+        for pair in confirmed:
+            if not held & {pair.layer, pair.norm}:
                 _fold(model, pair, watch)
     return watch
 
@@ -200,6 +204,21 @@ def _unshared(model):
     return model
 
 
+def _held_elsewhere(model, names):
+    """Those of a model's modules that something beside the module tree refers to.
+
+    A list, another attribute or a bound method would go on calling what is replaced in the tree.
+    """
+    modules = {name: model.get_submodule(name) for name in names}
+    ours = {id(modules), *(id(module._modules) for module in model.modules())}
+    found = set()
+    for holder in gc.get_referrers(*modules.values()):
+        if id(holder) not in ours and not isinstance(holder, FrameType):
+            inside = {id(thing) for thing in gc.get_referents(holder)}
+            found |= {name for name, module in modules.items() if id(module) in inside}
+    return found
+
+
 def _owned(model, pair, owners):
     """Whether the norm has one place, and so has all on the way to it and to the layer."""
     prefix = f'{pair.module}.' if pair.module else ''
@@ -230,7 +249,8 @@ def _proposals(model: nn.Module) -> Iterator[Pair]:
 
 def _graph(module):
     """What a module calls in which order; None if there is nothing to fold or no telling."""
-    if not any(isinstance(norm, NORMS) for norm in _called(module)):
+    # A forward pass of the instance's own is not what would be traced, which is the class's.
+    if 'forward' in vars(module) or not any(isinstance(norm, NORMS) for norm in _called(module)):
         return None
     parameters = signature(module.forward).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}

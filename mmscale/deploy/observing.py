@@ -44,9 +44,8 @@ class Watch(TorchDispatchMode):
         self.spoilt: set[tuple[str, str]] = set()
         self.fed: set[str] = set()
         self.owners: dict[int, str] = {}  # names of modules by their tensors' storages
-        self.outputs: dict[
-            int, list
-        ] = {}  # of layers, by storage: a weak reference, the key and the norm's reads
+        # Of layers, by storage: a weak reference, the key, and how often the norm has read it.
+        self.outputs: dict[int, list] = {}
         for name, module in model.named_modules():
             self._watch(name, module)
 
@@ -80,8 +79,8 @@ class Watch(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         """Note what an operator reads."""
         for value in tree_leaves((args, kwargs or {})):
-            if isinstance(value, torch.Tensor) and value.layout is torch.strided:
-                self._note(_storage(value))
+            if isinstance(value, torch.Tensor) and (storage := _storage(value)) is not None:
+                self._note(storage)
         return func(*args, **(kwargs or {}))
 
     def _note(self, storage):
@@ -99,8 +98,8 @@ class Watch(TorchDispatchMode):
         for kind in ('_parameters', '_buffers'):
             members = vars(module)[kind]
             for tensor in members.values():
-                if tensor is not None and tensor.layout is torch.strided:
-                    self.owners[_storage(tensor)] = name
+                if tensor is not None and (storage := _storage(tensor)) is not None:
+                    self.owners[storage] = name
             vars(module)[kind] = _Members(members, lambda: self._use(name))
         if not isinstance(module, torch.jit.ScriptModule):
             vars(module)['forward'] = self._watched(name, module.forward)
@@ -117,8 +116,12 @@ class Watch(TorchDispatchMode):
                 self.running.pop()
             key = (self.running[-1], name) if self.running else None
             if key in self.norm_of:
-                reference = StorageWeakRef(output.untyped_storage())
-                self.outputs[_storage(output)] = [reference, key, 0]
+                storage = _storage(output)
+                if storage is None:
+                    self.spoilt.add(key)
+                else:
+                    reference = StorageWeakRef(output.untyped_storage())
+                    self.outputs[storage] = [reference, key, 0]
             return output
 
         return watched
@@ -144,4 +147,8 @@ class _Members(dict):
 
 
 def _storage(tensor):
-    return tensor.untyped_storage()._cdata
+    """What tells a tensor's memory from others; None for tensors without any, as under vmap."""
+    try:
+        return tensor.untyped_storage()._cdata if tensor.layout is torch.strided else None
+    except (NotImplementedError, RuntimeError):
+        return None

@@ -1,6 +1,7 @@
 """SANs that keep the weights they have generated."""
 
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -33,11 +34,23 @@ class FusedSAN(nn.Module):
         self.san = san
         self.networks = nn.ModuleDict()
         self._register_state_dict_hook(_without_networks)
+        san.register_load_state_dict_post_hook(partial(_forget, self.networks))
         if san.resolution:
             self.at(san.resolution)
 
-    def forward(self, x: torch.Tensor, resolution: float | None = None) -> tuple[torch.Tensor, ...]:
-        """Extract features of one batch, as :meth:`mmscale.models.backbones.san.SAN.forward`."""
+    def __getattr__(self, name: str) -> Any:
+        """What the SAN says of itself: `out_channels`, `resolutions`, :meth:`SAN.plain`."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == 'san':
+                raise
+            return getattr(self.san, name)
+
+    def forward(self, x: Any, resolution: float | None = None) -> Any:
+        """Extract features, as :meth:`mmscale.models.backbones.san.SAN.forward`."""
+        if isinstance(x, (list, tuple)):  # a batch for each resolution, as in training
+            return self.san(x)
         return self.at(self.san.resolution_for(x, resolution)).extract(x, None)
 
     def at(self, resolution: float) -> SAN:
@@ -53,6 +66,10 @@ class FusedSAN(nn.Module):
     def _load_from_state_dict(self, *args, **kwargs):
         self.networks.clear()  # before the children are asked for their keys
         super()._load_from_state_dict(*args, **kwargs)
+
+
+def _forget(networks, *_):
+    networks.clear()
 
 
 def _without_networks(fused, state_dict, prefix, _):

@@ -55,10 +55,13 @@ class FusedAggregation(nn.Module):
 @inference_form(ScaleAggregation)
 def fuse_aggregation(block: ScaleAggregation) -> nn.Module:
     """The block without norms, or the block itself if a norm cannot be folded."""
-    for branch in block.branches.values():
+    branches: Any = block.branches.values()
+    as_built = type(block.act) is nn.ReLU and len({branch.resize for branch in branches}) == 1
+    for branch in branches:
         done = isinstance(branch.norm, nn.Identity)
-        if type(branch) is not ScaleBranch or not (done or foldable(branch.conv, branch.norm)):
-            return block
+        as_built &= type(branch) is ScaleBranch and (done or foldable(branch.conv, branch.norm))
+    if not as_built:
+        return block
     return FusedAggregation(block).eval()
 
 

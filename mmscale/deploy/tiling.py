@@ -81,6 +81,13 @@ def _followed():
     return torch.jit.is_tracing() or (exporting is not None and exporting())
 
 
+def _can_be_tiled(layer):
+    """Whether a tile's rows follow from the rows above and below it, as they are computed here."""
+    if isinstance(layer, nn.Conv2d) and (layer.padding_mode, layer.dilation) != ('zeros', (1, 1)):
+        return False
+    return type(layer) in TILED
+
+
 @inference_form(LinearBottleneck)
 def tile_block(block: LinearBottleneck) -> nn.Module:
     """Tile what a folded block does before its squeeze-excite, or all of it if it has none."""
@@ -89,7 +96,7 @@ def tile_block(block: LinearBottleneck) -> nn.Module:
         names += ['act', 'project']
     modules = [m for name in names for m in getattr(block, name).modules()]
     layers = [m for m in modules if not isinstance(m, (nn.Sequential, nn.Identity))]
-    if all(type(m) in TILED for m in layers):  # norms that were not folded may need whole maps
+    if all(map(_can_be_tiled, layers)):  # norms that were not folded may need whole maps
         for name in names:
             setattr(block, name, nn.Identity())
         block.expand = TiledLayers(*layers)
