@@ -17,7 +17,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, is_whole
 from mmscale.utils.files import written_aside
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -69,11 +69,11 @@ def stage_neurons(neurons: int | Sequence[int]) -> tuple[int, ...]:
             ``ceil(n / 2 ** (4 - s))``, as in all published structures; or of all four.
 
     Raises:
-        ValueError: If it is neither.
+        UserError: If it is neither.
     """
     numbers = [neurons] if isinstance(neurons, int) else neurons
     fits = isinstance(numbers, (tuple, list)) and len(numbers) in (1, len(STAGE_SIDES))
-    if not fits or any(type(n) is not int or n < 1 for n in numbers):
+    if not fits or not all(map(is_whole, numbers)):
         raise UserError(
             f'neurons {neurons!r} must be a positive integer, the neurons of a block in the last '
             f'stage, or {len(STAGE_SIDES)} of them, one for each stage'
@@ -97,7 +97,7 @@ def seed(
         dict: For ``ScaleNet(structure=...)``, in a config too.
 
     Raises:
-        ValueError: If an argument does not fit.
+        UserError: If an argument does not fit.
     """
     stages = [[n] * len(scales) for n in stage_neurons(neurons)]
     return _regular(f'seed of {neurons} neurons', stages, depth, scales)
@@ -151,7 +151,7 @@ def load_structure(structure: StructureLike, depth: int | Sequence[int] | None =
             structure's own, or 50 where that has none.
 
     Raises:
-        ValueError: If there is no such structure or depth, or if the rows do not fit.
+        UserError: If there is no such structure or depth, or if the rows do not fit.
     """
     if structure is None:
         structure = f'scalenet{_published(50 if depth is None else depth)}'
@@ -217,7 +217,7 @@ def _depths(depth, name):
     if isinstance(depth, int) and depth in DEPTHS:
         return DEPTHS[depth]
     fits = isinstance(depth, (tuple, list)) and len(depth) == len(STAGE_SIDES)
-    if not fits or any(type(n) is not int or n < 1 for n in depth):
+    if not fits or not all(map(is_whole, depth)):
         raise UserError(
             f'{name}: depth {depth!r} does not exist; choose from {tuple(DEPTHS)}, or give the '
             f'blocks of each of the {len(STAGE_SIDES)} stages, such as (2, 2, 2, 2)'
@@ -227,8 +227,7 @@ def _depths(depth, name):
 
 def _scales(scales, name):
     numbers = list(scales) if isinstance(scales, (tuple, list)) else []
-    positive = all(type(k) is int and k > 0 for k in numbers)
-    if not numbers or not positive or numbers != sorted(set(numbers)):
+    if not numbers or not all(map(is_whole, numbers)) or numbers != sorted(set(numbers)):
         raise UserError(
             f'{name}: scales {scales!r} must be ascending positive integers, such as {SCALES}'
         )

@@ -26,7 +26,7 @@ class GammaL1Hook(Hook):
             momentum m follows the loss with steps 1 / (1 - m) as long, and is not slowed by this.
 
     Raises:
-        ValueError: If `strength` is not such a number.
+        UserError: If `strength` is not such a number.
     """
 
     def __init__(self, strength: float) -> None:

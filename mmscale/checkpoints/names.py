@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from mmscale.errors import UserError
 from mmscale.models.backbones.rexnet import STAGE_BLOCKS, TAP_STAGES
 from mmscale.models.backbones.san import SANMobileNetV2
 from mmscale.structures import SCALES
@@ -41,11 +42,11 @@ def convert(state_dict: dict[str, Tensor]) -> Conversion:
         changes.
 
     Raises:
-        ValueError: If the names are none of these programs', or one of them is unexpected.
+        UserError: If the names are none of these programs', or one of them is unexpected.
     """
     matches = [row for row in SOURCES if row.marker in state_dict]
     if not matches:
-        raise ValueError(
+        raise UserError(
             f'unknown parameter names, such as {sorted(state_dict)[:3]}; expected a state dict of '
             f'{", ".join(row.name for row in SOURCES)}'
         )
@@ -54,7 +55,7 @@ def convert(state_dict: dict[str, Tensor]) -> Conversion:
     for key, value in state_dict.items():
         name = rename(key, state_dict)
         if name is None:
-            raise ValueError(f'{key!r} is not a name of {source}, which the file looked like')
+            raise UserError(f'{key!r} is not a name of {source}, which the file looked like')
         if name.startswith('head.') and value.ndim == 4:
             value = value.flatten(1)
         converted[name] = value

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, check_whole
 
 # Part of the manifest: raise it whenever the same arguments give other pictures.
 VERSION = 2
@@ -649,8 +649,7 @@ def _checked(**arguments):
     """The arguments as plain ints, or a UserError naming the first that is out of range."""
     for name, value in arguments.items():
         least = SMALLEST_IMAGE if name == 'size' else 0
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise UserError(f'{name} must be a whole number of {least} or more, got {value!r}')
+        check_whole(name, int(value) if isinstance(value, np.integer) else value, least)
     return {name: int(value) for name, value in arguments.items()}
 
 

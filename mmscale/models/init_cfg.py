@@ -22,7 +22,7 @@ def pretrained_cfg(init_cfg: Any) -> dict[str, Any] | None:
     """The `Pretrained` entry of an init_cfg, checked, or None.
 
     Raises:
-        ValueError: If it is not a dict with a type, names several checkpoints or none, or has a key
+        UserError: If it is not a dict with a type, names several checkpoints or none, or has a key
             that means nothing.
     """
     entries = init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg or {}]

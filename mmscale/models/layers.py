@@ -57,7 +57,7 @@ def norm(channels: int, norm_cfg: dict | None = None) -> nn.Module:
     """The norm layer that mmcv builds from `norm_cfg` (default: ``dict(type='BN')``).
 
     Raises:
-        ValueError: If it is not a dict with a type.
+        UserError: If it is not a dict with a type.
     """
     if norm_cfg is not None and not (isinstance(norm_cfg, dict) and 'type' in norm_cfg):
         raise UserError(f"norm_cfg={norm_cfg!r} must be a dict such as dict(type='BN')")
@@ -93,7 +93,7 @@ class Stage(nn.Sequential):
             convolutions put out, and recomputes norms, activations, pooling and resizing.
 
     Raises:
-        ValueError: If `with_cp` is something else, or torch is too old for it.
+        UserError: If `with_cp` is something else, or torch is too old for it.
     """
 
     def __init__(self, *blocks: nn.Module, with_cp: bool | str = False) -> None:

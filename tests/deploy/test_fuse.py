@@ -1,6 +1,7 @@
 """A fused model gives what the model gives, and says or leaves what it cannot fuse."""
 
 import copy
+import functools
 import pickle
 
 import pytest
@@ -19,6 +20,7 @@ from mmscale import deploy
 from mmscale.deploy import KEPT, FusedSAN, TiledLayers, blocks, folding, fuse, tiling
 from mmscale.deploy.examples import check_same
 from mmscale.errors import UserError
+from mmscale.models.backbones.scalenet import ScaleAggregation
 
 SHAPES = [(1, 3, 33, 47), (2, 3, 64, 96), (1, 3, 131, 64)]
 
@@ -579,6 +581,28 @@ class SharedLayer(nn.Module):
         return self.norm(self.inner.conv(x)) + self.inner(x)
 
 
+def _referred(attribute, refer, forward):
+    """A convolution and its norm, of which a plain attribute refers to one too."""
+
+    def make():
+        model = Own(forward)
+        object.__setattr__(model, attribute, refer(model))
+        return model
+
+    return make
+
+
+def _own_forward_of_an_instance():
+    model = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.BatchNorm2d(3), nn.SiLU())
+
+    def forward(x):
+        y = model[1](model[0](x))
+        return y + model[2](y)
+
+    model.forward = forward
+    return model
+
+
 def _without_source():
     """A class as of a notebook."""
     names = dict(TakesWeight=TakesWeight, F=F)
@@ -611,6 +635,15 @@ NOT_TO_BE_FOLDED = {
     'through data': ThroughData,
     'output kept': UsesKept,
     'layer of two modules': SharedLayer,
+    'layer in a plain list': _referred('ops', lambda m: [m.conv], lambda m, x: m.norm(m.ops[0](x))),
+    'norm in a plain dict': _referred(
+        'ops', lambda m: dict(norm=m.norm), lambda m, x: m.ops['norm'](m.conv(x))
+    ),
+    'layer of a plain name': _referred('other', lambda m: m.conv, lambda m, x: m.norm(m.other(x))),
+    'layer in a partial': _referred(
+        'call', lambda m: functools.partial(m.conv), lambda m, x: m.norm(m.call(x))
+    ),
+    "an instance's own forward": _own_forward_of_an_instance,
 }
 
 
@@ -654,6 +687,49 @@ def test_hooks_on_sa_blocks_are_called():
     with torch.no_grad():
         fused(torch.rand(1, 3, 64, 64))
     assert calls == [1]
+
+
+def _of_another_activation(model):
+    for block in model.modules():
+        if isinstance(block, ScaleAggregation):
+            block.act = nn.LeakyReLU(0.3)
+
+
+def _of_two_resizes(model):
+    for block in model.modules():
+        if isinstance(block, ScaleAggregation):
+            block.branches['2'].resize = 'bilinear'
+
+
+def _reflected(model):
+    for block in model.modules():
+        if isinstance(block, nn.Conv2d) and block.kernel_size == (3, 3):
+            block.padding_mode = 'reflect'
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'change'),
+    [(SCALENET, _of_another_activation), (SCALENET, _of_two_resizes), (REXNET, _reflected)],
+    ids=['activation', 'resize', 'padding'],
+)
+def test_changed_blocks_compute_what_they_were_changed_to(cfg, change, monkeypatch):
+    monkeypatch.setattr(tiling, 'UNTILED', 0)
+    monkeypatch.setattr(tiling, 'TILE', 50_000)
+    model = used(build(cfg, out_indices=(0,)))
+    change(model)
+    assert_same(model, fuse(model), (1, 3, 64, 96))
+
+
+def test_a_fused_san_forgets_with_its_san():
+    san, other = (used(build(SAN, out_indices=(0,)), seed) for seed in (0, 1))
+    fused = fuse(san)
+    assert fused.out_channels == san.out_channels
+    assert_same(san, fused, (1, 3, 64, 64))
+    fused.san.load_state_dict(other.state_dict())
+    assert_same(other, fused, (1, 3, 64, 64))
+    batches = [images(1, 3, 64, 64).double()] * len(san.resolutions)
+    for ours, theirs in zip(fused(batches), other(batches), strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_new_weights_of_a_fused_san():

@@ -32,7 +32,7 @@ def check_out_indices(out_indices: Sequence[int], num_stages: int) -> tuple[int,
     """Return `out_indices` as a tuple, or say what is wrong with them.
 
     Raises:
-        ValueError: If they are not ascending integers from 0 to ``num_stages - 1``.
+        UserError: If they are not ascending integers from 0 to ``num_stages - 1``.
     """
     indices = tuple(out_indices) if isinstance(out_indices, (tuple, list)) else ()
     if (
@@ -156,7 +156,7 @@ class Backbone(BaseModule):
             tuple[Tensor]: One map (N, C, h, w) for each of `out_indices`.
 
         Raises:
-            ValueError: If an image is smaller.
+            UserError: If an image is smaller.
         """
         return self.extract(x)
 

@@ -187,7 +187,7 @@ class ReXNet(Backbone):
             stay, as in the authors' program.
 
     Raises:
-        ValueError: If an argument is out of range.
+        UserError: If an argument is out of range.
 
     Example:
         >>> import torch

@@ -184,7 +184,7 @@ class ScaleNet(Backbone):
             ``sqrt(2 / (k * k * out_channels))``.
 
     Raises:
-        ValueError: If an argument is out of range or the structure does not fit the depth.
+        UserError: If an argument is out of range or the structure does not fit the depth.
 
     Example:
         >>> import torch
@@ -273,7 +273,7 @@ class ScaleNet(Backbone):
         """Channels of indices 0 to 3, the same for every depth and structure.
 
         Raises:
-            ValueError: If `base_channels` is not a positive integer.
+            UserError: If `base_channels` is not a positive integer.
         """
         check_whole('base_channels', base_channels)
         return tuple(base_channels * 2**index * EXPANSION for index in range(len(STAGE_SIDES)))

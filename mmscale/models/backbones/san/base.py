@@ -134,7 +134,7 @@ class SAN(Backbone):
             batches, a list of such tuples.
 
         Raises:
-            ValueError: If a list has another length than `resolutions`, or `resolution` is not
+            UserError: If a list has another length than `resolutions`, or `resolution` is not
                 a number of pixels.
         """
         if isinstance(x, (list, tuple)):
@@ -179,7 +179,7 @@ class SAN(Backbone):
             convolutions and norms are ordinary ones.
 
         Raises:
-            ValueError: If `resolution` is not a number of pixels, or the norms cannot be mixed.
+            UserError: If `resolution` is not a number of pixels, or the norms cannot be mixed.
         """
         check_resolution(resolution)
         network = deepcopy(self)
@@ -199,7 +199,7 @@ class SAN(Backbone):
             The names of its state dict are mmdet's and mmpretrain's, a ResNet's torchvision's too.
 
         Raises:
-            ValueError: If `resolution` is not a number of pixels, or the norms are not batch norms.
+            UserError: If `resolution` is not a number of pixels, or the norms are not batch norms.
         """
         check_resolution(resolution)
         for module in self.modules():

@@ -57,7 +57,7 @@ class SANMobileNetV2(SAN):
         frozen_stages, norm_cfg, norm_eval, with_cp, init_cfg: As in mmdet's backbones.
 
     Raises:
-        ValueError: If an argument is out of range.
+        UserError: If an argument is out of range.
 
     Example:
         >>> import torch
