@@ -84,6 +84,6 @@ def __getattr__(name):
 
 if multiprocessing.parent_process() is None:  # once, and not by every worker of a data loader
     logging.getLogger('mmscale').warning(
-        "mmcv's compiled operators are not installed: torchvision's and PyTorch's stand in "
+        "mmcv runs without compiled operators: torchvision's and PyTorch's stand in "
         '(MMSCALE_OPERATORS=compiled forbids it)'
     )

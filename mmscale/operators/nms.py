@@ -5,8 +5,8 @@ from torch import Tensor
 
 from mmscale.operators.calling import call, single
 
-ROUNDING = 2**-18  # more than single precision can change an overlap of boxes with sides of 1 on
-LARGE = 1e36  # areas that can be added without becoming infinite
+# Boxes that are compared with all others at once: few at first, where many others fall away.
+FIRST_BLOCK, LAST_BLOCK = 16, 128
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
@@ -42,7 +42,7 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     boxes = dets[order, :4].T
     groups = []
     while len(order):
-        suppressed = overlaps(boxes[:, :1], boxes, 0) >= threshold
+        suppressed = overlaps(boxes[:, :1], boxes, 0)[0] >= threshold
         suppressed[0] = True
         groups.append(order[suppressed].tolist())
         order, boxes = order[~suppressed], boxes[:, ~suppressed]
@@ -50,24 +50,21 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
 
 
 def overlaps(first: Tensor, second: Tensor, offset: int) -> Tensor:
-    """Intersections over unions, rounded as mmcv's loops round them.
-
-    Of two numbers, one of which is NaN, C++ takes the first as the larger and as the smaller.
+    """Intersections over unions of every two boxes, rounded as in mmcv's loops.
 
     Args:
         first (Tensor): (4, M), as x1, y1, x2, y2.
-        second (Tensor): (4, N), with shapes that can be broadcast.
+        second (Tensor): (4, N).
         offset (int): Added to every side.
 
     Returns:
-        Tensor: The overlaps.
+        Tensor: (M, N).
     """
-    low = torch.where(first[:2] < second[:2], second[:2], first[:2])
-    high = torch.where(second[2:] < first[2:], second[2:], first[2:])
-    sides = high - low + offset
-    width, height = torch.where(sides > 0, sides, 0)
-    overlap = width * height
-    return overlap / (_areas(first, offset) + _areas(second, offset) - overlap)
+    first, second = first[:, :, None], second[:, None]
+    high, low = torch.minimum(first[2:], second[2:]), torch.maximum(first[:2], second[:2])
+    width, height = high.sub_(low).add_(offset).clamp_(min=0)
+    overlap = width.mul_(height)
+    return overlap / (_areas(first, offset) + _areas(second, offset)).sub_(overlap)
 
 
 def _areas(boxes, offset):
@@ -82,29 +79,19 @@ def _plain(boxes, threshold):
 
 
 def _with_offset(boxes, threshold):
-    """Those kept with an offset of 1, which torchvision has not.
-
-    With 1 added to x2 and y2, sides differ from mmcv's by roundings. In double precision, and with
-    a threshold that is higher by more than mmcv's roundings, all that is suppressed is suppressed
-    in mmcv too, as long as what suppresses it is kept there. That is so if what is kept stays so
-    with a threshold that is as much lower. Otherwise every overlap is computed as mmcv does.
-    """
-    sides, areas = boxes[:, 2:] - boxes[:, :2], _areas(boxes.T, 1)
-    if bool((sides >= 0).all() & (areas < LARGE).all()):  # not so with NaN
-        larger = boxes.double()
-        larger[:, 2:] += 1
-        kept = _plain(larger, threshold + ROUNDING)
-        if len(_plain(larger[kept], threshold - ROUNDING)) == len(kept):
-            return kept
-    return _one_by_one(boxes, threshold)
-
-
-def _one_by_one(boxes, threshold, offset=1):
-    left, kept = torch.arange(len(boxes), device=boxes.device), []
-    boxes = boxes.T
+    """Those kept with an offset of 1, which torchvision does not have: a block after the other."""
+    left, kept, block = torch.arange(len(boxes), device=boxes.device), [], FIRST_BLOCK
+    boxes = boxes.T.contiguous()
     while len(left):
-        kept.append(left[0])
-        stays = ~(overlaps(boxes[:, :1], boxes, offset) > threshold)
-        stays[0] = False
+        over = (overlaps(boxes[:, :block], boxes, 1) > threshold).cpu().numpy()
+        stays, chosen = ~over[0], [0]
+        for row in range(1, len(over)):
+            if stays[row]:
+                chosen.append(row)
+                stays &= ~over[row]
+        stays[: len(over)] = False
+        stays = torch.from_numpy(stays).to(left.device)
+        kept.append(left[chosen])
         left, boxes = left[stays], boxes[:, stays]
-    return torch.stack(kept)
+        block = min(2 * block, LAST_BLOCK)
+    return torch.cat(kept)

@@ -134,11 +134,12 @@ def _maxima_backward(grad_output, rois, argmax_y, argmax_x, grad_input):
     planes = rois[:, :1].long() * channels + torch.arange(channels, device=rois.device)
     inside = (argmax_y >= -1) & (argmax_y <= height) & (argmax_x >= -1) & (argmax_x <= width)
     grad = torch.where(inside & (argmax_y != -1), grad_output, 0)
+    flat = grad_input.view(-1)
     for y, y_weight in _taps(argmax_y, height):
         for x, x_weight in _taps(argmax_x, width):
             pixels = (planes[:, :, None, None] * height + y) * width + x
             weighted = grad * y_weight * x_weight
-            call(grad_input.view(-1).index_add_, 0, pixels.flatten(), weighted.flatten())
+            call(torch.Tensor.index_add_, flat, 0, pixels.flatten(), weighted.flatten())
 
 
 def _taps(at, size):

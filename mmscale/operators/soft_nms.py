@@ -4,6 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmscale.operators.calling import single
+from mmscale.operators.nms import FIRST_BLOCK, LAST_BLOCK, overlaps
+
 NAIVE, LINEAR, GAUSSIAN = range(3)
 
 
@@ -32,55 +35,58 @@ def softnms(
     Returns:
         Tensor: Indices of the boxes in `dets`, (K,) int64. Rows from K on mean nothing.
     """
-    settings = np.float32(iou_threshold), np.float32(sigma), method, np.float32(offset)
-    # Rows of x1, y1, x2, y2, area and score; the columns up to `count` are the boxes left.
-    left = np.empty((6, len(boxes)), np.float32)
-    left[:4], left[5] = boxes.detach().numpy().T, scores.detach().numpy()
-    indices, count = np.arange(len(boxes)), len(boxes)
-    with np.errstate(all='ignore'):
-        left[4] = (left[2] - left[0] + settings[3]) * (left[3] - left[1] + settings[3])
-        done = 0
-        while done < count:
-            highest = done + _highest(left[5, done:count])
-            left[:, [done, highest]] = left[:, [highest, done]]
-            indices[[done, highest]] = indices[[highest, done]]
-            done += 1
-            left[5, done:count] *= _weights(
-                left[:5, done - 1, None], left[:5, done:count], settings
-            )
-            low = left[5, done:count] < np.float32(min_score)
-            if low.any():
-                count = _close_gaps(left, indices, low, done, count)
-    dets[:count] = torch.from_numpy(left[[0, 1, 2, 3, 5], :count].T)
-    return torch.from_numpy(indices[:count])
+    boxes, lowered = boxes.detach(), scores.detach().numpy().copy()
+    # The first `done` places have their boxes; those from `count` on were left out. Of equal
+    # scores the first is the highest, so that boxes have to change places just as in mmcv.
+    indices, done, count = np.arange(len(boxes)), 0, len(boxes)
+    columns, rows, block = indices.copy(), {}, FIRST_BLOCK
+    while done < count:
+        highest = done + _highest(lowered[done:count])
+        if columns[highest] not in rows:
+            # What the highest ones do to those left: one row each, and a column for every place.
+            corners = boxes[indices[done:count]].T
+            columns = np.arange(-done, len(indices) - done)
+            several = np.argsort(-lowered[done:count], kind='stable')[:block]
+            several[-1] = highest - done
+            over = overlaps(corners[:, several], corners, offset)
+            weights = _weights(over, single(iou_threshold), single(sigma), method).numpy()
+            rows = dict(zip(several.tolist(), weights))
+            block = min(2 * block, LAST_BLOCK)
+        for places in (lowered, indices, columns):
+            places[done], places[highest] = places[highest], places[done]
+        weights = rows[columns[done]]
+        done += 1
+        lowered[done:count] *= weights[columns[done:count]]
+        low = lowered[done:count] < np.float32(min_score)
+        if np.count_nonzero(low):
+            count = _close_gaps((lowered, indices, columns), low, done, count)
+    kept = torch.from_numpy(indices[:count])
+    dets[:count, :4], dets[:count, 4] = boxes[kept], torch.from_numpy(lowered[:count])
+    return kept
 
 
 def _highest(scores):
     """The place of the highest score, the first of equal ones; NaN counts in the first place."""
     highest = scores.argmax()
-    if np.isnan(scores[highest]):
+    if scores[highest] != scores[highest]:
         highest = 0 if np.isnan(scores[0]) else np.where(np.isnan(scores), -np.inf, scores).argmax()
     return highest
 
 
-def _weights(box, others, settings):
-    """What the scores of the others are multiplied by."""
-    threshold, sigma, method, offset = settings
-    sides = np.minimum(box[2:4], others[2:4]) - np.maximum(box[:2], others[:2]) + offset
-    width, height = np.fmax(sides, np.float32(0))
-    overlap = width * height
-    overlap /= box[4] + others[4] - overlap
+def _weights(over, threshold, sigma, method):
+    """What scores are multiplied by for these overlaps; rounded once, as C's exponential is."""
     if method == GAUSSIAN:
-        return np.exp((-(overlap * overlap) / sigma).astype(np.float64)).astype(np.float32)
-    lowered = np.float32(0) if method == NAIVE else 1 - overlap
-    return np.where(overlap >= threshold, lowered, np.float32(1))
+        return (-(over * over) / sigma).double().exp_().float()
+    lowered = torch.zeros_like(over) if method == NAIVE else 1 - over
+    return torch.where(over >= threshold, lowered, 1)
 
 
-def _close_gaps(left, indices, low, done, count):
+def _close_gaps(rows, low, done, count):
     """Put the last boxes that stay in the places of those that do not; how many there are then."""
     stay = done + np.flatnonzero(~low)
     count = done + len(stay)
     gaps = done + np.flatnonzero(low[: count - done])
     last = stay[len(stay) - len(gaps) :][::-1]
-    left[:, gaps], indices[gaps] = left[:, last], indices[last]
+    for places in rows:
+        places[gaps] = places[last]
     return count
