@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from mmscale.errors import UserError
+from mmscale.utils.environment import COMPILE
 
 # Whom an operator serves, by how its name begins.
 USERS = {
@@ -49,10 +50,9 @@ def refusal(name: str) -> Callable[..., NoReturn]:
 
     def refuse(*_: Any, **__: Any) -> NoReturn:
         raise UserError(
-            f"mmcv's operator {name} has no substitute without a compiler. It serves {users}. "
-            "Compile mmcv's own operators: make setup OPERATORS=compiled in a checkout of mmscale, "
-            'or pip install --no-build-isolation --no-binary :all: --no-deps --force-reinstall '
-            'onedl-mmcv (mmcv of the upstream family), with a C++ compiler and setuptools<82'
+            f"mmcv's operator {name} has to be compiled; nothing stands in for it. It serves "
+            f'{users}. With a C++ compiler, in a checkout of mmscale: make setup '
+            f'OPERATORS=compiled; or\n{COMPILE}'
         )
 
     refuse.__name__ = refuse.__qualname__ = name
