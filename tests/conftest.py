@@ -10,6 +10,8 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 
+import mmscale  # noqa: F401  (before mmcv.ops: operators stand in where none were compiled)
+
 # Threads wait for each other by spinning: where the cores are busy, one is many times faster.
 THREADS = 1 if 'PYTEST_XDIST_WORKER' in os.environ else 2
 torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', THREADS)))

@@ -61,7 +61,7 @@ def _attend(value, locations, weights, shapes):
     # (maps, N * heads, queries, points, 2), from -1 to 1 as grid_sample takes them
     places = (2 * locations - 1).permute(3, 0, 2, 1, 4, 5).flatten(1, 2)
     weights = weights.permute(3, 0, 2, 1, 4).reshape(-1, batch * heads, 1, queries, points)
-    total, start = 0, 0
+    total, start = value.new_zeros(()), 0
     for level, (height, width) in enumerate(shapes):
         x = maps[:, :, start : start + height * width].unflatten(2, (height, width))
         total = total + (F.grid_sample(x, places[level], align_corners=False) * weights[level]).sum(

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from mmscale.operators.calling import write
+
 
 def bbox_overlaps(
     bboxes1: Tensor, bboxes2: Tensor, ious: Tensor, mode: int, aligned: bool, offset: int
@@ -25,7 +27,7 @@ def bbox_overlaps(
         whole = _areas(first, offset) + _areas(second, offset) - overlap
     else:
         whole = _areas(first, offset)
-    ious.copy_(overlap / whole)
+    write(ious, overlap / whole)
 
 
 def _areas(boxes, offset):

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 import torchvision  # noqa: F401  (registers torch.ops.torchvision)
+from torch import Tensor
 
 
 def call(operator: Callable, *arguments: Any) -> Any:
@@ -30,6 +31,15 @@ def call(operator: Callable, *arguments: Any) -> Any:
             return operator(*arguments)
         finally:
             torch.use_deterministic_algorithms(True, warn_only=warn_only)
+
+
+def write(output: Tensor, values: Tensor) -> None:
+    """Write values into a tensor that was given for them.
+
+    As an assignment: after ``copy_`` in the forward pass of a ``torch.autograd.Function``,
+    torch.compile (2.11) takes the gradient of the output for that of ``copy_``'s and loses it.
+    """
+    output[...] = values
 
 
 def single(number: float) -> float:

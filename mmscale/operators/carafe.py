@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmscale.operators.calling import call
+from mmscale.operators.calling import call, write
 
 
 def carafe_forward(
@@ -30,7 +30,7 @@ def carafe_forward(
         group_size (int): Groups of channels with weights of their own.
         scale_factor (int): How many times higher and wider the output is.
     """
-    rfeatures.copy_(features)
+    write(rfeatures, features)
     carafe_naive_forward(features, masks, output, kernel_size, group_size, scale_factor)
 
 
@@ -62,7 +62,7 @@ def carafe_naive_forward(
     scale_factor: int,
 ) -> None:
     """See :func:`carafe_forward`."""
-    output.copy_(call(_upsample, features, masks, kernel_size, group_size, scale_factor))
+    write(output, call(_upsample, features, masks, kernel_size, group_size, scale_factor))
 
 
 def carafe_naive_backward(

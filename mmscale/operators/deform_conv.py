@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmscale.operators.calling import call
+from mmscale.operators.calling import call, write
 
 
 class Geometry(NamedTuple):
@@ -70,7 +70,7 @@ def deform_conv_forward(
     kernel, stride, padding = (kH, kW), (dH, dW), (padH, padW)
     dilation = dilationH, dilationW
     geometry = Geometry(kernel, stride, padding, dilation, group, deformable_group)
-    output.copy_(_forward(geometry, input, weight, offset))
+    write(output, _forward(geometry, input, weight, offset))
 
 
 def deform_conv_backward_input(
@@ -99,7 +99,7 @@ def deform_conv_backward_input(
     geometry = Geometry(kernel, stride, padding, dilation, group, deformable_group)
     grads = _backward(geometry, gradOutput, input, weight, offset)
     gradInput.add_(grads[0])
-    gradOffset.copy_(grads[2])
+    write(gradOffset, grads[2])
 
 
 def deform_conv_backward_parameters(
@@ -173,7 +173,7 @@ def modulated_deform_conv_forward(
     geometry = Geometry(kernel, stride, padding, dilation, group, deformable_group)
     size = geometry.output_size(input)
     moved, weighted = _first(offset, size), _first(mask, size)
-    output.copy_(_forward(geometry, input, weight, moved, weighted, bias if with_bias else None))
+    write(output, _forward(geometry, input, weight, moved, weighted, bias if with_bias else None))
 
 
 def modulated_deform_conv_backward(
@@ -211,8 +211,8 @@ def modulated_deform_conv_backward(
     grads = _backward(geometry, grad_output, input, weight, moved, weighted)
     grad_input.add_(grads[0])
     grad_weight.add_(grads[1])
-    _first(grad_offset, size).copy_(grads[2])
-    _first(grad_mask, size).copy_(grads[3])
+    write(_first(grad_offset, size), grads[2])
+    write(_first(grad_mask, size), grads[3])
     if with_bias:
         grad_bias.add_(grads[4])
 

@@ -82,7 +82,8 @@ def __getattr__(name):
     return refusal(name)
 
 
-if multiprocessing.parent_process() is None:  # once, and not by every worker of a data loader
+# Once, and not in every worker of a data loader.
+if __name__ == 'mmcv._ext' and multiprocessing.current_process().name == 'MainProcess':
     logging.getLogger('mmscale').warning(
         "mmcv runs without compiled operators: torchvision's and PyTorch's stand in "
         '(MMSCALE_OPERATORS=compiled forbids it)'

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmscale.operators.calling import write
+
 TINY = torch.finfo(torch.float32).tiny  # the least number that a logarithm is taken of
 
 
@@ -20,22 +22,22 @@ def sigmoid_focal_loss_forward(
         gamma (float): The power that lowers the loss of what is classified well already.
         alpha (float): The weight of an object; that of background is 1 - alpha.
     """
-    p, positive = input.float().sigmoid(), _one_hot(target, input)
+    p, positive = _at_least_single(input).sigmoid(), _one_hot(target, input)
     object_loss = (1 - p) ** gamma * p.clamp(min=TINY).log()
     background_loss = p**gamma * (1 - p).clamp(min=TINY).log()
     loss = -torch.where(positive, alpha * object_loss, (1 - alpha) * background_loss)
-    output.copy_(loss * _factors(weight, target)[:, None])
+    write(output, loss * _factors(weight, target)[:, None])
 
 
 def sigmoid_focal_loss_backward(
     input: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, gamma: float, alpha: float
 ) -> None:
     """Write the derivatives of the losses by the logits into `grad_input`, (N, C)."""
-    p, positive = input.float().sigmoid(), _one_hot(target, input)
+    p, positive = _at_least_single(input).sigmoid(), _one_hot(target, input)
     of_object = (1 - p) ** gamma * (1 - p - gamma * p * p.clamp(min=TINY).log())
     of_background = p**gamma * (gamma * (1 - p) * (1 - p).clamp(min=TINY).log() - p)
     grad = -torch.where(positive, alpha * of_object, (1 - alpha) * of_background)
-    grad_input.copy_(grad * _factors(weight, target)[:, None])
+    write(grad_input, grad * _factors(weight, target)[:, None])
 
 
 def softmax_focal_loss_forward(
@@ -53,7 +55,7 @@ def softmax_focal_loss_forward(
     """
     p = _of_target(input, target)
     loss = -alpha * (1 - p) ** gamma * p.clamp(min=TINY).log()
-    output.copy_(torch.where(target >= 0, loss * _factors(weight, target), 0))
+    write(output, torch.where(target >= 0, loss * _factors(weight, target), 0))
 
 
 def softmax_focal_loss_backward(
@@ -69,8 +71,8 @@ def softmax_focal_loss_backward(
     p = _of_target(input, target)
     rising = gamma * (1 - p) ** (gamma - 1) * p * p.clamp(min=TINY).log()
     slope = alpha * (rising - (1 - p) ** gamma) * _factors(weight, target)
-    buff.copy_(torch.where(target >= 0, slope, 0))
-    grad_input.copy_(buff[:, None] * (_one_hot(target, input).to(input) - input))
+    write(buff, torch.where(target >= 0, slope, 0))
+    write(grad_input, buff[:, None] * (_one_hot(target, input).to(input) - input))
 
 
 def _one_hot(target, input):
@@ -78,10 +80,15 @@ def _one_hot(target, input):
 
 
 def _of_target(probabilities, target):
-    return probabilities.float().gather(1, target.clamp(min=0)[:, None])[:, 0]
+    return _at_least_single(probabilities).gather(1, target.clamp(min=0)[:, None])[:, 0]
 
 
 def _factors(weight, target):
     """The factor of each target: 1 of the background and where there are no weights."""
-    weight = weight.float() if weight.numel() else weight.new_ones(int(target.max()) + 1)
-    return F.pad(weight, (0, 1), value=1)[target.clamp(min=0)]
+    if not weight.numel():
+        return weight.new_ones(1)
+    return F.pad(_at_least_single(weight), (0, 1), value=1)[target.clamp(min=0)]
+
+
+def _at_least_single(x):
+    return x.to(torch.promote_types(x.dtype, torch.float32))

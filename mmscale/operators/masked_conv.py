@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mmscale.operators.calling import write
+
 
 def masked_im2col_forward(
     im: Tensor,
@@ -27,7 +29,7 @@ def masked_im2col_forward(
     padded = F.pad(im[0], (pad_w, after_w, pad_h, after_h))
     rows = mask_h_idx + torch.arange(kernel_h, device=im.device)[:, None, None]
     columns = mask_w_idx + torch.arange(kernel_w, device=im.device)[:, None]
-    col.copy_(padded[:, rows, columns].flatten(0, 2))
+    write(col, padded[:, rows, columns].flatten(0, 2))
 
 
 def masked_col2im_forward(

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmscale.operators.calling import call, single
+from mmscale.operators.calling import call, single, write
 
 MAXIMUM = 0  # the pool_mode; 1 is the average
 NOTHING = -10000  # mmcv's maximum of no samples at all
@@ -49,7 +49,7 @@ def roi_align_forward(
     else:
         size = aligned_height, aligned_width
         arguments = input, rois, scale, *size, sampling_ratio, aligned
-        output.copy_(call(torch.ops.torchvision.roi_align, *arguments))
+        write(output, call(torch.ops.torchvision.roi_align, *arguments))
 
 
 def roi_align_backward(
@@ -80,7 +80,7 @@ def roi_align_backward(
         sampling_ratio,
         aligned,
     )
-    grad_input.add_(grad)
+    grad_input.zero_().add_(grad)
 
 
 def _check(rois):

@@ -2,15 +2,17 @@
 
 from torch import Tensor
 
+from mmscale.operators.calling import write
+
 
 def sync_bn_forward_mean(input: Tensor, mean: Tensor) -> None:
     """Write the means of the channels of `input`, (N, C, S), into `mean`, (C,)."""
-    mean.copy_(input.float().mean((0, 2)))
+    write(mean, input.float().mean((0, 2)))
 
 
 def sync_bn_forward_var(input: Tensor, mean: Tensor, var: Tensor) -> None:
     """Write the mean squares of the distances from `mean` into `var`, (C,)."""
-    var.copy_((input.float() - mean[:, None]).square().mean((0, 2)))
+    write(var, (input.float() - mean[:, None]).square().mean((0, 2)))
 
 
 def sync_bn_forward_output(
@@ -42,25 +44,25 @@ def sync_bn_forward_output(
         momentum (float): The share of this batch in the running statistics.
         group_size (int): Processes.
     """
-    std.copy_((var + eps).sqrt())
-    norm.copy_((input.float() - mean[:, None]) / std[:, None])
+    write(std, (var + eps).sqrt())
+    write(norm, (input.float() - mean[:, None]) / std[:, None])
     if weight is None or bias is None:
-        output.copy_(norm)
+        write(output, norm)
     else:
-        output.copy_(norm * weight[:, None] + bias[:, None])
+        write(output, norm * weight[:, None] + bias[:, None])
     if running_mean is not None and running_var is not None:
         count = input.size(0) * input.size(2) * group_size
         unbiased = var * count / (count - 1) if count > 1 else var
-        running_mean.copy_(momentum * mean + (1 - momentum) * running_mean)
-        running_var.copy_(momentum * unbiased + (1 - momentum) * running_var)
+        write(running_mean, momentum * mean + (1 - momentum) * running_mean)
+        write(running_var, momentum * unbiased + (1 - momentum) * running_var)
 
 
 def sync_bn_backward_param(
     grad_output: Tensor, norm: Tensor, grad_weight: Tensor, grad_bias: Tensor
 ) -> None:
     """Write the gradients of weight and bias of this process, (C,) each."""
-    grad_weight.copy_((grad_output.float() * norm).sum((0, 2)))
-    grad_bias.copy_(grad_output.float().sum((0, 2)))
+    write(grad_weight, (grad_output.float() * norm).sum((0, 2)))
+    write(grad_bias, grad_output.float().sum((0, 2)))
 
 
 def sync_bn_backward_data(
@@ -75,4 +77,4 @@ def sync_bn_backward_data(
     """Write the gradient of the input, from those of weight and bias of all processes."""
     count = grad_output.size(0) * grad_output.size(2)
     common = (grad_weight[:, None] * norm + grad_bias[:, None]) / count
-    grad_input.copy_(weight[:, None] * (grad_output.float() - common) / std[:, None])
+    write(grad_input, weight[:, None] * (grad_output.float() - common) / std[:, None])

@@ -26,7 +26,7 @@ EXTRAS = {
 COMPILE = """\
     pip install ninja packaging wheel 'setuptools>=80,<82'      (upstream: 'setuptools<70')
     pip install --no-build-isolation --no-cache-dir --no-deps --force-reinstall onedl-mmcv
-    (upstream: mmcv==2.1.0)"""
+    (upstream: pip uninstall -y mmcv-lite, and mmcv==2.1.0 instead of onedl-mmcv)"""
 
 INSTALL = f"""\
 Install one of the two families, never both, after torch and torchvision:

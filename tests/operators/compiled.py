@@ -1,5 +1,6 @@
 """mmcv's compiled extension beside the stand-in, in one process."""
 
+import contextlib
 import sys
 import sysconfig
 import zipfile
@@ -8,9 +9,9 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 import mmcv
+import mmcv.ops
 
-ROOT = Path(__file__).parents[2]
-WHEELS = ROOT.parent / 'shared/wheels'
+WHEELS = Path(__file__).parents[3] / 'shared/wheels'
 SUFFIX = sysconfig.get_config_var('EXT_SUFFIX')
 
 
@@ -26,7 +27,6 @@ def load(folder):
         return None
     spec = util.spec_from_file_location('compiled._ext', path)
     module = util.module_from_spec(spec)
-    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -37,3 +37,21 @@ def _from_wheel(folder):
         with zipfile.ZipFile(wheel) as content:
             return content.extract(f'mmcv/_ext{SUFFIX}', folder)
     return None
+
+
+@contextlib.contextmanager
+def through(extension):
+    """mmcv's layers and functions call this extension."""
+    modules = [
+        module
+        for name, module in sys.modules.items()
+        if name.startswith('mmcv.ops.') and hasattr(module, 'ext_module')
+    ]
+    before = [module.ext_module for module in modules]
+    for module in modules:
+        module.ext_module = extension
+    try:
+        yield
+    finally:
+        for module, own in zip(modules, before):
+            module.ext_module = own
