@@ -52,7 +52,7 @@ def run(operators, model, steps, masks):
         model.train()
         for step in range(steps):
             data = model.data_preprocessor(inputs(step, masks), True)
-            loss, logged = model.parse_losses(model.loss(**data))
+            loss, logged = model.parse_losses(model(**data, mode='loss'))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -60,12 +60,12 @@ def run(operators, model, steps, masks):
         model.eval()
         with torch.no_grad():
             data = model.data_preprocessor(inputs(99, masks), False)
-            found = [sample.pred_instances for sample in model.predict(**data)]
+            found = [sample.pred_instances for sample in model(**data, mode='predict')]
     return losses, model.state_dict(), found
 
 
 @pytest.mark.parametrize('name', ['faster_rcnn_rexnet_fpn', 'mask_rcnn_rexnet_fpn'])
-def test_training_is_the_same_to_the_last_bit(compiled, name, monkeypatch):
+def test_training_is_the_same_to_the_last_bit(compiled, name):
     register_all_modules()
     cfg = load_config(name, {'model.backbone.init_cfg': None})
     torch.manual_seed(0)
