@@ -11,6 +11,7 @@ PACKAGE = ROOT / 'mmscale'
 ORDER = (
     'errors', 'version',
     'utils',  # the environment, files, figures
+    'operators',  # what stands in for mmcv's compiled operators
     'registry',
     'families',  # the backbones by name
     'structures',  # ScaleNet's neuron structures
