@@ -46,5 +46,8 @@ def address_of(source: str) -> str | None:
         return None
     address = str(listed.get(name))
     if not address.startswith(('http://', 'https://')):
-        raise UserError(f'checkpoint {source!r}: {scheme}:// lists no file of that name')
+        raise UserError(
+            f'checkpoint {source!r}: {scheme}:// has no address under that name, and a file would '
+            'be read by mmengine, which runs code that it may carry'
+        )
     return address

@@ -25,7 +25,7 @@ from mmscale.checkpoints.plain import (
     shown,
 )
 
-STEPS = 1_000_000  # of a pickle, about 40,000 tensors
+STEPS = 500_000  # of a pickle, about 20,000 tensors
 BYTES = 1 << 28  # of a pickle without its tensors; histories of long runs take many
 NESTED = 100  # containers inside each other
 
@@ -126,6 +126,11 @@ class _Unpickler(_Watchable):
             return found  # torch makes it itself, in load_binpersid
         raise Unsafe(f'{module}.{name}'[:120])
 
+    def load_mark(self):
+        if len(self.metastack) > NESTED:
+            raise TooLarge(f'more than {NESTED} containers inside each other')
+        super().load_mark()
+
     def load_reduce(self):
         arguments = self.stack.pop()
         function = self.stack[-1]
@@ -192,6 +197,7 @@ class _Unpickler(_Watchable):
         if type(owner) not in kinds:
             raise Unsafe(f'an item for {shown(owner)}')
 
+    dispatch[pickle.MARK[0]] = load_mark
     dispatch[pickle.REDUCE[0]] = load_reduce
     dispatch[pickle.NEWOBJ[0]] = load_newobj
     dispatch[pickle.BUILD[0]] = load_build
