@@ -8,6 +8,10 @@ import torch
 
 from mmscale.errors import UserError, first_line
 
+# What damaged bytes make of Python's reader, which looks for places that do not exist.
+_DAMAGED = (
+    zipfile.BadZipFile, OSError, OverflowError, ValueError, NotImplementedError, struct.error,
+)  # fmt: skip
 END, LOCATOR, END_64 = b'PK\5\6', b'PK\6\7', b'PK\6\6'
 
 
@@ -26,7 +30,7 @@ def records_of(path: Path) -> dict[str, int]:
     cut = f'{path} is cut off or no PyTorch checkpoint (an unfinished download?)'
     try:
         entries = _entries(path)
-    except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise UserError(f'{cut}: {first_line(error)}; fetch it again') from None
     names = [entry.filename.partition('/')[2] for entry in entries]
     if 'constants.pkl' in names:

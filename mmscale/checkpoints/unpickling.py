@@ -119,7 +119,8 @@ class _Unpickler(_Watchable):
         known = CALLED.get(f'{module}.{name}') or NAMED.get(f'{module}.{name}')
         if known is not None:
             return known
-        found = getattr(torch, name, None) if module == 'torch' and '.' not in name else None
+        of_torch = module in ('torch', 'torch.storage') and '.' not in name
+        found = getattr(torch, name, None) if of_torch else None
         if isinstance(found, torch.dtype):
             return found
         if isinstance(found, type) and name.endswith('Storage'):

@@ -151,7 +151,7 @@ def test_a_run_writes_no_secret_anywhere(server, shapes, tmp_path):
 
     host, answers, _ = server
     buffer = io.BytesIO()
-    torch.save({'state_dict': ReXNet(width_mult=0.9).state_dict()}, buffer)
+    torch.save({'state_dict': ReXNet(width_mult=0.9, out_indices=(4,)).state_dict()}, buffer)
     answers['/weights.pth'] = lambda h: send(h, buffer.getvalue())
     url = f'http://me%40work:pass-word@{host}/weights.pth?token=to-ken#frag-ment'
     config = tmp_path / 'config.py'
@@ -164,7 +164,7 @@ def test_a_run_writes_no_secret_anywhere(server, shapes, tmp_path):
     ):
         result = subprocess.run(
             [sys.executable, '-W', 'ignore', ROOT / 'tools' / tool, *options, '--work-dir', work],
-            env=dict(os.environ, no_proxy='127.0.0.1'),
+            env=dict(os.environ, no_proxy='127.0.0.1', PYTHONPATH=str(ROOT)),
             capture_output=True,
             text=True,
         )

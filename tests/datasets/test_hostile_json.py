@@ -32,7 +32,7 @@ COCO = {
          'iscrowd': 0, 'segmentation': [[1, 2, 31, 2, 31, 22]]}
     ],
 }  # fmt: skip
-STRUCTURE = seed(64, depth=[1, 1, 1, 1])
+STRUCTURE = {**seed(64, depth=[1, 1, 1, 1]), 'name': 'a', 'source': 'b'}
 
 
 def outcome(read, path):
