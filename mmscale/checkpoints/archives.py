@@ -43,7 +43,7 @@ def records_of(path: Path) -> dict[str, int]:
         )
     try:
         seen = torch._C.PyTorchFileReader(str(path)).get_all_records()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # the latter of a name in no encoding
         raise UserError(f'{cut}: {first_line(error)}; fetch it again') from None
     if 'data.pkl' not in names or sorted(seen) != sorted(names):
         raise UserError(f'{path} is a zip archive, but no PyTorch checkpoint')

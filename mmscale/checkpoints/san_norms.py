@@ -29,8 +29,9 @@ def resolutions_in(content: dict, state: Weights) -> list[int] | None:
             return None
     if known is None and state.source not in ('', OWN):
         known = RESOLUTIONS
-    whole = isinstance(known, (list, tuple)) and all(type(side) is int for side in known)
-    if not whole or len(known) != norm_count(state.state_dict):
+    if not isinstance(known, (list, tuple)) or any(type(side) is not int for side in known):
+        return None
+    if len(known) != norm_count(state.state_dict):
         return None
     return list(known)
 

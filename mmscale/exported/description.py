@@ -207,8 +207,8 @@ def check_runtime(runtime: Any) -> None:
     data = _section(loader, 'dataset', keys, only=True, inside=where)
     where += 'dataset.'
     _require(f'{where}type', data['type'], _is_one_of(dataset), dataset)
-    keys = ('classes', 'palette')
-    check_metainfo(_section(data, 'metainfo', keys, only=True, inside=where), f'{where}metainfo')
+    metainfo = _section(data, 'metainfo', ('classes', 'palette'), only=True, inside=where)
+    check_metainfo(metainfo, f'{where}metainfo')
     check_pipeline(data['pipeline'], f'{where}pipeline')
 
 

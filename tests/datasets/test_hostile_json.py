@@ -122,7 +122,7 @@ def test_anything_anywhere_is_read_or_refused(kind, value, index, tmp_path):
 def test_mutations_are_read_or_refused(kind, count, tmp_path):
     read, content = kind
     rng, path, found = random.Random(0), tmp_path / 'a.json', dict(read=0, refused=0)
-    words = re.findall(r'"[^"]*"|[\d.]+|[{}\[\],:]', json.dumps(content))
+    words = re.findall(r'"[^"]*"|[\w.]+|[{}\[\],:]', json.dumps(content))
     for _ in range(count):
         changed = list(words)
         for _ in range(rng.randint(1, 4)):

@@ -178,7 +178,7 @@ def test_anything_at_all_is_read_or_refused(value, text):
 )
 def test_mutated_descriptions_are_read_or_refused(count):
     rng, text, found = random.Random(0), json.dumps(DETECTOR), dict(read=0, refused=0)
-    words = re.findall(r'"[^"]*"|[\d.]+|[{}\[\],:]', text)
+    words = re.findall(r'"[^"]*"|[\w.]+|[{}\[\],:]', text)
     for _ in range(count):
         changed = list(words)
         for _ in range(rng.randint(1, 4)):
