@@ -516,7 +516,7 @@ def test_files_that_hold_themselves_end(tmp_path):
     content = {}
     content['state_dict'] = content
     torch.save(content, tmp_path / 'weights.pth')
-    with pytest.raises(UserError, match='no named tensors'):
+    with pytest.raises(UserError, match='a container that holds itself'):
         checkpoints.read_weights(tmp_path / 'weights.pth')
 
 
@@ -830,6 +830,6 @@ def test_tool_cannot_write_into_a_folder(tmp_path):
 def test_pickles_of_other_programs_are_no_checkpoints(tmp_path):
     path = tmp_path / 'weights.pth'
     path.write_bytes(pickle.dumps({'a': [1, 2]}, protocol=2))
-    with pytest.raises(UserError, match='damaged'):
+    with pytest.raises(UserError, match='neither a PyTorch checkpoint'):
         reading.read_file(path)
     assert os.listdir(tmp_path) == ['weights.pth']
