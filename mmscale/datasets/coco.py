@@ -2,6 +2,7 @@
 
 import json
 import logging
+import reprlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from mmscale.errors import UserError, is_number
+from mmscale.errors import UserError, is_number, is_whole
+
+LARGEST = 1 << 63  # evaluators keep ids in 64 bits
 
 
 def read_coco(path: Path, root: Path) -> dict[str, Any]:
@@ -33,7 +36,7 @@ def read_coco(path: Path, root: Path) -> dict[str, Any]:
         )
     try:
         content = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter of what is nested very deep
         raise UserError(f'annotation file {str(path)!r} is not JSON: {error}') from None
     kinds = ('images', 'annotations', 'categories')
     wrong = [k for k in kinds if not isinstance(content, dict) or not _is_list(content.get(k))]
@@ -156,18 +159,20 @@ def check_images(folder: Path, content: dict[str, Any]) -> None:
 
 def _check_entry(entry, keys, where):
     if not isinstance(entry, dict):
-        raise UserError(f'{where} must be an object with keys, but is {entry!r:.80}')
+        raise UserError(f'{where} must be an object with keys, but is {reprlib.repr(entry)}')
     for key, fits, what in keys:
         if key not in entry:
             raise UserError(f'{where} lacks {key!r}: {what}')
         if not fits(entry[key]):
-            raise UserError(f'{where} has {key!r}: {entry[key]!r:.80}; it should be {what}')
+            raise UserError(f'{where} has {key!r}: {reprlib.repr(entry[key])}; it should be {what}')
 
 
 def _check_unique(values, what, path):
     twice = [value for value, count in Counter(values).items() if count > 1]
     if twice:
-        raise UserError(f'{what} come twice, such as {twice[:3]} (annotations: {str(path)!r})')
+        raise UserError(
+            f'{what} come twice, such as {reprlib.repr(twice[:3])} (annotations: {str(path)!r})'
+        )
 
 
 def _warn_of_losses(content, path):
@@ -198,11 +203,11 @@ def _is_text(value):
 
 
 def _is_id(value):
-    return isinstance(value, (int, str)) and not isinstance(value, bool)
+    return isinstance(value, str) or (is_whole(value, -LARGEST) and value <= LARGEST)
 
 
 def _is_size(value):
-    return is_number(value) and value > 0
+    return is_number(value) and 0 < value <= LARGEST
 
 
 def _is_box(value):

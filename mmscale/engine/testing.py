@@ -14,7 +14,7 @@ from mmscale.engine.checks import check_run
 from mmscale.engine.running import build_runner, prepare
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import DETECTOR, task_of
-from mmscale.engine.weights import load_from
+from mmscale.engine.weights import hide_secrets, load_from
 from mmscale.errors import UserError
 from mmscale.exported.engines import is_exported
 from mmscale.exported.files import ExportedFile
@@ -57,6 +57,7 @@ def evaluate(
         UserError: If config, data or options do not fit.
     """
     cfg = prepare(config, overrides, work_dir, launcher)
+    hide_secrets(cfg)
     exported = is_exported(checkpoint)
     if exported and tta:
         raise UserError(f'--tta: {checkpoint} is an exported file, which has no such form')

@@ -52,10 +52,11 @@ def train(
     if resume is None and cfg.get('resume'):  # the config's own switch
         resume = cfg.get('load_from') or 'auto'
     if resume is not None:
-        cfg.resume = True
         cfg.load_from = newest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
-    guard_weights(cfg)
+        # Where there is none, mmengine would look for itself, and load what it finds.
+        cfg.resume = cfg.load_from is not None
     with trusting(trust_checkpoint):
+        guard_weights(cfg)
         if cfg.get('load_from'):
             load_from(cfg, cfg.load_from, whole=cfg.get('resume', False))
         if cfg.get('resume') and cfg.load_from:

@@ -16,20 +16,21 @@ from mmscale.checkpoints.reading import sha256
 from mmscale.datasets.pictures import list_pictures
 from mmscale.engine.config import load_config
 from mmscale.engine.pipelines import fit_pipeline, last_size
-from mmscale.engine.tasks import CLASSIFIER, task_of
+from mmscale.engine.runtime import runtime_config
+from mmscale.engine.tasks import CLASSIFIER, TASKS, task_of
 from mmscale.errors import UserError, check_whole
 from mmscale.export.parity import compare, data_set, pictures_for, spread
 from mmscale.export.quantization import COUNT, quantise
 from mmscale.export.tracing import build_graph, to_onnx
+from mmscale.exported.description import FORMAT, check_runtime
 from mmscale.exported.engines import engine_of
-from mmscale.exported.files import FORMAT, ExportedFile
+from mmscale.exported.files import ExportedFile
 from mmscale.families import backbone_class
 from mmscale.inference.loading import load_model
 from mmscale.utils.environment import require_optional
 from mmscale.utils.files import check_out
 from mmscale.version import __version__
 
-PARTS = ('detector', 'classifier', 'neck', 'backbone')
 DYNAMIC = 'dynamic'
 SHOWN = 3  # differences that a message lists
 # What the outputs of each part mean, as the file says it.
@@ -99,6 +100,7 @@ def export(
         list_pictures(images)  # minutes before they are compared
     if batch is not None:
         check_whole('--batch', batch)
+    _check_describable(cfg, config)
     model = load_model(cfg, checkpoint, trust=trust_checkpoint)
     calibration = spread(_training_set(cfg), COUNT) if int8 else ()
     fit_pipeline(model.cfg, size)
@@ -147,6 +149,19 @@ def _check_tools(out):
     for module in ('onnx', 'onnxscript', 'onnxruntime'):
         require_optional(module, 'exporting')
     require_optional(engine.package, f'writing {out.name}')
+
+
+def _check_describable(cfg, config):
+    """Stop minutes before a file is written that nobody would read."""
+    if task_of(cfg) not in TASKS:
+        return  # which the model's loading says
+    try:
+        check_runtime(runtime_config(cfg))
+    except UserError as error:
+        raise UserError(
+            f'{config} cannot be exported, as a file could not say how to use it: {error}. '
+            'Change the test pipeline of the config'
+        ) from None
 
 
 def _training_set(cfg):
