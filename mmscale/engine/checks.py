@@ -1,11 +1,12 @@
 """What is looked at before a run: the operators, the data, and numbers that have to fit."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mmengine.config import Config
 
-from mmscale.datasets.checks import check_data, check_folders
+from mmscale.checks.data import find_in_data, find_in_folders
+from mmscale.checks.findings import FAULT, Finding, settle
 from mmscale.engine.tasks import CLASSIFIER, DETECTOR, task_of
 from mmscale.errors import UserError, check_whole
 from mmscale.families import feature_channels, is_backbone
@@ -28,12 +29,35 @@ def check_run(cfg: Config, splits: Sequence[str]) -> None:
     task = task_of(cfg)
     if task is DETECTOR:
         check_operators()
-    # One process looks at the files; if it stops, the launcher stops the others.
-    if int(os.environ.get('RANK', 0)) == 0:
-        if task is DETECTOR:
-            check_data(cfg, splits)
-        elif task is CLASSIFIER:
-            check_folders(cfg, splits)
+    # One process looks at the pictures; if it stops, the launcher stops the others.
+    first = int(os.environ.get('RANK', 0)) == 0
+    if task is DETECTOR:
+        settle(find_in_data(cfg, splits, apply=True, pictures=first))
+    elif task is CLASSIFIER and first:
+        settle(find_in_folders(cfg, splits))
+
+
+def find_in_run(
+    cfg: Config, splits: Sequence[str], *, deep: bool = False, every: bool = False
+) -> Iterator[Finding]:
+    """The same, and more slowly, as a report that goes on after a fault.
+
+    Args:
+        cfg (mmengine.Config): A detector's or classifier's; nothing is changed or written.
+        splits (Sequence[str]): Those of 'train', 'val' and 'test' to be looked at.
+        deep (bool): Decode every pixel of every picture.
+        every (bool): Read the header of every picture of class folders, however many.
+    """
+    for check in (_check_channels, lambda cfg: _check_counts(cfg, splits)):
+        try:
+            check(cfg)
+        except UserError as error:
+            yield Finding(FAULT, 'numbers', str(error))
+    task = task_of(cfg)
+    if task is DETECTOR:
+        yield from find_in_data(cfg, splits, deep=deep)
+    elif task is CLASSIFIER:
+        yield from find_in_folders(cfg, splits, deep=deep, every=every)
 
 
 def _check_channels(cfg):
