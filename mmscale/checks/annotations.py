@@ -35,25 +35,15 @@ class Use(NamedTuple):
 
 
 def check_content(content: dict[str, Any], use: Use) -> Iterator[Finding]:
-    """Everything that can be seen in an annotation file alone.
-
-    Later checks count on what earlier ones have found right: the first that finds an entry without
-    its keys is the last.
+    """Everything that can be seen in an annotation file of well-formed entries alone.
 
     Args:
-        content (dict): From :func:`mmscale.datasets.coco.read_coco`.
+        content (dict): In which :func:`check_entries` has found nothing.
         use (Use): What it is for.
 
     Yields:
         Finding: A kind of mistake.
     """
-    malformed = list(_malformed(content, use))
-    yield from malformed
-    if malformed:
-        return
-    if not content['images']:
-        yield Finding(FAULT, 'no-images', f'annotation file {str(use.path)!r} has no images')
-        return
     yield from _twice(content, use)
     yield from _classes(content, use)
     table = Table.of(content, use)
@@ -115,8 +105,18 @@ class Table(NamedTuple):
         return np.maximum(ends - np.maximum(self.boxes[:, :2], 0), 0)
 
 
-def _malformed(content, use):
-    """Keys that are missing, and values of another kind: the first entry of each."""
+def check_entries(content: dict[str, Any], use: Use) -> Iterator[Finding]:
+    """Keys that are missing, and values of another kind: the first entry of each.
+
+    Args:
+        content (dict): From :func:`mmscale.checks.reading.read_annotations`.
+        use (Use): What it is for.
+
+    Yields:
+        Finding: A kind of mistake.
+    """
+    if not content['images']:
+        yield Finding(FAULT, 'no-images', f'annotation file {str(use.path)!r} has no images')
     keys: dict[str, list[tuple[str, Callable[[Any], bool], str]]] = dict(
         categories=[('id', _is_id, 'an id'), ('name', _is_text, 'a name')],
         images=[

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.fileio import list_from_file
 
-from mmscale.checks.annotations import Use, check_content
+from mmscale.checks.annotations import Use, check_content, check_entries
 from mmscale.checks.findings import FAULT, REPAIRED, WARNING, Finding, count, first, settle
 from mmscale.checks.folders import (
     FEW,
@@ -89,8 +89,10 @@ def find_in_data(
                 classes=_classes(dataset),
                 filter_cfg=dataset.get('filter_cfg') or {},
             )
-            if not submitted:
+            found = list(check_entries(content, use))
+            if not found and not submitted:
                 found = list(check_content(content, use))
+            if found:
                 yield from (f for f in found if (f.kind, path, split == 'train') not in seen)
                 seen |= {(f.kind, path, split == 'train') for f in found}
                 if any(finding.severity == FAULT for finding in found):

@@ -13,7 +13,7 @@ from typing import Any
 from mmscale.checks.findings import REPAIRED, Finding, first
 from mmscale.utils.files import written_aside
 
-LARGEST_ID = 2**31 - 1  # above it the metrics part: one counts in doubles, one in 32 bits
+LARGEST_ID = 2**53  # the last whole number that a double holds: the metrics count in these
 FOLDER = 'annotations'  # of the work dir
 
 
@@ -134,7 +134,7 @@ def _image_ids(content, path):
     ids = [i.get('id') for i in images]
     if len(images) < len(content['images']) or not all(map(_is_id, ids)):
         return
-    wrong = [i for i, value in enumerate(ids) if not _fits(value, least=0)]
+    wrong = [i for i, value in enumerate(ids) if not _fits(value, least=-LARGEST_ID)]
     if not wrong or len(set(ids)) < len(ids):
         return
     numbers = {value: number for number, value in enumerate(ids, 1)}
@@ -148,7 +148,7 @@ def _image_ids(content, path):
         REPAIRED,
         'image-id',
         f'{len(wrong)} of {len(ids)} images in {str(path)!r} have ids that the metrics cannot take '
-        f'(whole numbers from 0 to {LARGEST_ID}), such as {ids[wrong[0]]!r}: a run numbers the '
+        f'(whole numbers up to {LARGEST_ID}), such as {ids[wrong[0]]!r}: a run numbers the '
         'images anew, 1, 2, ... in the order of the file',
     )
 

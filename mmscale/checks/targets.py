@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmscale.checks.annotations import Use, check_content
+from mmscale.checks.annotations import Use, check_content, check_entries
 from mmscale.checks.findings import FAULT, NOTE, Finding
 from mmscale.checks.folders import check_folder, class_names
 from mmscale.checks.pictures import check_pictures
@@ -33,10 +33,12 @@ def find_in_file(
     named = _names(content)
     folder = folder or picture_folder(path, named)
     yield from repair(content, path, folder)
-    found = list(check_content(content, Use(path, masks=_has_masks(content))))
-    yield from found
-    if any('missing' in f.kind or 'strange' in f.kind or f.kind == 'no-images' for f in found):
+    use = Use(path, masks=_has_masks(content))
+    malformed = list(check_entries(content, use))
+    if malformed:
+        yield from malformed
         return
+    yield from check_content(content, use)
     if folder is None:
         yield Finding(
             NOTE,

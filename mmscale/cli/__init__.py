@@ -18,8 +18,8 @@ COMMANDS = {
     'exported.',
     'calibrate-bn': 'Give a trained SAN norms for more resolutions: statistics from training '
     'images, no training.',
-    'check': 'Look for what is wrong with a data set or a config, before it costs a night: check.py X, '
-    'a config, an annotation file or a folder.',
+    'check': 'Find what is wrong with a data set or a config: check.py X, an annotation file, a '
+    'folder or a config.',
     'compare-runs': 'Compare runs: training loss and a metric, or a metric over resolutions; '
     'picture and table.',
     'convert-weights': "Convert a classifier's weights to this package's names, once and for all.",
