@@ -46,6 +46,7 @@ def find_in_data(
     deep: bool = False,
     apply: bool = False,
     pictures: bool = True,
+    lengths: dict[str, int] | None = None,
 ) -> Iterator[Finding]:
     """Look at the data sets in COCO's format; only local ones, each file is read once.
 
@@ -55,6 +56,7 @@ def find_in_data(
         deep (bool): Decode every pixel of every picture.
         apply (bool): Have the config read repaired copies, written to its `work_dir`.
         pictures (bool): Look at the pictures too.
+        lengths (dict[str, int], optional): Gets the number of images of each split.
     """
     files: dict[Path, tuple[Any, list[Finding]]] = {}
     seen: set[Any] = set()
@@ -81,6 +83,8 @@ def find_in_data(
             content, repaired = files[path]
             if content is None:
                 continue
+            if lengths is not None:
+                lengths[split] = lengths.get(split, 0) + len(content['images'])
             use = Use(
                 path,
                 trained=split == 'train',
@@ -111,7 +115,12 @@ def find_in_data(
 
 
 def find_in_folders(
-    cfg: Config, splits: Sequence[str], *, deep: bool = False, every: bool = False
+    cfg: Config,
+    splits: Sequence[str],
+    *,
+    deep: bool = False,
+    every: bool = False,
+    lengths: dict[str, int] | None = None,
 ) -> Iterator[Finding]:
     """Look at the data sets in class folders that a classifier's config names.
 
@@ -120,6 +129,7 @@ def find_in_folders(
         splits (Sequence[str]): Which of 'train', 'val' and 'test' are about to be used.
         deep (bool): Decode every pixel of every picture.
         every (bool): Read the header of every picture, however many there are.
+        lengths (dict[str, int], optional): Gets the number of images of each split, if it is small.
     """
     before, seen = None, set()
     for split in splits:
@@ -134,7 +144,10 @@ def find_in_folders(
             continue
         seen.add(folder)
         readable = tuple(dataset.get('extensions', READABLE))
-        headers = every or deep or (folder.is_dir() and count_pictures(folder) <= FEW)
+        pictures = count_pictures(folder) if folder.is_dir() else 0
+        if lengths is not None and 0 < pictures <= FEW:
+            lengths[split] = pictures
+        headers = every or deep or pictures <= FEW
         found = list(check_folder(folder, readable=readable, headers=headers, deep=deep))
         yield from found
         if any(finding.severity == FAULT for finding in found):
