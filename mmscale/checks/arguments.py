@@ -53,7 +53,8 @@ def find_arguments(cfg: Mapping[str, Any], splits: tuple[str, ...]) -> Iterator[
         found = class_of(node['type'], roots.MODELS, scope)
         found = found or class_of(node['type'], roots.TASK_UTILS, scope)
         if found is not None:
-            yield from _compare(where, node, found, ())
+            # Which mmengine takes for an init_cfg, or a builder takes out.
+            yield from _compare(where, node, found, ('pretrained',))
 
 
 def places(
@@ -75,6 +76,8 @@ def places(
             kind = loop.get('type') or _loop(split, loop)
             yield f'{split}_cfg', {**loop, 'type': kind}, roots.LOOPS, ('by_epoch',)
         for i, metric in enumerate(_as_list(cfg.get(f'{split}_evaluator'))):
+            if 'metrics' in metric:
+                continue  # an evaluator of its own
             several = isinstance(cfg[f'{split}_evaluator'], (list, tuple))
             where = f'{split}_evaluator' + (f'[{i}]' if several else '')
             yield where, metric, roots.METRICS, ()
@@ -182,7 +185,7 @@ def _nodes(value, where):
         for key, inner in value.items():
             # Layers and initialisers are built by functions of their own.
             built = key in ('train_cfg', 'test_cfg') or not str(key).endswith('_cfg')
-            if built and key not in ('nms', 'structure'):
+            if built and key not in ('dcn', 'nms', 'plugins', 'structure'):
                 yield from _nodes(inner, f'{where}.{key}')
 
 

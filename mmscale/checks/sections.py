@@ -51,6 +51,7 @@ def find_values(cfg: Mapping[str, Any]) -> Iterator[Finding]:
             many = isinstance(value, (list, tuple)) and all(map(_is_dict, value))
             one = key in ONE_OR_MORE and _is_dict(value)
             yield from _require(many or one, key, value, 'a list of dicts')
+    yield from _types({key: cfg[key] for key in cfg}, '')
     if _is_dict(cfg.get('default_hooks')):
         for name, hook in cfg['default_hooks'].items():
             where = f'default_hooks.{name}'
@@ -64,6 +65,18 @@ def find_values(cfg: Mapping[str, Any]) -> Iterator[Finding]:
             value = cfg['model'].get(key)
             fits = value is None or _is_dict(value) or isinstance(value, (list, tuple))
             yield from _require(fits, f'model.{key}', value, 'a section (a dict)')
+
+
+def _types(node, where):
+    """Types that are neither names nor classes, wherever in a config."""
+    if _is_dict(node):
+        if 'type' in node and not isinstance(node['type'], str) and not callable(node['type']):
+            yield from _require(False, f'{where}type', node['type'], 'the name of a class')
+        for key, inner in node.items():
+            yield from _types(inner, f'{where}{key}.')
+    elif isinstance(node, (list, tuple)):
+        for i, inner in enumerate(node):
+            yield from _types(inner, f'{where}{i}.')
 
 
 def _loader(loader, where):
@@ -92,6 +105,7 @@ def _dataset(dataset, where):
     yield from _require(fits, f'{where}.data_prefix', prefix, 'a dict, dict(img=FOLDER)')
     root = dataset.get('data_root')
     yield from _require(root is None or isinstance(root, str), f'{where}.data_root', root, 'text')
+    yield from _details(dataset, where)
     pipeline = dataset.get('pipeline')
     if pipeline is not None:
         steps = isinstance(pipeline, (list, tuple)) and all(
@@ -106,6 +120,26 @@ def _dataset(dataset, where):
         yield from _require(many, f'{where}.datasets', inner, 'a list of data sets')
         for i, item in enumerate(inner if many else ()):
             yield from _dataset(item, f'{where}.datasets[{i}]')
+
+
+def _details(dataset, where):
+    """What the checks of the data themselves rely on."""
+    if _is_dict(dataset.get('data_prefix')):
+        for key, value in dataset['data_prefix'].items():
+            fits = value is None or isinstance(value, str)
+            yield from _require(fits, f'{where}.data_prefix.{key}', value, 'a folder (text)')
+    if _is_dict(dataset.get('metainfo')):
+        classes = dataset['metainfo'].get('classes')
+        names = isinstance(classes, (list, tuple)) and all(isinstance(n, str) for n in classes)
+        fits = classes is None or isinstance(classes, str) or names
+        yield from _require(fits, f'{where}.metainfo.classes', classes, 'a list of names')
+    if _is_dict(dataset.get('filter_cfg')):
+        least = dataset['filter_cfg'].get('min_size', 0)
+        yield from _require(_is_number(least), f'{where}.filter_cfg.min_size', least, 'a number')
+    chosen = dataset.get('indices')
+    fits = chosen is None or type(chosen) is int
+    fits = fits or (isinstance(chosen, (list, tuple)) and all(type(i) is int for i in chosen))
+    yield from _require(fits, f'{where}.indices', chosen, 'a whole number, or a list of such')
 
 
 def _require(fits, where, value, what):

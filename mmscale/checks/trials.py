@@ -68,8 +68,6 @@ def _optimizer(cfg):
 def _try(where, build):
     try:
         build()
-    except ImportError:
-        raise  # which says what to install
     except Exception as error:  # whatever a class of anyone raises at its arguments
         yield Finding(
             FAULT, 'part-unfit', f'{where} does not fit: {first_line(error)}', 'correct it'

@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 from mmscale.checks.findings import settle
 from mmscale.checks.sections import find_overrides, find_values
-from mmscale.errors import UserError
+from mmscale.errors import UserError, is_whole
 from mmscale.registry import SCOPE, type_name
 
 # What is read of a config beside the Runner's arguments, whether it has it or not.
@@ -78,13 +78,15 @@ def _check_keys(cfg, overrides):
 
 def _shorten_topk(cfg):
     """Leave out of a classifier's metrics the top 5 of fewer classes."""
-    classes = (cfg.get('model') or {}).get('head', {}).get('num_classes')
+    classes = ((cfg.get('model') or {}).get('head') or {}).get('num_classes')
     for key in ('val_evaluator', 'test_evaluator'):
         given = cfg.get(key) or []
         for metric in given if isinstance(given, list) else [given]:
             own = type_name(metric.get('type', '')) == 'Accuracy'
-            if own and classes and isinstance(metric.get('topk'), (tuple, list)):
-                metric.topk = tuple(k for k in metric.topk if k <= classes) or (1,)
+            counts = metric.get('topk')
+            if own and is_whole(classes) and isinstance(counts, (tuple, list)):
+                if all(map(is_whole, counts)):
+                    metric.topk = tuple(k for k in counts if k <= classes) or (1,)
 
 
 def _leave_scope(node):

@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmscale.engine.pipelines import test_set
 from mmscale.engine.tasks import DETECTOR, task_of
 from mmscale.registry import type_name
 from mmscale.utils.environment import require
@@ -23,7 +24,7 @@ def runtime_config(cfg: Config, trained_on: dict | None = None) -> dict[str, Any
     Returns:
         dict: Made of what JSON knows: the test pipeline, the classes, how to draw.
     """
-    dataset, task = cfg.test_dataloader.dataset, task_of(cfg)
+    dataset, task = test_set(cfg), task_of(cfg)
     metainfo = dict(dataset.get('metainfo') or {})
     if task is DETECTOR:
         metainfo = _metainfo(dataset)
