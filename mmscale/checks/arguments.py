@@ -76,7 +76,7 @@ def places(
             kind = loop.get('type') or _loop(split, loop)
             yield f'{split}_cfg', {**loop, 'type': kind}, roots.LOOPS, ('by_epoch',)
         for i, metric in enumerate(_as_list(cfg.get(f'{split}_evaluator'))):
-            if 'metrics' in metric:
+            if isinstance(metric.get('metrics'), (list, tuple)):
                 continue  # an evaluator of its own
             several = isinstance(cfg[f'{split}_evaluator'], (list, tuple))
             where = f'{split}_evaluator' + (f'[{i}]' if several else '')

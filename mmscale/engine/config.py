@@ -84,9 +84,9 @@ def _shorten_topk(cfg):
         for metric in given if isinstance(given, list) else [given]:
             own = type_name(metric.get('type', '')) == 'Accuracy'
             counts = metric.get('topk')
-            if own and is_whole(classes) and isinstance(counts, (tuple, list)):
-                if all(map(is_whole, counts)):
-                    metric.topk = tuple(k for k in counts if k <= classes) or (1,)
+            whole = isinstance(counts, (tuple, list)) and all(map(is_whole, counts))
+            if own and is_whole(classes) and whole:
+                metric.topk = tuple(k for k in counts if k <= classes) or (1,)
 
 
 def _leave_scope(node):

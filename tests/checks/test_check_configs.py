@@ -138,9 +138,9 @@ def test_a_value_where_a_section_belongs(shapes, change):
 def dotted(node, prefix=''):
     for key, value in node.items() if isinstance(node, dict) else enumerate(node):
         yield f'{prefix}{key}'
-        if isinstance(value, dict) or (isinstance(value, list) and value and value[0]):
-            if not isinstance(value, list) or isinstance(value[0], dict):
-                yield from dotted(value, f'{prefix}{key}.')
+        many = isinstance(value, list) and value and isinstance(value[0], dict)
+        if many or isinstance(value, dict):
+            yield from dotted(value, f'{prefix}{key}.')
 
 
 WRONG = (3, 'x', None, [], -1, dict(y=1), [{}])
