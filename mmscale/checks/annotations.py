@@ -154,8 +154,9 @@ def check_entries(content: dict[str, Any], use: Use) -> Iterator[Finding]:
 
 
 def _malformed_key(entries, kind, key, fits, what, path):
-    missing = [i for i, entry in enumerate(entries) if key not in entry]
-    wrong = [i for i, entry in enumerate(entries) if key in entry and not fits(entry[key])]
+    strange = [i for i, entry in enumerate(entries) if key not in entry or not fits(entry[key])]
+    missing = [i for i in strange if key not in entries[i]]
+    wrong = [i for i in strange if key in entries[i]]
     if missing:
         yield Finding(
             FAULT,

@@ -129,7 +129,7 @@ def parameters(found: Any) -> tuple[list[str], bool]:
     for base in found.__mro__:
         if '__init__' not in vars(base) or base is object:
             continue
-        given = inspect.signature(base.__init__).parameters.values()
+        given = inspect.signature(vars(base)['__init__']).parameters.values()
         names += [name for name in _named(given) if name not in ('self', *names)]
         if not _takes_any(given):
             return names, first

@@ -1,7 +1,7 @@
 """What a check has found, and what becomes of it before a run."""
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from mmengine.logging import print_log
@@ -49,7 +49,7 @@ def settle(findings: Iterable[Finding]) -> None:
         raise UserError(f'{faults[0]}{more}')
 
 
-def first(items: Sequence[Any], name: str = '') -> str:
+def first(items: Any, name: str = '') -> str:
     """The first few of some indices or names, as text: ``annotations[3], annotations[8], ...``."""
     shown = [f'{name}[{item}]' if name else repr(item) for item in items[:SHOWN]]
     return ', '.join([*shown, '...'] if len(items) > SHOWN else shown)

@@ -1,7 +1,9 @@
 """Annotation files, read."""
 
+import contextlib
 import gc
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +56,21 @@ def read_annotations(
     return content, None
 
 
-def _parsed(path):
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep Python's collector off millions of lists, which it would look through each time."""
     collects = gc.isenabled()
-    gc.disable()  # which looks through millions of new lists again and again
+    gc.disable()
     try:
-        return json.loads(path.read_bytes())  # of bytes: it finds out the encoding by itself
+        yield
     finally:
         if collects:
             gc.enable()
+
+
+def _parsed(path):
+    with uncollected():
+        return json.loads(path.read_bytes())  # of bytes: it finds out the encoding by itself
 
 
 def _is_list(value):

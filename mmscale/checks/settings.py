@@ -69,15 +69,16 @@ def mend_settings(cfg: Any, splits: Sequence[str], *, apply: bool) -> Iterator[F
         if not isinstance(loader, Mapping) or loader.get('num_workers', 0) != 0:
             continue
         for key, without in OF_WORKERS.items():
-            if key in loader and loader[key] != without:
+            value = loader.get(key, without)
+            if value != without:
                 yield Finding(
                     REPAIRED,
                     'workers-none',
-                    f'{split}_dataloader: {key}={loader[key]!r} needs workers, and num_workers is '
+                    f'{split}_dataloader: {key}={value!r} needs workers, and num_workers is '
                     f'0: a run takes {key}={without!r}',
                 )
                 if apply:
-                    loader[key] = without
+                    cfg[f'{split}_dataloader'][key] = without
 
 
 def mend_best(cfg: Any, *, apply: bool) -> Iterator[Finding]:

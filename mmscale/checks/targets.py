@@ -27,8 +27,8 @@ def find_in_file(
         deep (bool): Decode every pixel.
     """
     content, fault = read_annotations(path, path.parent)
-    if content is None:
-        yield fault
+    if content is None or fault is not None:
+        yield from filter(None, [fault])
         return
     named = _names(content)
     folder = folder or picture_folder(path, named)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mmscale.checks.findings import FAULT, NOTE, REPAIRED, WARNING, Finding
+from mmscale.checks.reading import uncollected
 from mmscale.checks.targets import find_in_file, find_in_tree
 from mmscale.cli import COMMANDS
 from mmscale.cli.parsing import add_overrides
@@ -32,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with contextlib.redirect_stdout(sys.stderr):  # the frameworks log to stdout
         try:
-            found = _examine(args)
+            with uncollected():
+                found = _examine(args)
         except FileNotFoundError as error:
             found = None
             reason = str(error)
@@ -50,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _examine(args) -> list[Finding]:
     path = Path(args.target)
+    found: Iterable[Finding] | None
     if path.is_dir():
         found = find_in_tree(path, deep=args.deep)
         if found is None:
@@ -63,7 +66,7 @@ def _examine(args) -> list[Finding]:
         found = find_in_file(path, folder=args.pictures, deep=args.deep)
     else:
         found = _in_config(args)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found or ()))
 
 
 def _in_config(args) -> Iterable[Finding]:

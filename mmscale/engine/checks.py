@@ -9,6 +9,7 @@ from mmscale.checks.arguments import find_arguments
 from mmscale.checks.data import find_in_data, find_in_folders
 from mmscale.checks.environment import find_in_environment
 from mmscale.checks.findings import FAULT, Finding, settle
+from mmscale.checks.reading import uncollected
 from mmscale.checks.schedules import find_in_schedule
 from mmscale.checks.sections import find_values
 from mmscale.checks.settings import find_in_settings, mend_best, mend_settings
@@ -44,7 +45,8 @@ def check_run(cfg: Config, splits: Sequence[str]) -> None:
     first = int(os.environ.get('RANK', 0)) == 0
     lengths: dict[str, int] = {}
     if task is DETECTOR:
-        settle(find_in_data(cfg, splits, apply=True, pictures=first, lengths=lengths))
+        with uncollected():
+            settle(find_in_data(cfg, splits, apply=True, pictures=first, lengths=lengths))
     elif task is CLASSIFIER and first:
         settle(find_in_folders(cfg, splits, lengths=lengths))
     if 'train' in splits and first:
@@ -70,7 +72,8 @@ def find_in_run(
     ):
         return  # of which the rest makes no sense
     yield from mend_settings(cfg, splits, apply=False)
-    task, lengths = task_of(cfg), {}
+    task = task_of(cfg)
+    lengths: dict[str, int] = {}
     if task is DETECTOR:
         yield from find_in_data(cfg, splits, deep=deep, lengths=lengths)
     elif task is CLASSIFIER:
