@@ -36,7 +36,12 @@ HOOKS = Registry(
     'hook',
     parent=roots.HOOKS,
     scope=SCOPE,
-    locations=['mmscale.engine.hooks', 'mmscale.resolutions.hook', 'mmscale.allocation.hook'],
+    locations=[
+        'mmscale.engine.hooks',
+        'mmscale.engine.validation',
+        'mmscale.resolutions.hook',
+        'mmscale.allocation.hook',
+    ],
 )
 TRANSFORMS = Registry(
     'transform', parent=roots.TRANSFORMS, scope=SCOPE, locations=['mmscale.datasets.loading']
@@ -61,4 +66,5 @@ def stand_in(name: str, module: str) -> Callable[..., Any]:
         return getattr(import_module(module), name)(**kwargs)
 
     build.__name__ = name
+    build.stands_for = module, name  # type: ignore[attr-defined]
     return build

@@ -17,6 +17,7 @@ ORDER = (
     'structures',  # ScaleNet's neuron structures
     'reports',  # pictures and tables of what was measured
     'datasets',
+    'checks',  # what is wrong with a data set or a config
     'evaluation',
     'models',
     'checkpoints',

@@ -9,7 +9,10 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmscale.engine.config import load_config
-from mmscale.errors import UserError
+from mmscale.errors import UserError, first_line
+
+# What classes of anyone raise at arguments that do not fit.
+BUILDING = (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError)
 
 
 def prepare(
@@ -47,11 +50,11 @@ def build_runner(cfg: Config) -> Runner:
     """The Runner of a config.
 
     Raises:
-        UserError: If an argument of a part of the config does not exist.
+        UserError: If a part of the config does not take its arguments.
     """
     try:
         return Runner.from_cfg(cfg)
-    except TypeError as error:
-        if 'unexpected keyword argument' not in str(error):
-            raise
-        raise UserError(f'the config does not fit: {error}') from error
+    except (UserError, ImportError):
+        raise  # which say what to do
+    except BUILDING as error:
+        raise UserError(f'the config does not fit: {first_line(error)}') from error

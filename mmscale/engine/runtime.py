@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmscale.engine.pipelines import test_set
 from mmscale.engine.tasks import DETECTOR, task_of
 from mmscale.errors import UserError, first_line
 from mmscale.exported.description import check_metainfo
@@ -28,7 +29,7 @@ def runtime_config(cfg: Config, trained_on: dict | None = None) -> dict[str, Any
     Raises:
         UserError: If something of it is not.
     """
-    dataset, task = cfg.test_dataloader.dataset, task_of(cfg)
+    dataset, task = test_set(cfg), task_of(cfg)
     metainfo = dict(dataset.get('metainfo') or {})
     if task is DETECTOR:
         metainfo = _metainfo(dataset)

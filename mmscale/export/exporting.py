@@ -15,7 +15,7 @@ from mmscale.checkpoints import find_file
 from mmscale.checkpoints.reading import sha256
 from mmscale.datasets.pictures import list_pictures
 from mmscale.engine.config import load_config
-from mmscale.engine.pipelines import fit_pipeline, last_size
+from mmscale.engine.pipelines import fit_pipeline, last_size, test_set
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import CLASSIFIER, TASKS, task_of
 from mmscale.errors import UserError, check_whole
@@ -195,7 +195,7 @@ def image_size(
     if part not in suit:
         raise UserError(f'--part {part!r} does not suit this config; choose from {suit}')
     if shape is None and classifies:
-        shape = last_size(cfg.test_dataloader.dataset.pipeline)
+        shape = last_size(test_set(cfg).pipeline)
     if shape is None or shape == DYNAMIC or tuple(shape) == (DYNAMIC,):
         return None
     try:
