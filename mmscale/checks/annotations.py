@@ -474,7 +474,7 @@ def _mask_fault(mask, size):
             return 'polygon-short'
         try:
             finite = isfinite(sum(polygon))
-        except TypeError:
+        except (TypeError, OverflowError):
             finite = False
         if not finite:
             return 'polygon-strange'

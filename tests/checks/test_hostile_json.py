@@ -8,8 +8,10 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mmscale.checks.annotations import Use, check_content, check_entries
+from mmscale.checks.findings import settle
+from mmscale.checks.reading import read_annotations
 
-from mmscale.datasets.coco import check_classes, check_coco, check_usable, read_coco
 from mmscale.errors import UserError, is_number
 from mmscale.structures import load_structure, seed
 
@@ -49,11 +51,12 @@ def outcome(read, path):
 
 
 def annotations(path):
-    content = read_coco(path, path.parent)
+    content, finding = read_annotations(path, path.parent)
+    settle([finding] if finding else [])
     for evaluated in (True, False):
-        check_coco(content, path, evaluated=evaluated, masks=True)
-    check_classes(('a',), content, path)
-    check_usable(dict(filter_cfg=dict(filter_empty_gt=True, min_size=32)), ('a',), content, path)
+        use = Use(path, evaluated=evaluated, masks=True, classes=('a',))
+        settle(check_entries(content, use))
+        settle(check_content(content, use))
 
 
 KINDS = dict(annotations=(annotations, COCO), structure=(load_structure, STRUCTURE))
