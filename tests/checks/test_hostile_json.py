@@ -8,10 +8,10 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from mmscale.checks.annotations import Use, check_content, check_entries
 from mmscale.checks.findings import settle
 from mmscale.checks.reading import read_annotations
-
 from mmscale.errors import UserError, is_number
 from mmscale.structures import load_structure, seed
 
