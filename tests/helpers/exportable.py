@@ -63,7 +63,9 @@ def randomised(model):
         nn.init.normal_(model.roi_head.bbox_head.fc_cls.weight, std=0.5)
         nn.init.normal_(model.roi_head.bbox_head.fc_reg.weight, std=0.1)
     if getattr(model, 'with_mask', False):
-        nn.init.normal_(model.roi_head.mask_head.conv_logits.weight, std=0.3)
+        logits = model.roi_head.mask_head.conv_logits
+        nn.init.normal_(logits.weight, std=0.3)
+        nn.init.constant_(logits.bias, 2.0)  # or every pixel would be one of an edge
     if hasattr(model, 'head'):
         nn.init.normal_(model.head.fc.weight, std=0.1)
     return model
