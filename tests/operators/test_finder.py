@@ -18,9 +18,9 @@ from mmscale.operators.finder import EXTENSION, OperatorsFinder
 COMPILED = PathFinder.find_spec('_ext', mmcv.__path__) is not None
 
 
-def run(code, choice=''):
+def run(*command, choice=''):
     return subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code],
+        [sys.executable, '-W', 'ignore', *map(str, command)],
         env={**os.environ, 'MMSCALE_OPERATORS': choice},
         capture_output=True,
         text=True,
@@ -32,7 +32,7 @@ WHICH = 'import mmscale, mmcv.ops, sys; print(sys.modules["mmcv._ext"].__file__)
 
 @pytest.mark.parametrize('choice', ['', 'auto', 'compiled', 'torchvision'])
 def test_which_operators_are_found(choice):
-    result = run(WHICH, choice)
+    result = run('-c', WHICH, choice=choice)
     if choice == 'compiled' and not COMPILED:
         assert "No module named 'mmcv._ext'" in result.stderr
         return
@@ -42,12 +42,12 @@ def test_which_operators_are_found(choice):
 
 
 def test_an_unknown_choice():
-    result = run('import mmscale', 'none')
+    result = run('-c', 'import mmscale', choice='none')
     assert "MMSCALE_OPERATORS='none' is unknown; choose from" in result.stderr
 
 
 def test_importing_mmscale_imports_no_torch():
-    assert run('import mmscale, sys; print("torch" in sys.modules)').stdout == 'False\n'
+    assert run('-c', 'import mmscale, sys; print("torch" in sys.modules)').stdout == 'False\n'
 
 
 def test_one_name_alone():
@@ -78,20 +78,29 @@ class Boxes(torch.utils.data.Dataset):
         return nms(boxes, torch.tensor([0.5, 0.6, 0.7]), 0.5)[1]
 
 
-@pytest.mark.parametrize('start', ['fork', 'spawn'])
-def test_workers(start):
-    code = f"""
-import sys, torch
+SCRIPT = f"""
+import mmscale  # spawned workers import what stands here before anything else
+
+import sys
+import torch
+
 sys.path.insert(0, {os.path.dirname(__file__)!r})
+
 if __name__ == '__main__':
-    import mmscale
     from test_finder import Boxes
+
     loader = torch.utils.data.DataLoader(
-        Boxes(), num_workers=2, multiprocessing_context={start!r}
+        Boxes(), num_workers=2, multiprocessing_context=sys.argv[1]
     )
     print([row.tolist() for row in loader])
 """
-    result = run(code, 'torchvision')
+
+
+@pytest.mark.parametrize('start', ['fork', 'spawn'])
+def test_workers(start, tmp_path):
+    script = tmp_path / 'script.py'
+    script.write_text(SCRIPT)
+    result = run(script, start, choice='torchvision')
     assert result.stdout == f'{[[[2, 1]]] * 4}\n', result.stderr
     assert result.stderr.count('stand in') == 1
 
