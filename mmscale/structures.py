@@ -257,7 +257,8 @@ def _row(row, side, scales, where):
     counts = isinstance(row, (tuple, list)) and all(n == 0 or _is_count(n) for n in row)
     if not counts or any(type(n) is not int for n in row):
         raise UserError(
-            f'{where}: {_short(row)} must be a list of neuron counts, integers from 0 to {LARGEST}'
+            f'{where}: {_short(row)} must be a list of neuron counts, integers of 0 or more, at '
+            f'most {LARGEST}'
         )
     if len(row) == len(scales) + 1:
         if row[-1] != side:
