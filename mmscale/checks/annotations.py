@@ -412,8 +412,9 @@ def _nothing_left(table, content, use):
             return
     if left_out.all() and (use.trained or len(left_out)):
         of_them = f'of its {len(left_out)} annotations, {tally}' if tally else 'it has none'
+        asked_for = not len(left_out) and use.filter_cfg.get('filter_empty_gt') is False
         yield Finding(
-            FAULT,
+            WARNING if asked_for else FAULT,  # a set of backgrounds
             'nothing-to-learn' if use.trained else 'nothing-to-find',
             f'no object of {str(use.path)!r} is left to '
             f'{"train on" if use.trained else "evaluate"}: {of_them}',
