@@ -36,8 +36,14 @@ HOOKS = Registry(
     'hook',
     parent=roots.HOOKS,
     scope=SCOPE,
-    locations=['mmscale.engine.hooks', 'mmscale.resolutions.hook', 'mmscale.allocation.hook'],
+    locations=[
+        'mmscale.engine.hooks',
+        'mmscale.engine.saving',
+        'mmscale.resolutions.hook',
+        'mmscale.allocation.hook',
+    ],
 )
+LOOPS = Registry('loop', parent=roots.LOOPS, scope=SCOPE, locations=['mmscale.engine.loops'])
 TRANSFORMS = Registry(
     'transform', parent=roots.TRANSFORMS, scope=SCOPE, locations=['mmscale.datasets.loading']
 )

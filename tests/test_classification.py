@@ -20,7 +20,6 @@ from torch.utils.data import DataLoader, Dataset
 from mmscale.engine.config import load_config
 from mmscale.engine.hooks import EpochSeedHook
 from mmscale.engine.training import train
-from mmscale.engine.weights import newest_checkpoint
 from mmscale.errors import UserError
 from mmscale.utils.files import WholeFileBackend, written_aside
 
@@ -303,17 +302,6 @@ def test_resuming_keeps_the_seed(trained, tmp_path):
     assert load_config(CLASSIFIER).get('randomness', {}).get('seed') is None
     run('train', '--work-dir', work_dir, '--resume', options=['train_cfg.max_epochs=3'])
     assert torch.load(work_dir / 'epoch_3.pth', weights_only=False)['meta']['seed'] == seed
-
-
-def test_newest_checkpoint_without_a_name(tmp_path):
-    assert newest_checkpoint(tmp_path) is None
-    for age, name in enumerate(['epoch_2.pth', 'epoch_1.pth', 'best_3.pth', 'epoch_3.tmp.pth']):
-        (tmp_path / name).write_bytes(b'')
-        os.utime(tmp_path / name, (100 - age, 100 - age))
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'gone.pth'))
-    assert newest_checkpoint(tmp_path) == str(tmp_path / 'epoch_2.pth')
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
-    assert newest_checkpoint(tmp_path) == str(tmp_path / 'epoch_1.pth')
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):

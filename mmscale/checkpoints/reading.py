@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from mmscale.checkpoints.damage import damage_of
 from mmscale.checkpoints.unpickling import Unsafe, safe_pickle
 from mmscale.errors import UserError, first_line
 
@@ -146,6 +147,8 @@ def read_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
     path = Path(path)
     if _check_format(path) == 'safetensors':
         return _read_safetensors(path)
+    if damage := damage_of(path):
+        raise UserError(f'{path} {damage}; fetch it again, or take another')
     content = _read_pickle(path, trust)
     if not isinstance(content, dict):
         raise UserError(f'{path} holds a {type(content).__name__}, not a dict of tensors')

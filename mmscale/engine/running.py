@@ -9,7 +9,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmscale.engine.config import load_config
+from mmscale.engine.saving import save_whole
 from mmscale.errors import UserError
+from mmscale.utils.files import writing
 
 
 def prepare(
@@ -31,6 +33,7 @@ def prepare(
     # this process would log into the folder of the first.
     if cfg.get('visualizer'):
         cfg.visualizer.pop('name', None)
+    save_whole(cfg)
     return cfg
 
 
@@ -47,10 +50,12 @@ def build_runner(cfg: Config) -> Runner:
     """The Runner of a config.
 
     Raises:
-        UserError: If an argument of a part of the config does not exist.
+        UserError: If an argument of a part of the config does not exist, or the work dir cannot be
+            written.
     """
     try:
-        return Runner.from_cfg(cfg)
+        with writing(cfg.work_dir):
+            return Runner.from_cfg(cfg)
     except TypeError as error:
         if 'unexpected keyword argument' not in str(error):
             raise

@@ -18,7 +18,7 @@ from mmscale.utils.locks import claimed
 STEM = 48  # characters of a name that its temporary name repeats: names have at most 255 bytes
 
 FULL = 'free some space there, or name a place on another disk'
-FORBIDDEN = 'give this user the right to write there, or name another place'
+FORBIDDEN = 'give this user the right to it, or name another place'
 REMEDIES = {
     errno.ENOSPC: FULL,
     errno.EDQUOT: FULL,
@@ -32,9 +32,12 @@ REMEDIES = {
 
 def cannot_write(path: str | Path, error: OSError) -> UserError:
     """What to raise where the system does not let a file or folder be written."""
-    reason = error.strerror or str(error)
+    return UserError(f'{str(path)!r} cannot be written: {_reason(error)}')
+
+
+def _reason(error):
     remedy = REMEDIES.get(error.errno or 0, 'name another place')
-    return UserError(f'{str(path)!r} cannot be written: {reason}; {remedy}')
+    return f'{error.strerror or error}; {remedy}'
 
 
 @contextlib.contextmanager
@@ -52,7 +55,7 @@ def writing(folder: str | Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in REMEDIES:
             raise
-        raise cannot_write(error.filename or folder, error) from error
+        raise UserError(f'{str(error.filename or folder)!r}: {_reason(error)}') from error
 
 
 def check_out(

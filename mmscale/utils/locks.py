@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,32 +51,37 @@ def _try(handle):
 
 
 @contextlib.contextmanager
-def process_lock(path: str | Path) -> Iterator[bool]:
+def process_lock(path: str | Path) -> Iterator[str]:
     """Hold a lock file; processes that are forked do not inherit it.
 
     Args:
-        path (str | Path): The file, which is made if missing, and stays. Whoever holds the lock
-            may be written into it: what is there is not touched here.
+        path (str | Path): The file, which is made if missing, and stays. It names the holder.
 
     Yields:
-        bool: Whether the lock was free.
+        str: Who else holds it, '' if nobody does.
 
     Raises:
         Unsupported: If there are no locks here.
         OSError: If the file cannot be written.
     """
-    # Not flock: the data loaders' processes would hold it on when the run has been killed.
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        if not HAS_LOCKS:
-            raise Unsupported('this system has no locks')
-        try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            yield False
-            return
-        except OSError as error:
-            raise Unsupported(*error.args) from error
-        yield True
+        yield _lock(handle)
     finally:
-        os.close(handle)
+        os.close(handle)  # which ends the lock
+
+
+def _lock(handle):
+    if not HAS_LOCKS:
+        raise Unsupported('this system has no locks')
+    try:
+        # Not flock: the data loaders' processes would hold it on when the run has been killed.
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return os.read(handle, 200).decode(errors='replace').strip() or 'another process'
+    except OSError as error:
+        raise Unsupported(*error.args) from error
+    # By this handle: to close another one of the same file would end the lock.
+    os.truncate(handle, 0)
+    os.write(handle, f'process {os.getpid()} on {socket.gethostname()}\n'.encode())
+    return ''
