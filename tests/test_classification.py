@@ -249,7 +249,7 @@ def _overrides(options):
 
 def test_workers_draw_something_else_in_every_epoch():
     loader = DataLoader(Drawn(), num_workers=1)
-    runner = SimpleNamespace(train_dataloader=loader, seed=0, epoch=0)
+    runner = SimpleNamespace(train_dataloader=loader, seed=0, epoch=0, iter=0)
     drawn = []
     for runner.epoch in (0, 1, 0):
         EpochSeedHook().before_train_epoch(runner)

@@ -53,17 +53,16 @@ LAST = 20  # iterations of either
 
 @registry.MODELS.register_module()
 class ToyModel(BaseModel):
-    """Two layers; what `force` is set to becomes its loss."""
+    """Two layers; `scale` multiplies the loss."""
 
     def __init__(self, scale=1.0):
         super().__init__()
-        self.first = nn.Linear(4, 8)
-        self.norm = nn.BatchNorm1d(8)
+        self.backbone = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8))
         self.last = nn.Linear(8, 1)
         self.scale = scale
 
     def forward(self, inputs, names=None, mode='loss'):
-        x = torch.dropout(self.norm(self.first(inputs)), 0.5, self.training)
+        x = torch.dropout(self.backbone(inputs), 0.5, self.training)
         loss = (self.last(x) - inputs.sum(1, keepdim=True)).square()
         return dict(loss=loss.mean() * self.scale) if mode == 'loss' else [loss.detach()]
 

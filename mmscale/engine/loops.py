@@ -46,6 +46,10 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         """How many images that many batches have, over all processes."""
         return batches * self._step_size()
 
+    def iterations(self, epochs: int, samples: int) -> int:
+        """How many iterations it takes to get to a place of a later epoch."""
+        return epochs * len(self.dataloader) + samples // self._step_size()
+
     def _step_size(self):
         batch = self.runner.cfg.get('train_dataloader', {}).get('batch_size') or 1
         return batch * get_world_size()

@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader, Runner
 
 from mmscale.checkpoints import damage_of, read_file
+from mmscale.engine.loops import DONE, EpochTrainLoop
 from mmscale.errors import UserError
 
 LONGEST = 4096  # bytes that last_checkpoint may have: one path
@@ -129,11 +130,20 @@ class BatchHook(Hook):
         given = ', '.join(f'{key} {before.get(key)} -> {value}' for key, value in now.items())
         print_log(
             f'another batch than that of the checkpoint ({given}): the learning rate stays the '
-            "checkpoint's, --auto-scale-lr or not, and schedules that count iterations end at the "
-            'same iteration, after another number of images',
+            "checkpoint's, --auto-scale-lr or not, and schedules that count iterations end after "
+            f'as many as before{self._count_anew(runner.train_loop, checkpoint)}',
             logger='current',
             level=logging.WARNING,
         )
+
+    def _count_anew(self, loop, checkpoint):
+        """Have a run by epochs count its iterations as if they all had had the new batch."""
+        if not isinstance(loop, EpochTrainLoop):
+            return ''
+        meta = checkpoint['meta']
+        samples = checkpoint['message_hub'].get('runtime_info', {}).get(DONE, 0)
+        earlier, meta['iter'] = meta['iter'], loop.iterations(meta['epoch'], samples)
+        return f'. The run goes on at iteration {meta["iter"]} instead of {earlier}'
 
 
 def _batch(runner):

@@ -95,14 +95,13 @@ def test_a_folder_that_cannot_be_made_is_one_line(kind, tmp_path):
 FULL = """
 import resource, signal, sys
 from mmscale.cli.train import main
-from mmengine.runner import save_checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
 main()
 """
 
 
-@pytest.mark.parametrize('limit', [0, 100, 3000])
+@pytest.mark.parametrize('limit', [3000, 8000])
 def test_a_full_disk_is_one_line(limit, tmp_path):
     config = tmp_path / 'toy.py'
     config.write_text(toy_runs.BY_EPOCH)
