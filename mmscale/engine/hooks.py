@@ -1,7 +1,6 @@
 """Hooks for mmengine's Runner."""
 
 import gc
-import signal
 from functools import partial
 from typing import Any
 
@@ -18,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mmscale import checkpoints
 from mmscale.datasets.checks import check_labels
 from mmscale.deploy import to_channels_last
-from mmscale.engine.interruptions import SIGNALS, ignore_once
+from mmscale.engine.interruptions import outlive_signals
 from mmscale.errors import UserError
 from mmscale.registry import HOOKS
 
@@ -170,8 +169,7 @@ def _seed(runner, iteration):
 def _start_worker(worker_id, **options):
     """Seed a data loader's process, which is to outlive signals that all processes get."""
     worker_init_fn(worker_id, **options)
-    for number in SIGNALS:
-        signal.signal(number, ignore_once)
+    outlive_signals()
 
 
 @HOOKS.register_module()

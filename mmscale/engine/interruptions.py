@@ -75,8 +75,8 @@ class InterruptionHook(Hook):
                 signal.signal(number, self._note)
 
     def _note(self, number, frame):
-        if os.getpid() != self.process:  # a data loader's, which the run still needs
-            ignore_once(number)
+        if os.getpid() != self.process:
+            _in_a_fork(number)
         elif number == signal.SIGINT == self.received and get_world_size() == 1:
             raise KeyboardInterrupt
         elif not self.received:
@@ -132,12 +132,29 @@ class InterruptionHook(Hook):
         raise SystemExit(128 + self.received)
 
 
-def ignore_once(number: int, frame: Any = None) -> None:
-    """The signal handler of a data loader's process: the run ends it when it is done itself.
+def _in_a_fork(number):
+    """What a process does that has inherited the handler: Ctrl-C is for the run itself."""
+    if number == signal.SIGTERM:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
-    A second SIGTERM ends it.
+
+def outlive_signals() -> None:
+    """Have a data loader's process go on when all processes of the run are told to stop.
+
+    The run needs it until the end of its iteration, and then ends it: a SIGTERM of its parent's
+    counts, those of others do not.
     """
-    signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, 'sigwaitinfo'):  # not on macOS; a handler is not told who has sent it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_wait_for_the_parent, daemon=True).start()
+
+
+def _wait_for_the_parent():
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        continue
+    os._exit(0)
 
 
 def _save(runner, iteration, same):
