@@ -39,10 +39,12 @@ HOOKS = Registry(
     locations=[
         'mmscale.engine.hooks',
         'mmscale.engine.validation',
+        'mmscale.engine.saving',
         'mmscale.resolutions.hook',
         'mmscale.allocation.hook',
     ],
 )
+LOOPS = Registry('loop', parent=roots.LOOPS, scope=SCOPE, locations=['mmscale.engine.loops'])
 TRANSFORMS = Registry(
     'transform', parent=roots.TRANSFORMS, scope=SCOPE, locations=['mmscale.datasets.loading']
 )

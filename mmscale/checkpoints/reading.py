@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from mmscale.checkpoints.archives import records_of
+from mmscale.checkpoints.damage import damage_of
 from mmscale.checkpoints.fetching import fetch, folder_of
 from mmscale.checkpoints.plain import Unsafe
 from mmscale.checkpoints.stores import address_of, is_mmengines
@@ -171,6 +172,8 @@ def read_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
     path = Path(path)
     if _check_format(path) == 'safetensors':
         return _read_safetensors(path)
+    if damage := damage_of(path):
+        raise UserError(f'{path} {damage}; fetch it again, or take another')
     content = _read_pickle(path, trust)
     if not isinstance(content, dict):
         raise UserError(f'{path} holds a {type(content).__name__}, not a dict of tensors')

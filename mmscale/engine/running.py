@@ -9,7 +9,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmscale.engine.config import load_config
+from mmscale.engine.saving import save_whole
 from mmscale.errors import UserError, first_line
+from mmscale.utils.files import writing
 
 # What classes of anyone raise at arguments that do not fit.
 BUILDING = (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError)
@@ -34,6 +36,7 @@ def prepare(
     # this process would log into the folder of the first.
     if cfg.get('visualizer'):
         cfg.visualizer.pop('name', None)
+    save_whole(cfg)
     return cfg
 
 
@@ -50,10 +53,12 @@ def build_runner(cfg: Config) -> Runner:
     """The Runner of a config.
 
     Raises:
-        UserError: If a part of the config does not take its arguments.
+        UserError: If a part of the config does not take its arguments, or the work dir cannot be
+            written.
     """
     try:
-        return Runner.from_cfg(cfg)
+        with writing(cfg.work_dir):
+            return Runner.from_cfg(cfg)
     except (UserError, ImportError):
         raise  # which say what to do
     except BUILDING as error:

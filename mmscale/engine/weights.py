@@ -1,27 +1,13 @@
-"""Which checkpoints a run reads, and how: safely, compared with the model, whole to be resumed."""
-
-import re
-from pathlib import Path
+"""Which checkpoints a run reads, and how: safely, and compared with the model."""
 
 from mmengine.config import Config
-from mmengine.runner import CheckpointLoader, find_latest_checkpoint
 
 from mmscale import checkpoints
 from mmscale.checkpoints.stores import is_mmengines, scheme_of
-from mmscale.errors import UserError, without_secrets
+from mmscale.errors import without_secrets
 from mmscale.families import is_backbone
 from mmscale.models.init_cfg import is_pretrained
 from mmscale.registry import SCOPE
-
-
-def newest_checkpoint(work_dir: str | Path) -> str | None:
-    """The path of the last checkpoint of a run, or None if it has none."""
-    named = find_latest_checkpoint(str(work_dir))
-    if named and Path(named).is_file():
-        return named
-    # The run was killed before it wrote down the name, or its folder was moved.
-    saved = [p for p in Path(work_dir).glob('*.pth') if re.fullmatch(r'(epoch|iter)_\d+', p.stem)]
-    return str(max(saved, key=lambda path: path.stat().st_mtime)) if saved else None
 
 
 def guard_weights(cfg: Config) -> None:
@@ -91,31 +77,6 @@ def load_from(cfg: Config, checkpoint: str, *, whole: bool) -> None:
     cfg.load_from = _guarded(str(checkpoint))
     hook = dict(type='mmscale.CheckpointFitHook', whole=whole, exact=cfg.get('resume', False))
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-
-
-def check_resumable(cfg: Config) -> None:
-    """Resume with the seed of the checkpoint: mmengine shuffles the data before it looks there.
-
-    Raises:
-        UserError: If the checkpoint is not that of a run.
-    """
-    content = CheckpointLoader.load_checkpoint(cfg.load_from, map_location='cpu')
-    meta, hub, optimizer = (content.get(key) or {} for key in ('meta', 'message_hub', 'optimizer'))
-    several = any('.' in str(key) for key in optimizer)  # optimizers, under the names of parts
-    lacks = [f'meta.{key}' for key in ('epoch', 'iter') if not isinstance(meta.get(key), int)]
-    if not isinstance(meta.get('seed', 0), (int, type(None))):
-        lacks.append('meta.seed as a number')
-    if not {'log_scalars', 'runtime_info'} <= set(hub):
-        lacks.append('message_hub')
-    if 'param_groups' not in optimizer and not several:
-        lacks.append('optimizer')
-    if lacks:
-        raise UserError(
-            f'{cfg.load_from.partition(":")[2]} cannot be resumed: it lacks {lacks}. To start from '
-            'its weights: --cfg-options load_from=FILE, without --resume'
-        )
-    if meta.get('seed') is not None and cfg.get('randomness', {}).get('seed') is None:
-        cfg.randomness = dict(cfg.get('randomness', {}), seed=meta['seed'])
 
 
 def _nodes(value):

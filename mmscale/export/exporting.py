@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +28,7 @@ from mmscale.families import backbone_class
 from mmscale.inference.loading import load_model
 from mmscale.utils.environment import require_optional
 from mmscale.utils.files import check_out
+from mmscale.utils.folders import folder_aside
 from mmscale.version import __version__
 
 DYNAMIC = 'dynamic'
@@ -114,10 +114,10 @@ def export(
     )
     graph = build_graph(model, part, size)
     meta |= describe(model, graph, part, size, batch)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'{out.stem}.tmp-') as folder:
-        aside = Path(folder, out.name)
+    with folder_aside(out) as folder:
+        aside = folder / out.name
         engine_of(out).write(to_onnx(graph, batch, size), meta, aside)
-        file, paths = ExportedFile(aside), pictures_for(cfg, images, Path(folder))
+        file, paths = ExportedFile(aside), pictures_for(cfg, images, folder)
         compared, wrong = compare(model, file, paths)
         if wrong:
             shown = '; '.join(wrong[:SHOWN])
@@ -126,7 +126,7 @@ def export(
                 f'{len(wrong)} differences: {shown}'
             )
         if int8:
-            aside = Path(folder, '8', out.name)
+            aside = folder / '8' / out.name
             aside.parent.mkdir()
             quantise(file, model.cfg, calibration, aside)
             said, wrong = compare(model, ExportedFile(aside), paths)
