@@ -7,14 +7,18 @@ from typing import Any
 import torch
 from mmengine import hooks
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 
-from mmscale.checkpoints import require_finite
+from mmscale.checkpoints import SCHEME, require_finite
 from mmscale.errors import UserError
 from mmscale.registry import HOOKS, type_name
 
-INTERRUPTED = 'interrupted'  # where the message hub keeps the name of an interrupted run's file
+# Where the message hub keeps the name of an interrupted run's checkpoint, and of those that were to
+# be removed once the one that it is saved with was whole.
+INTERRUPTED, OUTDATED = 'interrupted', 'outdated'
 SHOWN = 8  # images that a message names
 
 
@@ -44,10 +48,11 @@ def checkpoint_folder(cfg: Config) -> Path:
 
 
 class _Later:
-    """A file backend that notes what is to be removed."""
+    """A file backend that notes what is to be removed, in the checkpoint too that is saved next."""
 
-    def __init__(self, backend: Any) -> None:
+    def __init__(self, backend: Any, hub: MessageHub) -> None:
         self.backend = backend
+        self.hub = hub
         self.removed: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -55,13 +60,14 @@ class _Later:
 
     def remove(self, path: str) -> None:
         self.removed.append(path)
+        self.hub.update_info(OUTDATED, [Path(removed).name for removed in self.removed])
 
 
 @HOOKS.register_module()
 class CheckpointHook(hooks.CheckpointHook):
-    """mmengine's, which removes an old checkpoint before the new one is there, but in that order.
+    """mmengine's, but an old checkpoint is removed only once the new one is there.
 
-    In a work dir that was copied, it removes files of this one alone.
+    In a work dir that was copied, only its own files are.
     """
 
     file_backend: Any
@@ -79,36 +85,42 @@ class CheckpointHook(hooks.CheckpointHook):
             self.best_ckpt_path = here(self.best_ckpt_path)
         best = getattr(self, 'best_ckpt_path_dict', {})
         best.update({key: here(path) for key, path in best.items()})
+        # Those that the run would have removed, had it not been killed just then.
+        outdated = runner.message_hub.pop_info(OUTDATED, [])
+        resumed = Path(str(runner._load_from).removeprefix(SCHEME)).resolve()
+        if runner._resume and resumed.parent == Path(self.out_dir).resolve():
+            self._remove([here(name) for name in outdated], kept=[here(resumed.name)])
 
     def _save_checkpoint_with_step(self, runner, step, meta):
         interrupted = runner.message_hub.pop_info(INTERRUPTED, None)
-        with self._removing_later():
+        with self._removing_later(runner) as backend:
+            if interrupted:  # what it holds will be in the new one
+                backend.remove(backend.join_path(self.out_dir, Path(interrupted).name))
             super()._save_checkpoint_with_step(runner, step, meta)
-            if interrupted and runner.rank == 0:  # what it held is in the new one
-                path = self.file_backend.join_path(self.out_dir, Path(interrupted).name)
-                if self.file_backend.isfile(path):
-                    self.file_backend.remove(path)
 
     def _save_best_checkpoint(self, runner, metrics):
-        with self._removing_later():
+        with self._removing_later(runner):
             super()._save_best_checkpoint(runner, metrics)
 
     @contextlib.contextmanager
-    def _removing_later(self):
+    def _removing_later(self, runner):
         backend = self.file_backend
-        self.file_backend = later = _Later(backend)
+        self.file_backend = later = _Later(backend, runner.message_hub)
         try:
-            yield
+            yield later
         finally:
             self.file_backend = backend
-        written = {
-            self.last_ckpt,
+            runner.message_hub.pop_info(OUTDATED)
+        self._remove(later.removed, kept=[self.last_ckpt])
+
+    def _remove(self, paths, kept):
+        best = [
             getattr(self, 'best_ckpt_path', None),
             *getattr(self, 'best_ckpt_path_dict', {}).values(),
-        }
-        for path in later.removed:
-            if path not in written:
-                backend.remove(path)
+        ]
+        for path in paths if is_main_process() else ():
+            if path not in (*kept, *best) and self.file_backend.isfile(path):
+                self.file_backend.remove(path)
 
 
 class FiniteHook(Hook):
