@@ -103,7 +103,7 @@ def main(config, folder, how, count):
     iteration, expected = weights(folder / 'whole')
     assert iteration == toy_runs.LAST
     total = events_of(config, folder / 'counted')
-    figures = dict(kills=0, lost=0, wrong=0, failed=0, left=0, events=total, in_the_run=0)
+    figures = dict(kills=0, lost=0, wrong=0, failed=0, left=0, outdated=0, events=total, stopped=0)
     for number in range(count):
         run = folder / f'{number}'
         if how == 'events':
@@ -118,7 +118,7 @@ def main(config, folder, how, count):
             shutil.rmtree(run)
             continue
         figures['kills'] += 1
-        figures['in_the_run'] += code > 128
+        figures['stopped'] += code > 128
         noted = (run / 'last_checkpoint').exists()
         figures['lost'] += noted and newest_checkpoint(run) is None
         if ended(fork(config, run)):
@@ -129,8 +129,10 @@ def main(config, folder, how, count):
         figures['wrong'] += not same or not all(
             torch.equal(value, actual[name]) for name, value in expected.items()
         )
-        figures['left'] += any('.tmp' in path.name for path in run.iterdir())
-        figures['left'] += sum(path.name.startswith('iter_') for path in run.iterdir()) > 1
+        names = sorted(path.name for path in run.iterdir())
+        figures['left'] += any('.tmp' in name for name in names)
+        # A whole checkpoint that is kept though it is outdated costs room, nothing else.
+        figures['outdated'] += sum('.pth' in name for name in names) > 2
         shutil.rmtree(run)
     print(json.dumps(figures))
 

@@ -60,7 +60,7 @@ class _Later:
 
     def remove(self, path: str) -> None:
         self.removed.append(path)
-        self.hub.update_info(OUTDATED, [Path(removed).name for removed in self.removed])
+        self.hub.update_info(OUTDATED, [*self.hub.get_info(OUTDATED, []), Path(path).name])
 
 
 @HOOKS.register_module()
