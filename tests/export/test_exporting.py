@@ -110,7 +110,8 @@ def test_inference_says_the_same_from_a_checkpoint_and_a_file(
     for one, other in zip(expected, found):
         assert one.keys() == other.keys() >= {'bboxes', 'scores', 'labels', 'names', 'masks'}
         assert one['labels'][:3] == other['labels'][:3]
-        np.testing.assert_allclose(one['scores'][:3], other['scores'][:3], atol=1e-4)
+        # Boxes that differ by their last digits pool other values.
+        np.testing.assert_allclose(one['scores'][:3], other['scores'][:3], atol=1e-3)
         np.testing.assert_allclose(one['bboxes'][:3], other['bboxes'][:3], atol=0.05)
 
 
@@ -156,10 +157,13 @@ def test_eight_bits_with_pictures_of_the_training_set(classifier, tmp_path):
     for index, crop in enumerate(data_set(load_config(classifier[0]), 'test')):
         pictures.append(str(tmp_path / f'{index}.jpg'))  # the folders of classes have equal names
         shutil.copy(crop, pictures[-1])
-    roads = infer(classifier[1], pictures, tmp_path / 'a', config=classifier[0])
-    roads = zip(roads, infer(str(out), pictures, tmp_path / 'b'))
-    same = [one['pred_label'] == other['pred_label'] for one, other in roads]
-    assert np.mean(same) > 0.7
+    roads = [infer(classifier[1], pictures, tmp_path / 'a', config=classifier[0])]
+    roads.append(infer(str(out), pictures, tmp_path / 'b'))
+    # An untrained network in 8 bits keeps half of what tells one picture from another.
+    logits = [np.log([result['pred_scores'] for result in road]) for road in roads]
+    logits = [of - of.mean(0) - of.mean(1, keepdims=True) for of in logits]
+    assert np.corrcoef(logits[0].ravel(), logits[1].ravel())[0, 1] > 0.3
+    assert abs(np.corrcoef(logits[0].ravel(), np.roll(logits[1], 1, 0).ravel())[0, 1]) < 0.25
 
 
 def test_what_differs_is_not_kept(classifier, pictures, tmp_path, monkeypatch):
