@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmscale.errors import UserError, first_line
+from mmscale.exported.outside import check_beside, check_onnx_data
 from mmscale.utils.environment import require_optional
 
 KEY = 'mmscale'  # under which the description is kept in the file
@@ -61,6 +62,7 @@ def _open_onnx(path, threads):
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    check_onnx_data(path)
     try:
         session = ort.InferenceSession(path, options, providers=['CPUExecutionProvider'])
     except Exception as error:  # the library's own, without a common base
@@ -91,6 +93,10 @@ def _quantise_onnx(path, dataset, out, options):
 
 def _open_openvino(path, threads):
     openvino = require_optional('openvino', f'running {path}')
+    with open(path, 'rb') as file:
+        if not file.read(64).lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'<'):
+            raise UserError(f'{path} cannot be read by OpenVINO: it is not XML')
+    check_beside(path, path.with_suffix('.bin').name)
     # On CPUs with bfloat16 OpenVINO would compute in it by itself.
     options = {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
     if threads:
