@@ -11,7 +11,7 @@ import time
 
 import pytest
 import torch
-from conftest import ROOT
+from commands import ROOT
 
 from mmscale import checkpoints
 from mmscale.checkpoints import fetching

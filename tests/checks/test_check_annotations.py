@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from making import HEIGHT, WIDTH, content, each, one, without, write
+from annotation_files import HEIGHT, WIDTH, content, each, one, without, write
 
 from mmscale.checks.findings import NOTE
 from mmscale.checks.targets import find_in_file, find_in_tree

@@ -5,7 +5,7 @@ import random
 from copy import deepcopy
 
 import pytest
-from conftest import tool
+from commands import tool
 from mmengine.config import Config
 
 from mmscale.checks.findings import FAULT, NOTE
@@ -213,7 +213,7 @@ def test_a_set_to_be_submitted_needs_no_annotations(shapes, tmp_path):
     [('clean', None), ('faulty', 1), ('none', 2), ('empty', 2), ('config', None)],
 )
 def test_the_command(shapes, tmp_path, capsys, target, status):
-    from making import one, write
+    from annotation_files import one, write
 
     write(tmp_path / 'clean')
     write(tmp_path / 'faulty', one('annotations', bbox=None))

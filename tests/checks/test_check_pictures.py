@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from making import HEIGHT, WIDTH, each, write
+from annotation_files import HEIGHT, WIDTH, each, write
 from PIL import Image
 
 from mmscale.checks.pictures import check_pictures

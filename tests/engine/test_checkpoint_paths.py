@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from commands import ROOT
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmscale import checkpoints

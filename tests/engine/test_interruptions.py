@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import toy_runs
-from conftest import ROOT
+from commands import ROOT
 
 CONFIGS = {'epochs': toy_runs.BY_EPOCH, 'iterations': toy_runs.BY_ITERATION}
 
@@ -21,7 +21,13 @@ def environment():
 def figures_of(tmp_path, kind, how, count):
     config = tmp_path / 'config.py'
     config.write_text(CONFIGS[kind])
-    command = [sys.executable, str(ROOT / 'tests/killing.py'), config, tmp_path / 'runs', how]
+    command = [
+        sys.executable,
+        str(ROOT / 'tests/helpers/killing.py'),
+        config,
+        tmp_path / 'runs',
+        how,
+    ]
     done = subprocess.run(
         [*map(str, command), str(count)], env=environment(), capture_output=True, text=True
     )

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import toy_runs
-from conftest import ROOT
+from commands import ROOT
 
 from mmscale.engine import work_dirs
 from mmscale.engine.training import train

@@ -1,19 +1,19 @@
 """The stand-in beside stored results of mmcv's compiled operators, where there are none."""
 
-import cases
 import numpy as np
+import operator_cases
 import pytest
 from compiled import through
 
 from mmscale.operators import extension
 
-EXPECTED = np.load(cases.FILE)
+EXPECTED = np.load(operator_cases.FILE)
 
 
 @pytest.fixture(scope='module')
 def results():
     with through(extension):
-        return cases.results()
+        return operator_cases.results()
 
 
 def test_every_case_is_stored(results):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from commands import ROOT
 
 from mmscale.errors import UserError
 from mmscale.utils.files import REMEDIES, WholeFileBackend, check_out, sweep, written_aside

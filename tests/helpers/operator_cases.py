@@ -1,6 +1,6 @@
 """Small stored cases of mmcv's compiled operators: what they were given, and what came out.
 
-``python tests/operators/cases.py`` makes them anew, where mmcv has its compiled operators.
+``python tests/helpers/operator_cases.py`` makes them anew, where mmcv has its compiled operators.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Kills toy runs again and again, resumes each to its end, and counts what was lost.
 
-    python tests/killing.py CONFIG FOLDER HOW COUNT
+    python tests/helpers/killing.py CONFIG FOLDER HOW COUNT
 
 HOW: 'events' kills at the n-th opening for writing, renaming, removing, truncating or half-written
 file, for COUNT values of n over all of a run; 'moments' kills at COUNT random moments; 'SIGTERM'
