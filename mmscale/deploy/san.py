@@ -1,6 +1,5 @@
 """SANs that keep the weights they have generated."""
 
-from functools import partial
 from typing import Any, cast
 
 import torch
@@ -34,7 +33,9 @@ class FusedSAN(nn.Module):
         self.san = san
         self.networks = nn.ModuleDict()
         self._register_state_dict_hook(_without_networks)
-        san.register_load_state_dict_post_hook(partial(_forget, self.networks))
+        # Of the module alone, without a reference to this one: `at` copies the SAN and its hooks.
+        san.register_load_state_dict_post_hook(_count_loads)
+        self._loads = _loads(san)
         if san.resolution:
             self.at(san.resolution)
 
@@ -55,6 +56,9 @@ class FusedSAN(nn.Module):
 
     def at(self, resolution: float) -> SAN:
         """The fused network for a resolution in pixels, generated when it is first asked for."""
+        if self._loads != _loads(self.san):
+            self.networks.clear()
+            self._loads = _loads(self.san)
         scale = self.san.scale_of(resolution)
         key = '_'.join(map(str, scale)).replace('.', 'p').replace('-', 'm')  # no dots in names
         if key not in self.networks:
@@ -68,8 +72,12 @@ class FusedSAN(nn.Module):
         super()._load_from_state_dict(*args, **kwargs)
 
 
-def _forget(networks, *_):
-    networks.clear()
+def _loads(san):
+    return getattr(san, 'loads', 0)
+
+
+def _count_loads(san, _):
+    san.loads = _loads(san) + 1
 
 
 def _without_networks(fused, state_dict, prefix, _):

@@ -732,6 +732,12 @@ def test_a_fused_san_forgets_with_its_san():
         torch.testing.assert_close(ours, theirs)
 
 
+def test_what_is_kept_of_a_san_holds_one_network_each():
+    fused = fuse(used(build(SAN, resolutions=(96, 64), out_indices=(0,), inference='ideal')))
+    sizes = [len(pickle.dumps(fused.at(side))) for side in (64, 70, 80, 96)]
+    assert max(sizes) < 1.1 * min(sizes)
+
+
 def test_new_weights_of_a_fused_san():
     arguments = dict(type='SANResNet', depth=18, resolutions=(64, 32), base_channels=8)
     model, other = (build(arguments).eval() for _ in range(2))

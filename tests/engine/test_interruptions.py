@@ -14,7 +14,7 @@ CONFIGS = {'epochs': toy_runs.BY_EPOCH, 'iterations': toy_runs.BY_ITERATION}
 
 
 def environment():
-    path = f'{ROOT / "tests"}:{os.environ.get("PYTHONPATH", "")}'
+    path = f'{ROOT / "tests/helpers"}:{os.environ.get("PYTHONPATH", "")}'
     return {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': path}
 
 

@@ -105,7 +105,7 @@ main()
 def test_a_full_disk_is_one_line(limit, tmp_path):
     config = tmp_path / 'toy.py'
     config.write_text(toy_runs.BY_EPOCH)
-    path = f'{ROOT}:{ROOT / "tests"}:{os.environ.get("PYTHONPATH", "")}'
+    path = f'{ROOT}:{ROOT / "tests/helpers"}:{os.environ.get("PYTHONPATH", "")}'
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', FULL, str(limit), str(config)]
         + ['--work-dir', str(tmp_path / 'run')],

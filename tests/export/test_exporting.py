@@ -1,14 +1,20 @@
 """Exported files: what they compute, what they say of themselves, what is refused."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from importlib.machinery import PathFinder
 from inspect import signature
 
 import cv2
+import mmcv
+import mmcv.ops
 import numpy as np
 import pytest
 import torch
-from commands import tool
+from commands import ROOT, tool
 from exportable import randomised
 from mmengine.dataset import Compose
 from mmengine.runner import save_checkpoint
@@ -61,6 +67,20 @@ def test_detector_is_standard_onnx_and_was_compared(detector_files, detector):
     assert meta['normalised'] == dict(mean=[127.5] * 3, std=[64.0] * 3, order='RGB')
     assert meta['thresholds'] == dict(score=0.05, nms=0.5, mask=0.5)
     assert list(meta['outputs']) == ['boxes', 'scores', 'labels', 'masks']
+
+
+def test_the_file_does_not_depend_on_the_operators(detector_files, detector, pictures, tmp_path):
+    if PathFinder.find_spec('_ext', mmcv.__path__) is None:
+        pytest.skip('mmcv has no compiled operators here')
+    stands_in = 'stands in' in mmcv.ops.get_compiler_version()
+    out = tmp_path / 'detector.onnx'
+    arguments = ['--shape', '224', '--batch', '2', '--images', *pictures]
+    subprocess.run(
+        [sys.executable, str(ROOT / 'tools/export.py'), *detector, str(out), *arguments],
+        env={**os.environ, 'MMSCALE_OPERATORS': 'compiled' if stands_in else 'torchvision'},
+        check=True,
+    )
+    assert out.read_bytes() == detector_files.path.read_bytes()
 
 
 def test_a_picture_is_computed_the_same_alone_and_in_a_batch(detector_files, pictures):
