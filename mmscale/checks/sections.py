@@ -7,6 +7,7 @@ from mmscale.checks.findings import FAULT, Finding
 
 SWITCHES = ('auto', 'dynamic')  # words that stand for a number, or for a switch
 SPLITS = ('train', 'val', 'test')
+NAMED = ('structure',)  # either a section, or the name of one
 
 # Sections of every config that mmengine's Runner takes, by what they are.
 DICTS = (
@@ -154,7 +155,7 @@ def _wanted(old, new, key):
     if new is None or old is None or new is False:
         return ''
     if _is_dict(old):
-        return '' if _is_dict(new) else f'a section with {list(old)[:4]}'
+        return '' if _is_dict(new) or key in NAMED else f'a section with {list(old)[:4]}'
     if isinstance(old, (list, tuple)) and old and all(map(_is_dict, old)):
         fits = isinstance(new, (list, tuple)) and all(map(_is_dict, new))
         return '' if fits or _is_dict(new) else 'a list of dicts'

@@ -27,7 +27,8 @@ SHAPES = [(1, 3, 33, 47), (2, 3, 64, 96), (1, 3, 131, 64)]
 
 def used(model, seed=0):
     """The model with norms as after training, in eval mode and double precision."""
-    return randomise_norms(model, seed).double().eval()
+    randomise_norms(model, seed).double().eval()  # mmdet's return None
+    return model
 
 
 def norms(model):

@@ -48,16 +48,12 @@ def start(path, trust, overrides, config=CLASSIFIER, **options):
     train(config, work_dir=work, trust_checkpoint=trust, overrides=overrides, **options)
 
 
-def resume_from(name):
-    """Resuming in a work dir whose `last_checkpoint` says `name` (of the file, or a text)."""
-
-    def run(path, trust):
-        work = path.parent / 'work'
-        work.mkdir()
-        (work / 'last_checkpoint').write_text(name(path))
-        start(path, trust, {}, resume='auto')
-
-    return run
+def resume_from(name, path):
+    """Resuming in a work dir whose `last_checkpoint` says `name`."""
+    work = path.parent / 'work'
+    work.mkdir()
+    (work / 'last_checkpoint').write_text(name)
+    start(path, False, {}, resume='auto')
 
 
 def newest(path, trust):
@@ -136,7 +132,6 @@ WAYS = {
     'load_from': lambda path, trust: start(path, trust, {'load_from': str(path)}),
     'resume PATH': lambda path, trust: start(path, trust, {}, resume=str(path)),
     'resume, newest': newest,
-    'resume, a file outside': resume_from(str),
     'test': lambda path, trust: evaluate(
         CLASSIFIER, str(path), work_dir=path.parent / 'work', trust_checkpoint=trust
     ),
@@ -188,7 +183,9 @@ def address(evil):
         running.shutdown()
 
 
-@pytest.mark.parametrize('text', ['URL', 's3://bucket/evil.pth', '../evil.pth', '..', '', 'gone'])
+@pytest.mark.parametrize(
+    'text', ['URL', 'FILE', 's3://bucket/evil.pth', '../evil.pth', '..', '', 'gone']
+)
 def test_no_last_checkpoint_leads_to_mmengines_loader(
     text, evil, address, shapes, tmp_path, monkeypatch
 ):
@@ -203,7 +200,7 @@ def test_no_last_checkpoint_leads_to_mmengines_loader(
     monkeypatch.setattr(torch, 'load', lambda *_, **options: read.append(options))
     monkeypatch.setattr('mmscale.engine.training.build_runner', stop)
     with pytest.raises(UserError):
-        resume_from(lambda path: address if text == 'URL' else text)(evil, False)
+        resume_from({'URL': address, 'FILE': str(evil)}.get(text, text), evil)
     assert all('pickle_module' in options for options in read)
     for cfg in built:  # where mmengine is to resume, it must not look for a checkpoint itself
         assert not cfg.get('resume') or cfg.load_from.startswith(checkpoints.SCHEME)
@@ -235,7 +232,7 @@ READERS = re.compile(
 )
 PLACES = {
     ('checkpoints/reading.py', 'torch.load('),  # with the pickle module of ours
-    ('engine/weights.py', 'load_checkpoint('),  # of a name with our scheme
+    ('engine/resuming.py', 'load_checkpoint('),  # of a name with our scheme
     ('reports/predictions.py', 'init_detector('),  # alike
 }
 

@@ -70,8 +70,8 @@ def test_what_mmcv_computes():
         ((0, 10, 10, 5, 20), 'x2 or y2 is smaller'),
         ((0, float('nan'), 1, 5, 20), 'not finite'),
         ((1, 0, 1, float('inf'), 20), 'not finite'),
-        ((2, 1, 1, 5, 20), 'none of 0 to 1'),
-        ((-1, 1, 1, 5, 20), 'none of 0 to 1'),
+        ((2, 1, 1, 5, 20), 'not one of 0 to 1'),
+        ((-1, 1, 1, 5, 20), 'not one of 0 to 1'),
     ],
 )
 def test_bad_boxes(row, words):

@@ -9,7 +9,7 @@ import mmcv
 import pytest
 import torch
 from compiled import through
-from mmcv.ops import RoIAlign, nms, roi_align
+from mmcv.ops import RoIAlign, roi_align
 
 from mmscale.errors import UserError
 from mmscale.operators import extension
@@ -69,6 +69,14 @@ def test_the_others_refuse_by_name():
     assert not hasattr(extension, '__wrapped__')
 
 
+SCRIPT = """
+import mmscale  # spawned workers import what stands here before anything else
+
+import sys
+import torch
+from mmcv.ops import nms
+
+
 class Boxes(torch.utils.data.Dataset):
     def __len__(self):
         return 4
@@ -78,17 +86,7 @@ class Boxes(torch.utils.data.Dataset):
         return nms(boxes, torch.tensor([0.5, 0.6, 0.7]), 0.5)[1]
 
 
-SCRIPT = f"""
-import mmscale  # spawned workers import what stands here before anything else
-
-import sys
-import torch
-
-sys.path.insert(0, {os.path.dirname(__file__)!r})
-
 if __name__ == '__main__':
-    from test_finder import Boxes
-
     loader = torch.utils.data.DataLoader(
         Boxes(), num_workers=2, multiprocessing_context=sys.argv[1]
     )
