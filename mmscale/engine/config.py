@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 from mmscale.checks.findings import settle
 from mmscale.checks.sections import find_overrides, find_values
-from mmscale.errors import UserError, is_whole
+from mmscale.errors import UserError, first_line, is_whole
 from mmscale.registry import SCOPE, type_name
 
 # What is read of a config beside the Runner's arguments, whether it has it or not.
@@ -43,6 +43,8 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
         cfg = Config.fromfile(path) if path else get_config(name)
     except (OSError, SyntaxError, ValueError) as error:  # mmengine's own words
         raise UserError(f'config {str(name)!r} cannot be read: {error}') from error
+    except Exception as error:  # a config is a program, which may end with anything
+        raise UserError(f'config {str(name)!r} cannot be read: {_reason(error)}') from error
     _leave_scope(cfg._cfg_dict)
     if overrides:
         _check_keys(cfg, overrides)
@@ -54,6 +56,14 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     settle(find_values(cfg))
     _shorten_topk(cfg)
     return cfg
+
+
+def _reason(error):
+    """What made a config end, in a line; of a failed import the first one that failed."""
+    while isinstance(error, ImportError) and isinstance(error.__context__, ImportError):
+        error = error.__context__
+    hint = ' (is its folder in PYTHONPATH?)' if isinstance(error, ImportError) else ''
+    return f'{first_line(error)}{hint}'
 
 
 def _check_keys(cfg, overrides):

@@ -97,7 +97,10 @@ def check_resumable(cfg: Config) -> None:
         UserError: If the checkpoint is not that of a run.
     """
     content = CheckpointLoader.load_checkpoint(cfg.load_from, map_location='cpu')
-    meta, hub, optimizer = (content.get(key) or {} for key in ('meta', 'message_hub', 'optimizer'))
+    meta, hub, optimizer = (
+        value if isinstance(value := content.get(key), dict) else {}
+        for key in ('meta', 'message_hub', 'optimizer')
+    )
     several = any('.' in str(key) for key in optimizer)  # optimizers, under the names of parts
     lacks = [f'meta.{key}' for key in ('epoch', 'iter') if not isinstance(meta.get(key), int)]
     if not isinstance(meta.get('seed', 0), (int, type(None))):

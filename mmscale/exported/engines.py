@@ -4,6 +4,7 @@ A new engine is a row of `ENGINES` and its three functions.
 """
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -108,8 +109,12 @@ def _open_openvino(path, threads):
     except RuntimeError as error:
         raise UserError(f'{path} cannot be read by OpenVINO: {first_line(error)}') from error
 
+    requests = threading.local()  # one is for one thread: another's pictures would get in
+
     def compute(arrays):
-        result = compiled(list(arrays))
+        if not hasattr(requests, 'own'):
+            requests.own = compiled.create_infer_request()
+        result = requests.own.infer(list(arrays))
         return [result[index] for index in range(len(compiled.outputs))]
 
     inputs = [value.get_any_name() for value in compiled.inputs]

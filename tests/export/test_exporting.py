@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import PathFinder
 from inspect import signature
 
@@ -246,6 +247,30 @@ def test_openvino_says_the_same(detector_files, detector, pictures, tmp_path):
     # Masks of random weights are all edge: where sums are taken in another order, some pixels turn.
     assert not [line for line in wrong if 'mask of IoU 0.9' not in line]
     assert infer(str(out), pictures[:1], tmp_path / 'out')[0]['scores']
+    each_thread_has_its_own_results(file)
+
+
+def each_thread_has_its_own_results(file):
+    size = np.full((2, 2), 224)
+    arrays = [
+        np.random.default_rng(seed).integers(0, 255, (2, 3, 224, 224)).astype(np.uint8)
+        for seed in range(4)
+    ]
+    expected = [file.run(images, size)['scores'] for images in arrays]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda images: file.run(images, size)['scores'], arrays * 6)
+        for index, scores in enumerate(found):
+            assert np.array_equal(scores, expected[index % 4])
+
+
+def test_outputs_of_something_else_are_named(detector_files, pictures, tmp_path):
+    model = open_model(str(detector_files.path))
+    model.file.outputs = ['boxes', 'points', 'labels', 'masks']
+    sample = Compose(model.cfg.test_dataloader.dataset.pipeline)(
+        dict(img_path=pictures[0], img_id=0)
+    )
+    with pytest.raises(UserError, match="detector.onnx: .* no results of a detector .*'scores'"):
+        model.test_step({key: [value] for key, value in sample.items()})
 
 
 def test_pictures_larger_than_the_frame_are_scaled_down_to_it(detector_files, pictures):
