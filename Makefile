@@ -1,5 +1,7 @@
 # Python 3.10 to 3.13 that makes the environment .venv: make PYTHON=python3.11 ...
 PYTHON ?= python3
+# `compiled` compiles mmcv's own operators; torchvision's stand in for them otherwise.
+OPERATORS ?=
 # What the set-up found out about this machine, then the command.
 RUN = . .venv/ready && .venv/bin/python
 # glibc gives large buffers back to the system at every step otherwise, 15 % of the time.
@@ -10,7 +12,8 @@ KEEP_MEMORY = export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=42
 help:  ## list these commands
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile
 
-setup: .venv/ready  ## make the environment .venv, once (the others do it too)
+setup:  ## make the environment .venv (the others do it too); OPERATORS=compiled: mmcv's own
+	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh
 
 demo: .venv/ready  ## train, test and draw on data made on the spot, in minutes
 	$(KEEP_MEMORY) $(RUN) tools/demo.py
@@ -29,4 +32,4 @@ lint: .venv/ready  ## run the linters
 	$(RUN) -m mypy mmscale
 
 .venv/ready: .ci/setup_env.sh constraints.txt setup.py
-	@PYTHON='$(PYTHON)' .ci/setup_env.sh
+	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh

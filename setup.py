@@ -46,7 +46,7 @@ setup(
             'torchvision',
         ],
         'openmmlab': [
-            'mmcv>=2.1.0,<2.2.0',
+            'mmcv-lite>=2.1.0,<2.2.0',  # mmcv without its operators, for which others stand in
             'mmdet>=3.3.0',
             'mmengine>=0.10.7',
             'mmpretrain>=1.2.0',

@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
+OPERATORS=${OPERATORS:-}  # 'compiled' for mmcv's own; torchvision's stand in otherwise
 LOG=.venv/setup.log
 NETWORK='Check the network, the index that pip is set to and the free space (df -h .).'
 STEP=0
@@ -65,8 +66,10 @@ NEWEST=13
 "$PYTHON" -c "import sys; sys.exit(not (3, $OLDEST) <= sys.version_info[:2] <= (3, $NEWEST))" ||
     stop "$PYTHON ($("$PYTHON" --version 2>&1)) is not Python 3.$OLDEST to 3.$NEWEST." \
         "Name one that is, for example: make setup PYTHON=python3.11"
+[[ $OPERATORS == '' || $OPERATORS == compiled ]] ||
+    stop "OPERATORS=$OPERATORS is unknown: give OPERATORS=compiled, or leave it out."
 HEADERS=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')
-echo '#include <Python.h>' | ${CXX:-c++} -x c++ -fsyntax-only -I"$HEADERS" - ||
+[[ -z $OPERATORS ]] || echo '#include <Python.h>' | ${CXX:-c++} -x c++ -fsyntax-only -I"$HEADERS" - ||
     stop "mmcv's operators cannot be compiled: there is no C++ compiler, or no Python.h." \
         'On Debian and Ubuntu: apt install build-essential python3-dev. CXX names another compiler.'
 
@@ -75,13 +78,40 @@ step "Python environment .venv, with $("$PYTHON" --version)"
     stop "$PYTHON cannot make an environment. On Debian and Ubuntu: apt install python3-venv"
 export PATH=$PWD/.venv/bin:$PATH  # where torch looks for ninja
 date >> "$LOG"
-pip_install --upgrade pip ninja packaging setuptools wheel || failed "$NETWORK"
+pip_install --upgrade pip setuptools ${OPERATORS:+ninja packaging wheel} || failed "$NETWORK"
 
 step 'torch and torchvision: several gigabytes with their CUDA packages'
 pip_install torch torchvision || failed "$NETWORK"
 
-# Where torch sees a GPU, mmcv compiles for it, which takes a CUDA toolkit of torch's major version.
-GPU=$(.venv/bin/python - 2>> "$LOG" << 'END'
+works() {  # DEVICE...: the operators are there, and run on these devices
+    .venv/bin/python - "$@" << 'END'
+import sys
+
+import mmscale  # so that torchvision's stand in where they may
+import torch
+from mmcv.ops import nms
+
+for device in sys.argv[1:]:
+    nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=device), torch.ones(1, device=device), 0.5)
+END
+}
+
+DEVICES=$(.venv/bin/python -c "
+import torch
+print('cpu cuda' if torch.cuda.is_available() else 'cpu')" 2>> "$LOG") ||
+    failed 'torch cannot be imported: remove .venv.'
+
+if [[ -z $OPERATORS ]]; then
+    step 'mmcv, without compiling its operators'
+    pip_install onedl-mmcv || failed "$NETWORK"
+    # A wheel in pip's cache may be one that was compiled for another torch.
+    run works $DEVICES ||
+        pip_install --no-cache-dir --no-binary onedl-mmcv --no-deps --force-reinstall onedl-mmcv ||
+        failed "$NETWORK"
+else
+    export MMSCALE_OPERATORS=compiled
+    # Where torch sees a GPU, mmcv compiles for it, with a CUDA toolkit of torch's major version.
+    GPU=$(.venv/bin/python - 2>> "$LOG" << 'END'
 import re, subprocess, torch
 from torch.utils.cpp_extension import CUDA_HOME
 
@@ -93,46 +123,38 @@ else:
     cuda = str(torch.version.cuda)
     print('usable' if found and found[1] == cuda.partition('.')[0] else cuda)
 END
-) || failed 'torch cannot be imported: remove .venv.'
-case $GPU in
-none) step "mmcv, compiling its operators: 5 to 8 minutes on two cores" ;;
-usable) step "mmcv, compiling its operators for the GPU too: 10 to 40 minutes" ;;
-*)
-    step "mmcv, compiling its operators for the CPU: 5 to 8 minutes on two cores"
-    echo "      There is a GPU, but no CUDA toolkit $GPU (nvcc). To train on the GPU, install it, set"
-    echo '      CUDA_HOME, remove .venv and run the same command again.'
-    export CUDA_VISIBLE_DEVICES=
-    ;;
-esac
-
-works() {  # the operators are there, and for the GPU where that is asked for
-    .venv/bin/python - << END
-import torch
-from mmcv.ops import nms
-
-for device in ['cpu', 'cuda'] if '$GPU' == 'usable' else ['cpu']:
-    nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=device), torch.ones(1, device=device), 0.5)
-END
-}
-
-compile() {
-    MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} \
-        pip_install --verbose --no-build-isolation onedl-mmcv "$@" ||
-        failed 'If it is the GPU part that does not compile: CUDA_VISIBLE_DEVICES= make setup'
-}
-compile
-# A wheel in pip's cache may be one without operators, or for another torch.
-run works || compile --no-cache-dir --no-binary onedl-mmcv --no-deps --force-reinstall
+    ) || failed 'torch cannot be imported: remove .venv.'
+    case $GPU in
+    none) step "mmcv, compiling its operators: 5 to 8 minutes on two cores" ;;
+    usable) step "mmcv, compiling its operators for the GPU too: 10 to 40 minutes" ;;
+    *) stop "There is a GPU, but no CUDA toolkit $GPU (nvcc) to compile mmcv's operators for it." \
+        'Install it and set CUDA_HOME, or hide the GPU (CUDA_VISIBLE_DEVICES=), or leave' \
+        "OPERATORS=compiled out: torchvision's operators run on the GPU without a toolkit." ;;
+    esac
+    compile() {
+        MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} \
+            pip_install --verbose --no-build-isolation onedl-mmcv "$@" ||
+            failed 'If it is the GPU part that does not compile: CUDA_VISIBLE_DEVICES= make setup'
+    }
+    compile
+    # What is installed, or in pip's cache, may be without operators, or for another torch.
+    run works $DEVICES || compile --no-cache-dir --no-binary onedl-mmcv --no-deps --force-reinstall
+fi
 
 step 'mmdetection, mmpretrain, mmscale, linters and pytest'
 pip_install --editable '.[onedl,dev]' || failed "$NETWORK"
 
 step 'Check: one operator, and the imports'
-run works || failed 'Remove .venv.'
+run works $DEVICES || failed 'Remove .venv.'
 run .venv/bin/python -c 'import mmdet.apis, mmpretrain.apis, mmscale' || failed 'Remove .venv.'
-# The Makefile's commands read this file: with operators for the CPU only they leave the GPU alone.
-.venv/bin/python -c "
-from mmcv.ops import get_compiling_cuda_version as version
-print('export CUDA_VISIBLE_DEVICES=' if version() == 'not available' else '')" > .venv/ready.tmp
+# The Makefile's commands read this file: with operators for the CPU alone they hide the GPU.
+.venv/bin/python 2>> "$LOG" << 'END' > .venv/ready.tmp
+import mmscale
+from mmcv.ops import get_compiler_version, get_compiling_cuda_version
+
+print(f"# mmcv's operators: {get_compiler_version()}")
+print('export CUDA_VISIBLE_DEVICES=' if get_compiling_cuda_version() == 'not available' else '')
+END
 mv .venv/ready.tmp .venv/ready
+echo "      $(sed -n '1s/^# //p' .venv/ready)"
 echo "      done in $((SECONDS / 60)) minutes"

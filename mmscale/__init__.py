@@ -5,9 +5,11 @@ Importing registers every model under its bare name (``type='ReXNet'``); with th
 first one is built, so this import costs next to nothing.
 """
 
+from mmscale.operators import finder
 from mmscale.utils.environment import check_family
 
 check_family()
+finder.install()
 
 from mmscale import registry  # noqa: E402  (after the environment was checked)
 from mmscale.errors import UserError  # noqa: E402

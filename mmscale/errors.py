@@ -1,12 +1,31 @@
 """The one exception that the commands turn into a single line, and the checks that raise it."""
 
+import re
 from collections.abc import Collection
 from math import isfinite
 from typing import Any
 
 
 class UserError(ValueError):
-    """Something the user can mend: the message names the value and the remedy."""
+    """Something the user can mend: the message names the value and the remedy.
+
+    Args:
+        message (Any): Secrets in its addresses are left out, see :func:`without_secrets`.
+    """
+
+    def __init__(self, message: Any) -> None:
+        super().__init__(without_secrets(str(message)))
+
+
+def without_secrets(text: str) -> str:
+    """A text whose addresses have no user name and password, and nothing behind a question mark.
+
+    Example:
+        >>> without_secrets('https://me:secret@host/a.pth?token=1 is missing')
+        'https://host/a.pth is missing'
+    """
+    text = re.sub(r"""(?i)\b([a-z][a-z\d+.-]*://)[^\s/?#'"]*@""", r'\1', text)
+    return re.sub(r"""(?i)\b(https?://[^\s?#'"]*)[?#][^\s'"]*""", r'\1', text)
 
 
 def first_line(error: BaseException) -> str:
@@ -16,7 +35,12 @@ def first_line(error: BaseException) -> str:
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number. True and False count as switches, not as numbers."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 def check_number(name: str, value: Any, least: float, below: float = float('inf')) -> None:

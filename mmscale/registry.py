@@ -36,8 +36,15 @@ HOOKS = Registry(
     'hook',
     parent=roots.HOOKS,
     scope=SCOPE,
-    locations=['mmscale.engine.hooks', 'mmscale.resolutions.hook', 'mmscale.allocation.hook'],
+    locations=[
+        'mmscale.engine.hooks',
+        'mmscale.engine.validation',
+        'mmscale.engine.saving',
+        'mmscale.resolutions.hook',
+        'mmscale.allocation.hook',
+    ],
 )
+LOOPS = Registry('loop', parent=roots.LOOPS, scope=SCOPE, locations=['mmscale.engine.loops'])
 TRANSFORMS = Registry(
     'transform', parent=roots.TRANSFORMS, scope=SCOPE, locations=['mmscale.datasets.loading']
 )
@@ -61,4 +68,5 @@ def stand_in(name: str, module: str) -> Callable[..., Any]:
         return getattr(import_module(module), name)(**kwargs)
 
     build.__name__ = name
+    build.stands_for = module, name  # type: ignore[attr-defined]
     return build

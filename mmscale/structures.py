@@ -12,6 +12,7 @@ A structure file is JSON::
 """
 
 import json
+import reprlib
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
@@ -22,6 +23,7 @@ from mmscale.utils.files import written_aside
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 SCALES = (1, 2, 4, 7)
+LARGEST = 1 << 16  # count of neurons, pooling factor, number of blocks
 PUBLISHED = ('scalenet50', 'scalenet50_light', 'scalenet101', 'scalenet152')
 # Side of a stage's maps for a 224 px image; a scale's kernel is 3x3 where this is the larger.
 STAGE_SIDES = (56, 28, 14, 7)
@@ -192,7 +194,7 @@ def _read(structure):
                 'to a .json file or the rows themselves'
             )
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding='utf-8'))
     except OSError as error:
         raise UserError(f'structure file {str(path)!r} cannot be read: {error.strerror}') from None
     except (ValueError, RecursionError) as error:
@@ -207,29 +209,30 @@ def _check_content(content, where):
         raise UserError(f'{where} lacks {missing}; it needs {list(keys)}')
     unknown = [key for key in content if key not in keys]
     if unknown:
-        raise UserError(f'{where} has unknown keys {unknown}, not {list(keys)}')
+        raise UserError(f'{where} has unknown keys {_short(unknown)}, not {list(keys)}')
     for key in ('name', 'source'):
         if not isinstance(content[key], str):
-            raise UserError(f'{where}: {key} {content[key]!r} must be a text')
+            raise UserError(f'{where}: {key} {_short(content[key])} must be a text')
 
 
 def _depths(depth, name):
     if isinstance(depth, int) and depth in DEPTHS:
         return DEPTHS[depth]
     fits = isinstance(depth, (tuple, list)) and len(depth) == len(STAGE_SIDES)
-    if not fits or not all(map(is_whole, depth)):
+    if not fits or not all(map(_is_count, depth)):
         raise UserError(
-            f'{name}: depth {depth!r} does not exist; choose from {tuple(DEPTHS)}, or give the '
-            f'blocks of each of the {len(STAGE_SIDES)} stages, such as (2, 2, 2, 2)'
+            f'{name}: depth {_short(depth)} does not exist; choose from {tuple(DEPTHS)}, or give '
+            f'the blocks of each of the {len(STAGE_SIDES)} stages, such as (2, 2, 2, 2)'
         )
     return tuple(depth)
 
 
 def _scales(scales, name):
     numbers = list(scales) if isinstance(scales, (tuple, list)) else []
-    if not numbers or not all(map(is_whole, numbers)) or numbers != sorted(set(numbers)):
+    positive = all(map(_is_count, numbers))
+    if not numbers or not positive or numbers != sorted(set(numbers)):
         raise UserError(
-            f'{name}: scales {scales!r} must be ascending positive integers, such as {SCALES}'
+            f'{name}: scales {_short(scales)} must be ascending positive integers, such as {SCALES}'
         )
     return tuple(numbers)
 
@@ -237,7 +240,7 @@ def _scales(scales, name):
 def _stages(rows, depths, scales, name):
     """Group the rows by stage, each checked."""
     if not isinstance(rows, (tuple, list)) or len(rows) != sum(depths):
-        found = len(rows) if isinstance(rows, (tuple, list)) else repr(rows)
+        found = len(rows) if isinstance(rows, (tuple, list)) else _short(rows)
         raise UserError(
             f'{name}: expected {sum(depths)} rows, one for each block of {depths}, found {found}'
         )
@@ -251,19 +254,32 @@ def _stages(rows, depths, scales, name):
 
 def _row(row, side, scales, where):
     """One block's counts; the authors' fifth number, the stage's side, is checked and dropped."""
-    if not isinstance(row, (tuple, list)) or any(type(n) is not int or n < 0 for n in row):
-        raise UserError(f'{where}: {row!r} must be a list of neuron counts, integers of 0 or more')
+    counts = isinstance(row, (tuple, list)) and all(n == 0 or _is_count(n) for n in row)
+    if not counts or any(type(n) is not int for n in row):
+        raise UserError(
+            f'{where}: {_short(row)} must be a list of neuron counts, integers of 0 or more, at '
+            f'most {LARGEST}'
+        )
     if len(row) == len(scales) + 1:
         if row[-1] != side:
             raise UserError(
-                f"{where}: {list(row)} has {row[-1]} as its last number, where the authors' rows "
+                f"{where}: {_short(row)} has {row[-1]} as its last number, where the authors' rows "
                 f'have the side of the map at 224 px, which is {side} in this stage'
             )
         row = row[:-1]
     if len(row) != len(scales):
         raise UserError(
-            f'{where}: {list(row)} has {len(row)} counts; expected one for each scale of {scales}'
+            f'{where}: {_short(row)} has {len(row)} counts; expected one for each scale of {scales}'
         )
     if sum(row) == 0:
-        raise UserError(f'{where}: {list(row)} leaves the block without neurons; keep at least 1')
+        raise UserError(f'{where}: {_short(row)} leaves the block without neurons; keep at least 1')
     return tuple(row)
+
+
+def _is_count(value):
+    return is_whole(value) and value <= LARGEST
+
+
+def _short(value):
+    """A value for a message, however large it is or deep."""
+    return reprlib.repr(value)

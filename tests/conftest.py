@@ -12,6 +12,8 @@ from commands import ROOT, tool
 from filelock import FileLock
 from mmengine.logging import MMLogger
 
+import mmscale  # noqa: F401  (before mmcv.ops: operators stand in where none were compiled)
+
 # Threads wait for each other by spinning: where the cores are busy, one is many times faster.
 THREADS = 1 if 'PYTEST_XDIST_WORKER' in os.environ else 2
 torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', THREADS)))

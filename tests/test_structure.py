@@ -11,11 +11,13 @@ PACKAGE = ROOT / 'mmscale'
 ORDER = (
     'errors', 'version',
     'utils',  # the environment, files, figures
+    'operators',  # what stands in for mmcv's compiled operators
     'registry',
     'families',  # the backbones by name
     'structures',  # ScaleNet's neuron structures
     'reports',  # pictures and tables of what was measured
     'datasets',
+    'checks',  # what is wrong with a data set or a config
     'evaluation',
     'models',
     'checkpoints',

@@ -1,6 +1,7 @@
 """Checkpoints of any origin: fetched and read, their names understood, fitted to a model."""
 
 from mmscale.checkpoints.converting import Converted, convert_file
+from mmscale.checkpoints.damage import damage_of, require_finite
 from mmscale.checkpoints.fitting import Fit, fit, load, require_fit, variant_of
 from mmscale.checkpoints.identifying import identify
 from mmscale.checkpoints.initializer import Pretrained
@@ -12,6 +13,7 @@ from mmscale.checkpoints.tensors import Weights, read_weights, weights
 
 __all__ = [
     'SCHEME', 'TIMM_SCHEME', 'Conversion', 'Converted', 'Fit', 'Pretrained', 'Weights', 'convert',
-    'convert_file', 'find_file', 'fit', 'identify', 'in_order_of', 'is_trusted', 'load',
-    'read_file', 'read_weights', 'require_fit', 'trusting', 'variant_of', 'weights',
+    'convert_file', 'damage_of', 'find_file', 'fit', 'identify', 'in_order_of', 'is_trusted',
+    'load', 'read_file', 'read_weights', 'require_finite', 'require_fit', 'trusting', 'variant_of',
+    'weights',
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from mmscale.checkpoints.damage import require_finite
 from mmscale.checkpoints.fitting import OPTIONAL
 from mmscale.checkpoints.identifying import describe, identify
 from mmscale.checkpoints.names import UNUSED
@@ -43,7 +44,8 @@ def convert_file(source: str | Path, out: str | Path, *, trust: bool = False) ->
         None where there is no config for it.
 
     Raises:
-        UserError: If the file is not a whole classifier of a published network. Nothing is written.
+        UserError: If the file is not a whole classifier of a published network, or has weights that
+            are not finite. Nothing is written.
     """
     check_out(out, SUFFIXES)
     path = find_file(source)
@@ -59,6 +61,7 @@ def convert_file(source: str | Path, out: str | Path, *, trust: bool = False) ->
             + (f'; it looks like {look}' if look else f', with names such as {[*state_dict][:3]}')
         )
     state_dict, num_classes = _whole(source, state_dict, variant)
+    require_finite(state_dict, str(source))
     config = f'{variant.config}_in1k'
     meta = dict(
         source=f'{path.name} ({known})',

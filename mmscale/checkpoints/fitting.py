@@ -10,10 +10,11 @@ import torch
 from mmengine.logging import print_log
 from torch import nn
 
+from mmscale.checkpoints.damage import require_finite
 from mmscale.checkpoints.identifying import describe
 from mmscale.checkpoints.san_norms import in_order_of, norm_count, resolutions_in
 from mmscale.checkpoints.tensors import read_weights
-from mmscale.errors import UserError
+from mmscale.errors import UserError, without_secrets
 
 # Counts batches; nothing is computed from it, and old files do not have it.
 OPTIONAL = '.num_batches_tracked'
@@ -102,7 +103,7 @@ def load(
     if not hasattr(module, 'backbone'):
         tensors = {key.removeprefix(part): value for key, value in tensors.items()}
         part = ''
-    named = f'{source} ({state.source})' if state.source else str(source)
+    named = without_secrets(f'{source} ({state.source})' if state.source else str(source))
     result = require_fit(module, tensors, named, required='' if whole else part)
     module.load_state_dict({name: tensors[name] for name in result.matched}, strict=False)
     return result
@@ -129,8 +130,8 @@ def require_fit(
         Fit: The comparison.
 
     Raises:
-        UserError: If a tensor that has to be matched is not, or the file has more inside the stages
-            that the model has.
+        UserError: If a tensor that has to be matched is not, the file has more inside the stages
+            that the model has, or a tensor that matches is not finite.
     """
     result = fit(model, state_dict)
     total = len(result.matched) + len(result.missing) + len(result.misshapen)
@@ -153,6 +154,7 @@ def require_fit(
             f'{text}.{looks} {"; ".join(wrong[:SHOWN])}{more}. Nothing was loaded: give a '
             f'checkpoint of this model, or change the config to what the file holds'
         )
+    require_finite({name: state_dict[name] for name in result.matched}, named)
     if result.left_out:
         text += f'; left out, as the model has no such part: {_summary(result.left_out)}'
     print_log(text, logger='current')

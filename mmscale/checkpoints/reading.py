@@ -1,17 +1,25 @@
 """Checkpoint files: found, fetched and read, without running code that they may carry."""
 
 import hashlib
-import http.client
 import re
+import tarfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mmscale.checkpoints.unpickling import Unsafe, safe_pickle
-from mmscale.errors import UserError, first_line
+from mmscale.checkpoints.archives import records_of
+from mmscale.checkpoints.damage import damage_of
+from mmscale.checkpoints.fetching import fetch, folder_of
+from mmscale.checkpoints.plain import Unsafe
+from mmscale.checkpoints.stores import address_of, is_mmengines
+from mmscale.checkpoints.unpickling import Storages, TooLarge, check_extent, safe_pickle
+from mmscale.errors import UserError, first_line, without_secrets
 
 TIMM_SCHEME = 'timm://'
+ARCHIVE = b'PK\3\4'
+MAGIC = b'\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'  # a number that PyTorch's older format begins with
 TRUST = (
     'if you trust where it comes from, say --trust-checkpoint on the command line, or '
     'trust_checkpoint=True in init_cfg'
@@ -26,9 +34,10 @@ def find_file(source: str | Path) -> Path:
     """The local file of a checkpoint, fetched first if need be.
 
     Args:
-        source (str | Path): A path; a http(s) URL, kept in torch's hub folder; or
-            ``timm://NAME``, a model of timm's on the Hugging Face hub, kept in that hub's cache
-            (``timm://rexnet_100`` means ``timm://rexnet_100.nav_in1k``).
+        source (str | Path): A path; a http(s) URL, kept in torch's hub folder, or one that mmengine
+            knows as ``torchvision://NAME`` or ``open-mmlab://NAME``; or ``timm://NAME``, a model of
+            timm's on the Hugging Face hub, kept in that hub's cache (``timm://rexnet_100`` means
+            ``timm://rexnet_100.nav_in1k``).
 
     Returns:
         Path: The file.
@@ -42,6 +51,14 @@ def find_file(source: str | Path) -> Path:
         return _from_timm(source)
     if re.match('https?://', source, re.IGNORECASE):
         return _from_url(source)
+    address = address_of(source)
+    if address:
+        return _from_url(address)
+    if is_mmengines(source):
+        raise UserError(
+            f'checkpoint {source!r} would be read by mmengine, which runs code that it may carry; '
+            'fetch it and give the file, or say --trust-checkpoint'
+        )
     path = Path(source).expanduser()
     if not path.is_file():
         found = 'is a folder' if path.is_dir() else 'is missing'
@@ -83,32 +100,41 @@ def _from_timm(source):
 
 
 def _from_url(url):
+    shown = without_secrets(url)
     name = re.split('[?#]', url)[0].rpartition('/')[2]
     if not re.fullmatch(r'[\w.%+~,=-]*[\w%+~,=-][\w.%+~,=-]*', name):
-        raise UserError(f'{url!r} names no file; it should end in NAME.pth or NAME.safetensors')
-    # Files of different places have the same name: model.safetensors.
-    folder = hashlib.sha256(url.encode()).hexdigest()[:16]
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / 'mmscale' / folder / name
+        raise UserError(f'{shown!r} names no file; it should end in NAME.pth or NAME.safetensors')
+    try:
+        folder = folder_of(url)
+    except ValueError:
+        raise UserError(f'{shown!r} is not an address') from None
+    kept = Path(torch.hub.get_dir()) / 'checkpoints'
+    path = kept / 'mmscale' / folder / name
     checksum = _checksum(name)
+    if checksum and (kept / name).is_file() and sha256(kept / name).startswith(checksum):
+        return kept / name  # another program of torch's has fetched it
     if path.is_file():
         if checksum and not sha256(path).startswith(checksum):
-            raise UserError(f'{path}, kept from {url!r}, is not the file its name says; remove it')
+            raise UserError(
+                f'{path}, kept from {shown!r}, is not the file its name says; remove it'
+            )
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def check(fetched):
+        found = sha256(fetched)
+        if checksum and not found.startswith(checksum):
+            raise UserError(f'its SHA-256 is {found}, not {checksum} as its name says')
+        _check_format(fetched)
+
     try:
-        # torch writes aside, compares the checksum and renames.
-        torch.hub.download_url_to_file(url, str(path), checksum)
-        _check_format(path)
-    except UserError as error:
-        path.unlink()
-        raise UserError(f'what {url!r} gave was not kept: {error}') from None
-    except RuntimeError as error:  # torch's word for a checksum that differs
-        raise UserError(f'{url!r} was not kept: {first_line(error)}') from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fetch(url, path, check)
+    except (UserError, OSError) as error:
+        reason = error if isinstance(error, UserError) else first_line(error)
         raise UserError(
-            f'checkpoint {url!r} cannot be fetched ({first_line(error)}). Get it by hand and '
-            f'save it as {path}, or anywhere: {WITHOUT}'
-        ) from error
+            f'checkpoint {shown!r} cannot be fetched, and was not kept: {reason}. Get it by hand '
+            f'and save it as {path}, or anywhere: {WITHOUT}'
+        ) from None
     return path
 
 
@@ -146,6 +172,8 @@ def read_file(path: str | Path, *, trust: bool = False) -> dict[str, Any]:
     path = Path(path)
     if _check_format(path) == 'safetensors':
         return _read_safetensors(path)
+    if damage := damage_of(path):
+        raise UserError(f'{path} {damage}; fetch it again, or take another')
     content = _read_pickle(path, trust)
     if not isinstance(content, dict):
         raise UserError(f'{path} holds a {type(content).__name__}, not a dict of tensors')
@@ -167,39 +195,45 @@ def _check_format(path):
             'in a browser and save the file that it offers'
         )
     if head[8:9] == b'{':
+        _check_safetensors(path)
         return 'safetensors'
-    if head.startswith(b'PK'):
-        _check_archive(path)
-    elif head[:1] != b'\x80':
+    if head.startswith(ARCHIVE):
+        records_of(path)
+    elif MAGIC not in head[:32] or _is_tar(path):
         raise UserError(
             f'{path} is neither a PyTorch checkpoint nor safetensors: it begins with {head[:16]!r}'
         )
     return 'pickle'
 
 
-def _check_archive(path):
-    # By torch's own reader: to another one, a forged archive may show other files.
+def _is_tar(path):
+    """The oldest format of PyTorch, which unpacks files; a tar archive may begin with anything."""
     try:
-        names = torch._C.PyTorchFileReader(str(path)).get_all_records()
-    except RuntimeError as error:
-        raise UserError(
-            f'{path} is cut off or no PyTorch checkpoint (an unfinished download?): '
-            f'{first_line(error)}; fetch it again'
-        ) from None
-    if 'constants.pkl' in names:
-        raise UserError(f'{path} is a TorchScript program, not a dict of tensors')
-    if 'data.pkl' not in names:
-        raise UserError(f'{path} is a zip archive, but no PyTorch checkpoint')
+        tarfile.open(path, 'r:').close()
+    except (tarfile.TarError, ValueError, EOFError):
+        return False
+    return True
+
+
+def _check_safetensors(path):
+    with _safetensors(path):
+        """Opening compares the list of tensors with the size of the file."""
 
 
 def _read_safetensors(path):
+    with _safetensors(path) as file:
+        names = list(file.keys())
+        state_dict = {name: file.get_tensor(name) for name in names}
+        return dict(state_dict=state_dict, meta=file.metadata() or {})
+
+
+@contextmanager
+def _safetensors(path):
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, 'pt') as file:
-            names = list(file.keys())
-            state_dict = {name: file.get_tensor(name) for name in names}
-            return dict(state_dict=state_dict, meta=file.metadata() or {})
+            yield file
     except (SafetensorError, AttributeError) as error:  # torch may lack the number format
         raise UserError(
             f'{path} is damaged or cut off ({first_line(error)}); fetch it again'
@@ -209,30 +243,23 @@ def _read_safetensors(path):
 def _read_pickle(path, trust):
     # Not weights_only: torch 2.1 cannot be told what else is safe, and its own check can be escaped
     # (CVE-2025-32434). One rule for every version, and no code runs before it is known.
-    module, sizes = safe_pickle()
+    with open(path, 'rb') as file:
+        records = records_of(path) if file.read(4) == ARCHIVE else None
+    module = safe_pickle(Storages(records, path.stat().st_size))
     options: dict = {} if trust else dict(pickle_module=module)
     try:
         content = torch.load(path, map_location='cpu', weights_only=False, **options)
-        _check_sizes(path, sizes)
+        if not trust:
+            check_extent(content)
         return content
     except Unsafe as error:
         raise UserError(
             f'{path} carries {error}, which is not a tensor and may run code when it is loaded; '
             f'it was not loaded; {TRUST}'
         ) from None
+    except TooLarge as error:
+        raise UserError(f'{path} holds {error}; it was not loaded; {TRUST}') from None
     except Exception as error:  # damaged bytes can raise anything
         raise UserError(
             f'{path} is damaged or cut off ({first_line(error)}); fetch it again'
         ) from error
-
-
-def _check_sizes(path, sizes):
-    # torch 2.1 believes a pickle that claims more numbers than its archive holds.
-    with open(path, 'rb') as file:
-        if file.read(2) != b'PK':
-            return
-    reader = torch._C.PyTorchFileReader(str(path))
-    for record, size in sizes.items():
-        held = len(reader.get_record(f'data/{record}'))
-        if held < size:
-            raise ValueError(f'data/{record} has {held} bytes, but its tensors want {size}')

@@ -23,10 +23,15 @@ def resolutions_in(content: dict, state: Weights) -> list[int] | None:
     meta = content.get('meta')
     known = meta.get('resolutions') if isinstance(meta, dict) else None
     if isinstance(known, str):  # safetensors hold texts
-        known = json.loads(known)
+        try:
+            known = json.loads(known)
+        except (ValueError, RecursionError):
+            return None
     if known is None and state.source not in ('', OWN):
         known = RESOLUTIONS
-    if not isinstance(known, (list, tuple)) or len(known) != norm_count(state.state_dict):
+    if not isinstance(known, (list, tuple)) or any(type(side) is not int for side in known):
+        return None
+    if len(known) != norm_count(state.state_dict):
         return None
     return list(known)
 

@@ -19,13 +19,20 @@ _TRUST = ContextVar('trust', default=False)
 def trusting(trust: bool = True) -> Iterator[None]:
     """Let the checkpoints that mmengine reads inside the block run code, if `trust` says so.
 
-    mmengine hands a scheme's reader the checkpoint's name and nothing else, so this option cannot
-    travel as an argument.
+    If not, this package reads them, wherever they are: those in the teacher of a distillation, say,
+    which no `init_cfg` names. mmengine hands a reader the checkpoint's name and nothing else, so
+    this option cannot travel as an argument.
     """
-    token = _TRUST.set(trust)
+    token, before = _TRUST.set(trust), CheckpointLoader._schemes
+    if not trust:
+        CheckpointLoader._schemes = {
+            prefix: load_from_mmscale if loader.__module__.startswith('mmengine.') else loader
+            for prefix, loader in before.items()
+        }
     try:
         yield
     finally:
+        CheckpointLoader._schemes = before
         _TRUST.reset(token)
 
 

@@ -1,168 +1,263 @@
-"""Unpickling without running code: tensors, plain containers, and mmengine's histories."""
+"""Unpickling without running code, within bounds.
+
+A pickle is a program: it names functions, calls them, and changes what they return. Here the names
+are those of :mod:`mmscale.checkpoints.plain` and no others. What a small file can grow to is
+bounded as well: the steps, the bytes, and the size when written out.
+"""
 
 import pickle
-import re
 from collections import Counter, OrderedDict
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
+from mmscale.checkpoints.plain import (
+    CALLABLE,
+    CALLED,
+    NAMED,
+    Unsafe,
+    are,
+    check_keys,
+    is_plain,
+    set_state,
+    shown,
+)
 
-class Unsafe(Exception):
-    """A pickle asks for more than data."""
-
-
-class _DType:
-    """Stands for a numpy type of plain numbers; the pickle never gets hold of a real one."""
-
-    def __init__(self, kind, *_):
-        if not re.fullmatch(r'[biufc]\d{1,2}|bool|u?int\d\d?|float\d\d', str(kind)):
-            raise Unsafe(f'numpy.dtype({kind!r})')
-        self.real = np.dtype(kind)
-
-
-def _array(owner, shape, kind):
-    """In the place of numpy's _reconstruct: an empty array, filled by its state."""
-    if owner is _NDARRAY and kind in (b'b', 'b'):
-        return np.empty(0, np.int8)
-    raise Unsafe('numpy._reconstruct')
+STEPS = 500_000  # of a pickle, about 20,000 tensors
+BYTES = 1 << 28  # of a pickle without its tensors; histories of long runs take many
+NESTED = 100  # containers inside each other
 
 
-def _scalar(kind, data):
-    if isinstance(kind, _DType) and type(data) is bytes and len(data) == kind.real.itemsize:
-        return np.frombuffer(data, kind.real)[0]
-    raise Unsafe('numpy.scalar')
+class TooLarge(Exception):
+    """A pickle grows beyond what a checkpoint needs."""
 
 
-def _statistic(owner, name):
-    """In getattr's place: mmengine's histories refer to their own methods by it."""
-    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
-        return getattr(HistoryBuffer, name)
-    raise Unsafe(f'getattr of {name!r}')
+class Storages:
+    """How many bytes a file has for its tensors; a pickle may say anything.
+
+    Args:
+        records (dict[str, int] | None): Bytes of each record of an archive; None for the older
+            format, which has them one after the other.
+        size (int): Of the file.
+    """
+
+    def __init__(self, records: dict[str, int] | None, size: int) -> None:
+        self.records = records
+        self.size = size
+        self.wanted: dict = {}
+
+    def require(self, key: Any, size: int) -> None:
+        """Note that tensors want so many bytes of a storage.
+
+        Raises:
+            ValueError: If they are not in the file.
+        """
+        self.wanted[key] = max(size, self.wanted.get(key, 0))
+        if self.records is None:
+            held, wanted = self.size, sum(self.wanted.values())
+        else:
+            held, wanted = self.records.get(f'data/{key}', 0), size
+        if wanted > held:
+            raise ValueError(f'tensors want {wanted} bytes where the file has {held}')
 
 
-def _bytes(*arguments):
-    """How empty byte strings are pickled."""
-    if arguments:
-        raise Unsafe('builtins.bytes')
-    return b''
+class _Counted(dict):
+    """A table of a pickle's operations that ends after so many look-ups."""
+
+    left = STEPS
+
+    def __getitem__(self, code):
+        self.left -= 1
+        if self.left < 0:
+            raise TooLarge(f'more than {STEPS} steps')
+        return super().__getitem__(code)
 
 
-_NDARRAY = object()  # stands for numpy.ndarray, which nobody may call
-# Tensors and plain containers, and what mmengine declares safe beside them (its
-# get_torch_safe_globals): the numbers and histories of its message hub.
-_SAFE = {
-    'builtins': {'bytearray', 'complex', 'frozenset', 'set', 'slice'},
-    'collections': {'Counter', 'OrderedDict'},
-    'torch': {'Size', 'device'},
-    'torch._utils': {
-        '_rebuild_parameter', '_rebuild_parameter_with_state', '_rebuild_tensor',
-        '_rebuild_tensor_v2', '_rebuild_tensor_v3',
-    },
-    'torch.nn.parameter': {'Parameter'},
-    '_codecs': {'encode'},
-    'mmengine.logging.history_buffer': {'HistoryBuffer'},
-}  # fmt: skip
-_REPLACED: dict = {
-    'builtins.bytes': _bytes,
-    'builtins.getattr': _statistic,
-    'numpy.dtype': _DType,
-    'numpy.ndarray': _NDARRAY,
-    'numpy.core.multiarray._reconstruct': _array,
-    'numpy._core.multiarray._reconstruct': _array,
-    'numpy.core.multiarray.scalar': _scalar,
-    'numpy._core.multiarray.scalar': _scalar,
-}
-_HISTORY = {'max_length', '_log_history', '_count_history', 'statistics_methods'}
+class _Metered:
+    """A file of which so many bytes can be read."""
 
+    def __init__(self, file):
+        self.file, self.left = file, BYTES
 
-def _set_state(owner, state):
-    """Give an object its state: only those that hold data, and only data."""
-    if type(owner) is _DType and type(state) is tuple and state[2:] == (None,) * 3 + (-1, -1, 0):
-        owner.real = owner.real.newbyteorder(state[1])
-    elif type(owner) is np.ndarray and _is_array(state):
-        version, shape, kind, fortran, data = state
-        owner.__setstate__((version, shape, kind.real, fortran, data))
-    elif type(owner) is HistoryBuffer and type(state) is dict and set(state) <= _HISTORY:
-        # Not its methods, which it would share with all others.
-        owner.__init__(max_length=int(state.get('max_length', 1000000)))
-        for name in ('_log_history', '_count_history'):
-            setattr(owner, name, np.asarray(state.get(name, [])))
-    elif type(owner) is OrderedDict and type(state) is dict and set(state) <= {'_metadata'}:
-        owner.__dict__.update(state)
-    else:
-        raise Unsafe(f'a state of {owner!r:.80}')
+    def read(self, count):
+        self._take(count)
+        return self.file.read(count)
 
+    def readline(self):
+        line = self.file.readline(self.left + 1)
+        self._take(len(line))
+        return line
 
-def _is_array(state):
-    if type(state) is not tuple or len(state) != 5:
-        return False
-    _, shape, kind, _, data = state
-    return type(shape) is tuple and type(kind) is _DType and type(data) is bytes
+    def _take(self, count):
+        self.left -= count
+        if self.left < 0:
+            raise TooLarge(f'more than {BYTES} bytes beside its tensors')
 
 
 _Watchable: Any = pickle._Unpickler  # the one in Python, whose steps can be watched
+# Operations that nothing in a checkpoint needs: other ways to call, and lengths without content.
+_REFUSED = (
+    pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EXT1, pickle.EXT2, pickle.EXT4,
+    pickle.PERSID, pickle.LONG4, pickle.BYTEARRAY8, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER,
+)  # fmt: skip
 
 
 class _Unpickler(_Watchable):
-    """Refuses names outside `_SAFE` before they are imported, and changes of anything but data."""
+    """Knows the names of plain data, and changes nothing else."""
 
     dispatch = dict(_Watchable.dispatch)
-    sizes: dict = {}
+    storages: Any = None
+
+    def __init__(self, file, **options):
+        super().__init__(_Metered(file), **options)
+        self.dispatch = _Counted(self.dispatch)
 
     def find_class(self, module, name):
         module = {'__builtin__': 'builtins', 'copy_reg': 'copyreg'}.get(module, module)
-        if f'{module}.{name}' in _REPLACED:
-            return _REPLACED[f'{module}.{name}']
-        found = getattr(torch, name, None) if module == 'torch' and '.' not in name else None
-        of_torch = isinstance(found, torch.dtype) or (
-            isinstance(found, type) and name.endswith('Storage')
-        )
-        if not of_torch and name not in _SAFE.get(module, ()):
-            raise Unsafe(f'{module}.{name}')
-        return super().find_class(module, name)
+        known = CALLED.get(f'{module}.{name}') or NAMED.get(f'{module}.{name}')
+        if known is not None:
+            return known
+        of_torch = module in ('torch', 'torch.storage') and '.' not in name
+        found = getattr(torch, name, None) if of_torch else None
+        if isinstance(found, torch.dtype):
+            return found
+        if isinstance(found, type) and name.endswith('Storage'):
+            return found  # torch makes it itself, in load_binpersid
+        raise Unsafe(f'{module}.{name}'[:120])
+
+    def load_mark(self):
+        if len(self.metastack) > NESTED:
+            raise TooLarge(f'more than {NESTED} containers inside each other')
+        super().load_mark()
+
+    def load_reduce(self):
+        arguments = self.stack.pop()
+        function = self.stack[-1]
+        if id(function) not in CALLABLE or type(arguments) is not tuple:
+            raise Unsafe(f'a call of {shown(function)}')
+        self.stack[-1] = function(*arguments)
+
+    def load_newobj(self):
+        arguments = self.stack.pop()
+        if self.stack[-1] is not HistoryBuffer or type(arguments) is not tuple or arguments:
+            raise Unsafe(f'an object of {shown(self.stack[-1])}')
+        self.stack[-1] = HistoryBuffer()
 
     def load_build(self):
         state = self.stack.pop()
-        _set_state(self.stack[-1], state)
+        set_state(self.stack[-1], state)
 
     def load_setitem(self):
-        self._require_dict(self.stack[-3])
+        self._require((dict, OrderedDict, Counter), self.stack[-3])
+        check_keys(self.stack[-2:-1])
         super().load_setitem()
 
     def load_setitems(self):
-        self._require_dict(self.metastack[-1][-1])
+        self._require((dict, OrderedDict, Counter), self.metastack[-1][-1])
+        check_keys(self.stack[::2])
         super().load_setitems()
 
+    def load_append(self):
+        self._require((list,), self.stack[-2])
+        super().load_append()
+
+    def load_appends(self):
+        self._require((list,), self.metastack[-1][-1])
+        super().load_appends()
+
+    def load_additems(self):
+        self._require((set,), self.metastack[-1][-1])
+        check_keys(self.stack)
+        super().load_additems()
+
+    def load_frozenset(self):
+        check_keys(self.stack)
+        super().load_frozenset()
+
     def load_binpersid(self):
+        """A storage; torch makes it, once its length is known to be in the file."""
         named = self.stack[-1]
-        super().load_binpersid()  # torch's, which checks what is named
-        if len(named) == 5:  # in an archive; the older format says more and is checked by torch
-            _, kind, key, _, count = named
-            dtype = torch.uint8 if kind is torch.UntypedStorage else kind.dtype
-            self.sizes[key] = max(self.sizes.get(key, 0), count * torch._utils._element_size(dtype))
+        known = type(named) is tuple and len(named) in (5, 6) and are((str, bytes), named[:1])
+        if not known or named[0] not in ('storage', b'storage'):  # Python 2 wrote bytes
+            raise Unsafe('something else than a storage')
+        kind, key, place, count, *view = named[1:]
+        numbers = view[0] if view else None
+        plain = are((str, bytes, int), (key, place)) and are((int,), (count,)) and count >= 0
+        if not plain or not (numbers is None or is_plain(numbers)):
+            raise Unsafe('a strange storage')
+        dtype = torch.uint8 if kind is torch.UntypedStorage else kind.dtype
+        self.storages.require(key, count * torch._utils._element_size(dtype))
+        super().load_binpersid()
 
-    def _require_dict(self, owner):
-        if type(owner) not in (dict, OrderedDict, Counter):
-            raise Unsafe(f'an item for {owner!r:.80}')
+    def refuse(self):
+        raise Unsafe('an operation that no checkpoint needs')
 
+    def _require(self, kinds, owner):
+        if type(owner) not in kinds:
+            raise Unsafe(f'an item for {shown(owner)}')
+
+    dispatch[pickle.MARK[0]] = load_mark
+    dispatch[pickle.REDUCE[0]] = load_reduce
+    dispatch[pickle.NEWOBJ[0]] = load_newobj
     dispatch[pickle.BUILD[0]] = load_build
     dispatch[pickle.SETITEM[0]] = load_setitem
     dispatch[pickle.SETITEMS[0]] = load_setitems
+    dispatch[pickle.APPEND[0]] = load_append
+    dispatch[pickle.APPENDS[0]] = load_appends
+    dispatch[pickle.ADDITEMS[0]] = load_additems
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
     dispatch[pickle.BINPERSID[0]] = load_binpersid
+    for _code in _REFUSED:
+        dispatch[_code[0]] = refuse
 
 
-def safe_pickle() -> tuple[SimpleNamespace, dict[str, int]]:
+def safe_pickle(storages: Storages) -> SimpleNamespace:
     """What torch.load takes as a pickle module.
 
+    Args:
+        storages (Storages): Of the file that is read.
+
     Returns:
-        tuple[SimpleNamespace, dict[str, int]]: The module; and, once something was loaded, how many
-        bytes the tensors need of each record of the archive.
+        SimpleNamespace: The module.
     """
-    sizes: dict = {}
-    recording = type('Unpickler', (_Unpickler,), dict(sizes=sizes))
+    recording = type('Unpickler', (_Unpickler,), dict(storages=storages))
     load = lambda file, **options: recording(file, **options).load()  # noqa: E731
-    return SimpleNamespace(Unpickler=recording, load=load, __name__='pickle'), sizes
+    return SimpleNamespace(Unpickler=recording, load=load, __name__='pickle')
+
+
+def check_extent(content: Any) -> None:
+    """Check that what was unpickled can be walked through, copied and written out.
+
+    Containers that are held many times count as often: forty lists, each of which holds the one
+    before twice, are a million million.
+
+    Raises:
+        TooLarge: If there are more than `STEPS` of them, or more than `NESTED` inside each other.
+    """
+    extents: dict[int, int] = {}
+    above: set[int] = set()
+    waiting = [(content, False)]
+    while waiting:
+        value, entered = waiting.pop()
+        inner = _inner(value)
+        if entered:
+            above.discard(id(value))
+            extents[id(value)] = 1 + sum(extents.get(id(item), 1) for item in inner)
+            if extents[id(value)] > STEPS:
+                raise TooLarge(f'more than {STEPS} values when it is written out')
+        elif id(value) in above:
+            raise TooLarge('a container that holds itself')
+        elif inner and id(value) not in extents:
+            above.add(id(value))
+            if len(above) > NESTED:
+                raise TooLarge(f'more than {NESTED} containers inside each other')
+            waiting.append((value, True))
+            waiting += [(item, False) for item in inner]
+
+
+def _inner(value):
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if type(value) in (tuple, list) else ()

@@ -18,6 +18,8 @@ COMMANDS = {
     'exported.',
     'calibrate-bn': 'Give a trained SAN norms for more resolutions: statistics from training '
     'images, no training.',
+    'check': 'Find what is wrong with a data set or a config: check.py X, an annotation file, a '
+    'folder or a config.',
     'compare-runs': 'Compare runs: training loss and a metric, or a metric over resolutions; '
     'picture and table.',
     'convert-weights': "Convert a classifier's weights to this package's names, once and for all.",

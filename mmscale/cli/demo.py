@@ -13,8 +13,8 @@ from mmscale.cli import COMMANDS
 from mmscale.cli.parsing import add_overrides, one_line_errors
 from mmscale.datasets.shapes import make_shapes
 from mmscale.engine.config import load_config
+from mmscale.engine.resuming import newest_checkpoint
 from mmscale.engine.training import train
-from mmscale.engine.weights import newest_checkpoint
 from mmscale.errors import UserError
 from mmscale.reports.curves import draw_curve
 from mmscale.reports.predictions import FIGURES, coco_figures, draw_predictions

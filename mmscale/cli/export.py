@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from mmscale.cli import COMMANDS
 from mmscale.cli.parsing import checkpoint_parser, one_line_errors
 from mmscale.export import export
-from mmscale.export.exporting import DYNAMIC, PARTS
+from mmscale.export.exporting import DYNAMIC
+from mmscale.exported.description import PARTS
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--size', type=int, default=320, help='side of the images, 288 or more')
     parser.add_argument('--seed', type=int, default=0, help='another seed gives other pictures')
     parser.add_argument(
-        '--force', action='store_true', help='replace the folder with all that is in it'
+        '--force', action='store_true', help='replace the shapes in it; other files stay'
     )
     return parser
 

@@ -10,8 +10,6 @@ pixel, and takes a tenth of the room of polygons. Area and box are those of the 
 
 import json
 import math
-import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +22,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from mmscale.errors import UserError, check_whole
+from mmscale.utils.files import writing
+from mmscale.utils.folders import folder_aside, put_back, replace_folder
 
 # Part of the manifest: raise it whenever the same arguments give other pictures.
 VERSION = 2
@@ -610,7 +610,7 @@ def make_shapes(
     ``val/``, the crops in ``classes/{train,val}/<class>/``, and the arguments in ``shapes.json``.
     The same arguments give the same bytes, and picture number i is the same however many are
     made. One training image in 50 shows no object. A folder that already holds the set asked for
-    is left as it is.
+    is left as it is. Files that an earlier call did not make are never removed.
 
     Args:
         out: Folder to make. Its parents are made where missing.
@@ -620,11 +620,11 @@ def make_shapes(
         val_crops: Validation crops.
         size: Side of the square images in pixels, 288 or more; objects stay at 8 to 256 pixels.
         seed: Whole number, 0 or more; another seed gives other pictures.
-        force: Replace the folder, with all that is in it.
+        force: Replace the set that the folder holds, and write beside files of others.
 
     Raises:
-        UserError: An argument is out of range, or the folder holds something else and ``force``
-            is off.
+        UserError: An argument is out of range, the folder holds something else and ``force`` is
+            off, a file of others has a name that the set needs, or the folder cannot be written.
         OSError: A file could not be written.
     """
     started = time.perf_counter()
@@ -632,16 +632,15 @@ def make_shapes(
         train=train, val=val, train_crops=train_crops, val_crops=val_crops, size=size, seed=seed
     )
     out, console = Path(out).resolve(), Console()
+    put_back(out)
     if not force and _complete(out, arguments):
         console.print(f'Nothing to do, the set is already in {out}', soft_wrap=True)
         return
     _require_free(out, force)
-    part = out.with_name(f'{out.name}.tmp-{os.getpid()}')
-    try:
+    with writing(out), folder_aside(out) as part:
+        _others(out, arguments)  # those that are in the way are named before the work
         _write(part, arguments, console)
-        _replace(out, part)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        replace_folder(out, part, keep=_others(out, arguments))
     _report(out, time.perf_counter() - started, console)
 
 
@@ -672,7 +671,7 @@ def _require_free(out, force):
     if out.is_dir() and any(out.iterdir()) and not force:
         raise UserError(
             f'{out} already holds something else{_made_with(out)}: choose another folder, or '
-            'replace it with all that is in it by --force (force=True)'
+            'replace the shapes in it by --force (force=True)'
         )
 
 
@@ -684,19 +683,45 @@ def _made_with(out):
     return f' (shapes made with {made})'
 
 
-def _replace(out, part):
-    """Move the finished folder to its place; what was there goes only once it is done."""
-    old = part.with_name(part.name.replace('.tmp-', '.old-'))
-    if out.exists():
-        out.rename(old)
-    part.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
+def _files(arguments):
+    """The files of a set, relative to its folder."""
+    yield Path('shapes.json')
+    for split in SPLITS:
+        yield Path('annotations', f'instances_{split}.json')
+        yield from (Path(split, f'{index + 1:06d}.jpg') for index in range(arguments[split]))
+        for index in range(arguments[f'{split}_crops']):
+            yield _crop_file(split, index)
+
+
+def _crop_file(split, index):
+    turn, label = divmod(index, len(CLASSES))
+    return Path('classes', split, CLASSES[label], f'{turn + 1:04d}.jpg')
+
+
+def _others(out, arguments):
+    """The files in a folder that are not of the set that it holds, relative to it.
+
+    Raises:
+        UserError: If one is where the new set has a file.
+    """
+    try:
+        made = set(_files(json.loads((out / 'shapes.json').read_text())['arguments']))
+    except (OSError, ValueError, KeyError, TypeError):
+        made = set()
+    there = (p.relative_to(out) for p in out.rglob('*') if p.is_symlink() or not p.is_dir())
+    others = set(there) - made
+    for path in _files(arguments) if others else ():
+        if taken := others.intersection((path, *path.parents)):
+            raise UserError(
+                f'{out / taken.pop()} was not made by make-shapes, and the set needs its name: '
+                'move it away or choose another folder'
+            )
+    return others
 
 
 def _write(folder, arguments, console):
     """Draw and write all files of the set into a new folder."""
     total = sum(arguments[name] for name in ('train', 'val', 'train_crops', 'val_crops'))
-    folder.mkdir(parents=True)
     with Progress(console=console) as progress:
         bar = progress.add_task('Drawing shapes', total=total)
         for split in SPLITS:
@@ -726,9 +751,7 @@ def _write_crops(folder, split, arguments, step):
         (folder / 'classes' / split / name).mkdir(parents=True)
     for index in range(arguments[f'{split}_crops']):
         rng = np.random.default_rng([arguments['seed'], len(SPLITS) + SPLITS.index(split), index])
-        turn, label = divmod(index, len(CLASSES))
-        path = folder / 'classes' / split / CLASSES[label] / f'{turn + 1:04d}.jpg'
-        _save_picture(path, _draw_crop(rng, label))
+        _save_picture(folder / _crop_file(split, index), _draw_crop(rng, index % len(CLASSES)))
         step()
 
 

@@ -9,6 +9,7 @@ from mmengine.model import BaseModel, revert_sync_batchnorm
 from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import nn
 
+from mmscale.checkpoints import is_trusted, trusting
 from mmscale.engine.tasks import task_of
 from mmscale.errors import UserError
 from mmscale.utils.environment import require
@@ -32,7 +33,8 @@ def build_model(cfg: Config) -> BaseModel:
     model = deepcopy(cfg.model)
     if cfg.get('data_preprocessor'):  # mmpretrain's configs have it beside the model
         model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    with DefaultScope.overwrite_default_scope(scope):
+    # A teacher's checkpoint is loaded while its pupil is built.
+    with trusting(is_trusted()), DefaultScope.overwrite_default_scope(scope):
         try:
             model = MODELS.build(model)
         except TypeError as error:

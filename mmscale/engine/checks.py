@@ -1,11 +1,19 @@
 """What is looked at before a run: the operators, the data, and numbers that have to fit."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mmengine.config import Config
 
-from mmscale.datasets.checks import check_data, check_folders
+from mmscale.checks.arguments import find_arguments
+from mmscale.checks.data import find_in_data, find_in_folders
+from mmscale.checks.environment import find_in_environment
+from mmscale.checks.findings import FAULT, Finding, settle
+from mmscale.checks.reading import uncollected
+from mmscale.checks.schedules import find_in_schedule
+from mmscale.checks.sections import find_values
+from mmscale.checks.settings import find_in_settings, mend_best, mend_settings
+from mmscale.checks.trials import find_in_trials
 from mmscale.engine.tasks import CLASSIFIER, DETECTOR, task_of
 from mmscale.errors import UserError, check_whole
 from mmscale.families import feature_channels, is_backbone
@@ -18,22 +26,83 @@ LINEAR = ('LinearClsHead', 'DropoutLinearClsHead')
 
 
 def check_run(cfg: Config, splits: Sequence[str]) -> None:
-    """Look at mmcv's operators and the data of some splits ('train', 'val', 'test') beforehand.
+    """Look at the config, mmcv's operators and the data of some splits beforehand.
+
+    Args:
+        cfg (mmengine.Config): What is certainly meant otherwise is corrected in it.
+        splits (Sequence[str]): Which of 'train', 'val' and 'test' are about to be used.
 
     Raises:
-        UserError: If they do not fit the machine or the config.
+        UserError: If they do not fit the machine or each other.
     """
-    _check_channels(cfg)
-    _check_counts(cfg, splits)
+    splits = tuple(split for split in splits if split == 'train' or cfg.get(f'{split}_dataloader'))
+    settle(find_in_config(cfg, splits))
+    settle([*mend_settings(cfg, splits, apply=True), *_mend_best(cfg, splits)])
     task = task_of(cfg)
     if task is DETECTOR:
         check_operators()
-    # One process looks at the files; if it stops, the launcher stops the others.
-    if int(os.environ.get('RANK', 0)) == 0:
-        if task is DETECTOR:
-            check_data(cfg, splits)
-        elif task is CLASSIFIER:
-            check_folders(cfg, splits)
+    # One process looks at the pictures; if it stops, the launcher stops the others.
+    first = int(os.environ.get('RANK', 0)) == 0
+    lengths: dict[str, int] = {}
+    if task is DETECTOR:
+        with uncollected():
+            settle(find_in_data(cfg, splits, apply=True, pictures=first, lengths=lengths))
+    elif task is CLASSIFIER and first:
+        settle(find_in_folders(cfg, splits, lengths=lengths))
+    if 'train' in splits and first:
+        settle(find_in_schedule(cfg, lengths.get('train')))
+
+
+def find_in_run(
+    cfg: Config, splits: Sequence[str], *, deep: bool = False, every: bool = False
+) -> Iterator[Finding]:
+    """The same as a report, which goes on after a fault; nothing is changed or written.
+
+    Args:
+        cfg (mmengine.Config): A detector's or classifier's.
+        splits (Sequence[str]): Those of 'train', 'val' and 'test' to be looked at.
+        deep (bool): Decode every pixel of every picture.
+        every (bool): Read the header of every picture of class folders, however many.
+    """
+    splits = tuple(split for split in splits if cfg.get(f'{split}_dataloader'))
+    found = list(find_in_config(cfg, splits))
+    yield from found
+    if any(
+        finding.kind in ('section-value', 'section-missing', 'type-missing') for finding in found
+    ):
+        return  # of which the rest makes no sense
+    yield from mend_settings(cfg, splits, apply=False)
+    task = task_of(cfg)
+    lengths: dict[str, int] = {}
+    if task is DETECTOR:
+        yield from find_in_data(cfg, splits, deep=deep, lengths=lengths)
+    elif task is CLASSIFIER:
+        yield from find_in_folders(cfg, splits, deep=deep, every=every, lengths=lengths)
+    if 'train' in splits:
+        yield from find_in_schedule(cfg, lengths.get('train'))
+    yield from find_in_environment(detects=task is DETECTOR)
+
+
+def find_in_config(cfg: Config, splits: Sequence[str]) -> Iterator[Finding]:
+    """What a config alone tells: its sections, their arguments, settings that contradict."""
+    splits = tuple(splits)
+    found = list(find_values(cfg))
+    found = found or list(find_in_settings(cfg, splits))
+    if not any(finding.severity == FAULT for finding in found):
+        found += find_arguments(cfg, splits)
+    if not found:
+        found += find_in_trials(cfg, splits)
+    yield from found
+    for check in (_check_channels, lambda cfg: _check_counts(cfg, splits)):
+        if not any(finding.severity == FAULT for finding in found):
+            try:
+                check(cfg)
+            except UserError as error:
+                yield Finding(FAULT, 'numbers', str(error))
+
+
+def _mend_best(cfg, splits):
+    return mend_best(cfg, apply=True) if {'train', 'val'} <= set(splits) else ()
 
 
 def _check_channels(cfg):

@@ -2,19 +2,27 @@
 
 import difflib
 import inspect
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmscale.errors import UserError
+from mmscale.checks.findings import settle
+from mmscale.checks.sections import find_overrides, find_values
+from mmscale.errors import UserError, first_line, is_whole
 from mmscale.registry import SCOPE, type_name
 
 # What is read of a config beside the Runner's arguments, whether it has it or not.
-KEYS = ('auto_scale_lr', 'compile', 'data_preprocessor', 'tta_model', 'tta_pipeline')
+KEYS = (
+    'activation_checkpointing', 'auto_scale_lr', 'compile', 'custom_imports', 'data_preprocessor',
+    'efficient_conv_bn_eval', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
+    'tta_model', 'tta_pipeline',
+)  # fmt: skip
 FOLDER = Path(__file__).parents[1] / '.mim' / 'configs'
 
 
@@ -35,20 +43,33 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
         cfg = Config.fromfile(path) if path else get_config(name)
     except (OSError, SyntaxError, ValueError) as error:  # mmengine's own words
         raise UserError(f'config {str(name)!r} cannot be read: {error}') from error
+    except Exception as error:  # a config is a program, which may end with anything
+        raise UserError(f'config {str(name)!r} cannot be read: {_reason(error)}') from error
     _leave_scope(cfg._cfg_dict)
     if overrides:
         _check_keys(cfg, overrides)
+        settle(find_overrides(cfg, overrides))
         try:
             cfg.merge_from_dict(overrides)
         except (TypeError, KeyError, AttributeError) as error:  # a value where there is no place
             raise UserError(f'--cfg-options {overrides} do not fit {name}: {error}') from error
+    settle(find_values(cfg))
     _shorten_topk(cfg)
     return cfg
 
 
+def _reason(error):
+    """What made a config end, in a line; of a failed import the first one that failed."""
+    while isinstance(error, ImportError) and isinstance(error.__context__, ImportError):
+        error = error.__context__
+    hint = ' (is its folder in PYTHONPATH?)' if isinstance(error, ImportError) else ''
+    return f'{first_line(error)}{hint}'
+
+
 def _check_keys(cfg, overrides):
     """Stop where mmengine would take a misspelt key for a new one, and do nothing with it."""
-    known = {*cfg, *inspect.signature(Runner).parameters, *KEYS}
+    read = {*inspect.signature(Runner).parameters, *KEYS}
+    known = {*cfg, *read}
     for dotted in overrides:
         key = dotted.split('.')[0]
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.8)
@@ -56,17 +77,26 @@ def _check_keys(cfg, overrides):
             raise UserError(
                 f'--cfg-options {dotted}: there is no {key!r}; did you mean {close[0]!r}?'
             )
+        if key in cfg and key not in read:
+            print_log(
+                f'--cfg-options {dotted}: {key!r} was used while the config was read, and nothing '
+                'reads it any more; override what is made of it',
+                logger='current',
+                level=logging.WARNING,
+            )
 
 
 def _shorten_topk(cfg):
     """Leave out of a classifier's metrics the top 5 of fewer classes."""
-    classes = (cfg.get('model') or {}).get('head', {}).get('num_classes')
+    classes = ((cfg.get('model') or {}).get('head') or {}).get('num_classes')
     for key in ('val_evaluator', 'test_evaluator'):
         given = cfg.get(key) or []
         for metric in given if isinstance(given, list) else [given]:
             own = type_name(metric.get('type', '')) == 'Accuracy'
-            if own and classes and isinstance(metric.get('topk'), (tuple, list)):
-                metric.topk = tuple(k for k in metric.topk if k <= classes) or (1,)
+            counts = metric.get('topk')
+            whole = isinstance(counts, (tuple, list)) and all(map(is_whole, counts))
+            if own and is_whole(classes) and whole:
+                metric.topk = tuple(k for k in counts if k <= classes) or (1,)
 
 
 def _leave_scope(node):

@@ -1,7 +1,6 @@
 """Hooks for mmengine's Runner."""
 
 import gc
-import logging
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mmscale import checkpoints
 from mmscale.datasets.checks import check_labels
 from mmscale.deploy import to_channels_last
+from mmscale.engine.interruptions import outlive_signals
 from mmscale.errors import UserError
 from mmscale.registry import HOOKS
 
@@ -95,12 +95,13 @@ def inner_model(model: Any) -> Any:
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Draws the randomness of every epoch from the run's seed and the epoch's number alone.
+    """Draws the randomness of every iteration from the run's seed and the iteration's number alone.
 
     mmengine saves no random state. With this hook, a run that was stopped and resumed ends with the
     same weights, bit for bit, as one that was not (on a CPU, in one process). Worker processes are
-    seeded for every epoch too, for which they must not be persistent. Gradients that are being
-    accumulated when an epoch ends go into its checkpoint.
+    seeded for every epoch, for which they must not be persistent: with them, this holds for runs
+    that were stopped at the end of an epoch. Gradients that are being accumulated go into the
+    checkpoint.
     """
 
     def __init__(self) -> None:
@@ -113,7 +114,6 @@ class EpochSeedHook(Hook):
                 'a resumed run will differ: persistent worker processes keep random states of '
                 'their own; train_dataloader.persistent_workers=False',
                 logger='current',
-                level=logging.WARNING,
             )
         for name, parameter in inner_model(runner.model).named_parameters():
             if name in self.gradients:
@@ -121,14 +121,28 @@ class EpochSeedHook(Hook):
         self.gradients = {}
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seed Python's, NumPy's and torch's generators, each process differently."""
-        sequence = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
-        seed, of_workers = (int(value) for value in sequence.generate_state(2))
-        set_random_seed(seed)
-        loader = runner.train_dataloader
+        """Seed the generators of this process and of its loader's."""
+        _seed(runner, runner.iter)
+        loader, (seed, of_loader) = runner.train_dataloader, _draw(runner, runner.epoch, 2)
         loader.worker_init_fn = partial(
-            worker_init_fn, num_workers=loader.num_workers, rank=0, seed=of_workers // 2
+            _start_worker, num_workers=loader.num_workers, rank=0, seed=seed // 2
         )
+        # Else an iterator takes a number of torch's own, and a resumed run makes one more of them.
+        loader.generator = torch.Generator().manual_seed(of_loader)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> None:
+        """Seed this process's generators for the next iteration."""
+        _seed(runner, runner.iter + 1)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Do it again: a resumed run does not repeat the validation."""
+        _seed(runner, runner.iter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the gradients that no step has used yet."""
@@ -140,6 +154,22 @@ class EpochSeedHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Take them from there when resuming."""
         self.gradients = checkpoint.get('gradients') or {} if runner._resume else {}
+
+
+def _draw(runner, number, count):
+    """Seeds from the run's own, a number and this process's rank."""
+    return map(int, np.random.SeedSequence([runner.seed, number, get_rank()]).generate_state(count))
+
+
+def _seed(runner, iteration):
+    """Seed Python's, NumPy's and torch's generators, each process differently."""
+    set_random_seed(*_draw(runner, iteration, 1))
+
+
+def _start_worker(worker_id, **options):
+    """Seed a data loader's process, which is to outlive signals that all processes get."""
+    worker_init_fn(worker_id, **options)
+    outlive_signals()
 
 
 @HOOKS.register_module()

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Any
 
 from mmengine.config import Config
 
@@ -11,6 +12,28 @@ from mmscale.registry import type_name
 
 SIZES = ('scale', 'crop_size')
 PADDED = 'size'  # mmdet's Pad: scaled with the others
+
+
+def test_set(cfg: Config) -> Any:
+    """The data set whose pipeline and classes an inference takes.
+
+    Args:
+        cfg (mmengine.Config): The test set's, or of a config without one the validation set's; of
+            sets that wrap or join others, the first inner one.
+
+    Raises:
+        UserError: If the config has neither.
+    """
+    loader = cfg.get('test_dataloader') or cfg.get('val_dataloader')
+    dataset = (loader or {}).get('dataset')
+    while isinstance(dataset, dict) and 'pipeline' not in dataset:
+        dataset = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
+    if dataset is None:
+        raise UserError(
+            'the config has no test_dataloader and no val_dataloader, whose pipeline and classes '
+            'are needed: give it one of them'
+        )
+    return dataset
 
 
 def pipeline_at(pipeline: Sequence[dict], resolution: int) -> list[dict]:
@@ -62,9 +85,9 @@ def fit_pipeline(cfg: Config, size: tuple[int, int] | None) -> None:
             lowered to the frame.
         size (tuple[int], optional): Height and width; None leaves everything as it is.
     """
-    dataset = cfg.test_dataloader.dataset
     if size is None:
         return
+    dataset = test_set(cfg)
     if task_of(cfg) is CLASSIFIER:
         if last_size(dataset.pipeline) not in (None, size):
             dataset.pipeline = pipeline_at(dataset.pipeline, min(size))

@@ -9,7 +9,12 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmscale.engine.config import load_config
-from mmscale.errors import UserError
+from mmscale.engine.saving import save_whole
+from mmscale.errors import UserError, first_line
+from mmscale.utils.files import writing
+
+# What classes of anyone raise at arguments that do not fit.
+BUILDING = (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError)
 
 
 def prepare(
@@ -31,6 +36,7 @@ def prepare(
     # this process would log into the folder of the first.
     if cfg.get('visualizer'):
         cfg.visualizer.pop('name', None)
+    save_whole(cfg)
     return cfg
 
 
@@ -47,11 +53,13 @@ def build_runner(cfg: Config) -> Runner:
     """The Runner of a config.
 
     Raises:
-        UserError: If an argument of a part of the config does not exist.
+        UserError: If a part of the config does not take its arguments, or the work dir cannot be
+            written.
     """
     try:
-        return Runner.from_cfg(cfg)
-    except TypeError as error:
-        if 'unexpected keyword argument' not in str(error):
-            raise
-        raise UserError(f'the config does not fit: {error}') from error
+        with writing(cfg.work_dir):
+            return Runner.from_cfg(cfg)
+    except (UserError, ImportError):
+        raise  # which say what to do
+    except BUILDING as error:
+        raise UserError(f'the config does not fit: {first_line(error)}') from error

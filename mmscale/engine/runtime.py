@@ -6,7 +6,10 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmscale.engine.pipelines import test_set
 from mmscale.engine.tasks import DETECTOR, task_of
+from mmscale.errors import UserError, first_line
+from mmscale.exported.description import check_metainfo
 from mmscale.registry import type_name
 from mmscale.utils.environment import require
 
@@ -22,30 +25,43 @@ def runtime_config(cfg: Config, trained_on: dict | None = None) -> dict[str, Any
 
     Returns:
         dict: Made of what JSON knows: the test pipeline, the classes, how to draw.
+
+    Raises:
+        UserError: If something of it is not.
     """
-    dataset, task = cfg.test_dataloader.dataset, task_of(cfg)
+    dataset, task = test_set(cfg), task_of(cfg)
     metainfo = dict(dataset.get('metainfo') or {})
     if task is DETECTOR:
         metainfo = _metainfo(dataset)
-    metainfo |= {key.lower(): value for key, value in (trained_on or {}).items() if value}
+    if isinstance(trained_on, dict):  # a file may say anything
+        metainfo |= {str(key).lower(): value for key, value in trained_on.items() if value}
     pipeline = []
     for step in map(dict, dataset.pipeline):
         if type_name(step['type']) in READERS:
             step = dict(type='LoadImageFromFile')  # what inferencers look for
         if type_name(step['type']) != 'LoadAnnotations':
             pipeline.append({**step, 'type': type_name(step['type'])})
-    described = dict(
-        default_scope=cfg.default_scope,
-        test_dataloader=dict(
-            dataset=dict(
-                type=task.dataset,
-                metainfo={key: metainfo.get(key) for key in ('classes', 'palette')},
-                pipeline=pipeline,
-            )
-        ),
-        visualizer=dict(type=task.visualizer),
+    metainfo = {key: metainfo.get(key) for key in ('classes', 'palette')}
+    dataset = dict(type=task.dataset, metainfo=metainfo, pipeline=pipeline)
+    plain = _plain(
+        dict(
+            default_scope=cfg.default_scope,
+            test_dataloader=dict(dataset=dataset),
+            visualizer=dict(type=task.visualizer),
+        )
     )
-    return json.loads(json.dumps(described))
+    check_metainfo(plain['test_dataloader']['dataset']['metainfo'], 'dataset_meta')
+    return plain
+
+
+def _plain(described):
+    try:
+        return json.loads(json.dumps(described))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(
+            f'the test pipeline, or what the checkpoint says of its classes, is no plain data: '
+            f'{first_line(error)}'
+        ) from None
 
 
 def _metainfo(dataset):

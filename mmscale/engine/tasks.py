@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from mmscale.exported.description import TASKS as DESCRIBED
+
 DETECTION_SHAPE = (800, 1200)
 
 
@@ -29,8 +31,8 @@ class Task(NamedTuple):
         return self.scope or 'mmdet'
 
 
-DETECTOR = Task('detector', 'mmdet', DETECTION_SHAPE, 'CocoDataset', 'DetLocalVisualizer')
-CLASSIFIER = Task('classifier', 'mmpretrain', (224, 224), 'CustomDataset', 'UniversalVisualizer')
+DETECTOR = Task('detector', 'mmdet', DETECTION_SHAPE, *DESCRIBED['mmdet'])
+CLASSIFIER = Task('classifier', 'mmpretrain', (224, 224), *DESCRIBED['mmpretrain'])
 TASKS = (DETECTOR, CLASSIFIER)
 
 

@@ -11,10 +11,11 @@ from mmengine.evaluator import DumpResults
 from mmscale.checkpoints import trusting
 from mmscale.datasets.checks import check_labels
 from mmscale.engine.checks import check_run
+from mmscale.engine.pipelines import test_set
 from mmscale.engine.running import build_runner, prepare
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import DETECTOR, task_of
-from mmscale.engine.weights import load_from
+from mmscale.engine.weights import hide_secrets, load_from
 from mmscale.errors import UserError
 from mmscale.exported.engines import is_exported
 from mmscale.exported.files import ExportedFile
@@ -57,6 +58,9 @@ def evaluate(
         UserError: If config, data or options do not fit.
     """
     cfg = prepare(config, overrides, work_dir, launcher)
+    hide_secrets(cfg)
+    if not cfg.get('test_dataloader'):
+        raise UserError(f'{config} has no test_dataloader: there is nothing to test on')
     exported = is_exported(checkpoint)
     if exported and tta:
         raise UserError(f'--tta: {checkpoint} is an exported file, which has no such form')
@@ -89,8 +93,8 @@ def use_file(cfg: Config, file: str | Path) -> None:
 
 def _check_classes(cfg, path):
     """Compare the classes of an exported file with those of the config's test set."""
-    if task_of(cfg).scope is None or 'pipeline' not in cfg.test_dataloader.dataset:
-        return  # a set of several sets, say, does not tell its classes so easily
+    if task_of(cfg).scope is None:
+        return
 
     def classes(described):
         return list(described['test_dataloader']['dataset']['metainfo'].get('classes') or ())
@@ -144,7 +148,7 @@ def _use_tta(cfg):
             ),
         )  # fmt: skip
         flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
-        pipeline = deepcopy(cfg.test_dataloader.dataset.pipeline)
+        pipeline = deepcopy(test_set(cfg).pipeline)
         pipeline[-1] = dict(type='TestTimeAug', transforms=[flips, [pack]])
         cfg.tta_pipeline = pipeline
         cfg.tta_model = dict(
@@ -152,4 +156,14 @@ def _use_tta(cfg):
             tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
         )
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    for dataset in _read(cfg.test_dataloader.dataset):
+        dataset.pipeline = cfg.tta_pipeline
+
+
+def _read(dataset):
+    """Yield the sets inside a data set that have a pipeline; it may wrap or join others."""
+    if 'pipeline' in dataset:
+        yield dataset
+    for inner in dataset.get('datasets') or [dataset.get('dataset') or {}]:
+        if inner:
+            yield from _read(inner)

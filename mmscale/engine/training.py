@@ -1,5 +1,6 @@
 """Training on mmengine's Runner, for detectors and classifiers alike."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +11,16 @@ from mmengine.runner import Runner
 
 from mmscale.checkpoints import trusting
 from mmscale.engine.checks import check_run
+from mmscale.engine.hooks import EpochSeedHook
+from mmscale.engine.interruptions import InterruptionHook
+from mmscale.engine.loops import use_resumable_loop
+from mmscale.engine.resuming import BatchHook, check_resumable, newest_checkpoint
 from mmscale.engine.running import build_runner, prepare
-from mmscale.engine.weights import check_resumable, guard_weights, load_from, newest_checkpoint
+from mmscale.engine.saving import FiniteHook, checkpoint_folder
+from mmscale.engine.weights import guard_weights, load_from
+from mmscale.engine.work_dirs import held
 from mmscale.errors import UserError
+from mmscale.utils.files import writing
 
 
 def train(
@@ -34,8 +42,8 @@ def train(
             or ``work_dirs/CONFIG``.
         amp (bool): Automatic mixed precision (on an accelerator).
         auto_scale_lr (bool): Scale the learning rate to the actual batch size.
-        resume (str, optional): 'auto' goes on from the newest checkpoint of `work_dir`, if there is
-            one; a path goes on from that checkpoint.
+        resume (str, optional): 'auto' goes on from the newest whole checkpoint of `work_dir`, if
+            there is one; a path goes on from that checkpoint.
         trust_checkpoint (bool): Let that checkpoint, and those that the config names, run code.
         overrides (dict, optional): As in :func:`mmscale.engine.config.load_config`.
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
@@ -44,21 +52,20 @@ def train(
         mmengine.runner.Runner: The runner, after training.
 
     Raises:
-        UserError: If config, data or options do not fit.
+        UserError: If config, data or options do not fit, another run has the work dir, a loss is
+            not finite, or the disk is full.
+        SystemExit: If SIGTERM or SIGINT stopped the run, which is saved then.
     """
     cfg = prepare(config, overrides, work_dir, launcher)
     if amp:
         _use_amp(cfg)
-    if resume is None and cfg.get('resume'):  # the config's own switch
-        resume = cfg.get('load_from') or 'auto'
-    if resume is not None:
-        cfg.resume = True
-        cfg.load_from = newest_checkpoint(cfg.work_dir) if resume == 'auto' else resume
-    guard_weights(cfg)
+    use_resumable_loop(cfg)
     with trusting(trust_checkpoint):
+        _choose_checkpoint(cfg, resume, trust_checkpoint)
+        guard_weights(cfg)
         if cfg.get('load_from'):
             load_from(cfg, cfg.load_from, whole=cfg.get('resume', False))
-        if cfg.get('resume') and cfg.load_from:
+        if cfg.get('resume'):
             check_resumable(cfg)
             print_log(
                 '--resume: optimiser and schedule are those of the checkpoint, not of any option',
@@ -67,7 +74,40 @@ def train(
         check_run(cfg, ('train', 'val'))
         if auto_scale_lr:
             _scale_learning_rate(cfg, config)
-        runner = build_runner(cfg)
+        with held(cfg.work_dir, launcher):
+            return _run(cfg)
+
+
+def _choose_checkpoint(cfg, resume, trust):
+    """Have the run go on from a checkpoint, if that is asked for and there is one."""
+    if resume is None and cfg.get('resume'):  # the config's own switch
+        resume = cfg.get('load_from') or 'auto'
+    if resume is None:
+        return
+    if resume == 'auto':
+        folder = checkpoint_folder(cfg)
+        resume = newest_checkpoint(folder, trust=trust)
+        if resume is None:
+            found = 'holds no checkpoint' if folder.is_dir() else 'is missing'
+            start = cfg.get('load_from')
+            print_log(
+                f'--resume: {str(folder)!r} {found}: the run starts from '
+                + (f'the weights of {start!r}' if start else 'scratch'),
+                logger='current',
+                level=logging.WARNING,
+            )
+    cfg.resume = resume is not None
+    cfg.load_from = resume or cfg.get('load_from')
+
+
+def _run(cfg):
+    runner = build_runner(cfg)
+    interruption = InterruptionHook()
+    for hook in (FiniteHook(), BatchHook(), interruption):
+        runner.register_hook(hook)
+    if not any(isinstance(hook, EpochSeedHook) for hook in runner.hooks):
+        runner.register_hook(EpochSeedHook())
+    with interruption.listening(), writing(cfg.work_dir):
         runner.train()
     return runner
 

@@ -1,26 +1,13 @@
-"""Which checkpoints a run reads, and how: safely, compared with the model, whole to be resumed."""
-
-import re
-from pathlib import Path
+"""Which checkpoints a run reads, and how: safely, and compared with the model."""
 
 from mmengine.config import Config
-from mmengine.runner import CheckpointLoader, find_latest_checkpoint
 
 from mmscale import checkpoints
-from mmscale.errors import UserError
+from mmscale.checkpoints.stores import is_mmengines, scheme_of
+from mmscale.errors import without_secrets
 from mmscale.families import is_backbone
 from mmscale.models.init_cfg import is_pretrained
 from mmscale.registry import SCOPE
-
-
-def newest_checkpoint(work_dir: str | Path) -> str | None:
-    """The path of the last checkpoint of a run, or None if it has none."""
-    named = find_latest_checkpoint(str(work_dir))
-    if named and Path(named).is_file():
-        return named
-    # The run was killed before it wrote down the name, or its folder was moved.
-    saved = [p for p in Path(work_dir).glob('*.pth') if re.fullmatch(r'(epoch|iter)_\d+', p.stem)]
-    return str(max(saved, key=lambda path: path.stat().st_mtime)) if saved else None
 
 
 def guard_weights(cfg: Config) -> None:
@@ -37,20 +24,42 @@ def guard_weights(cfg: Config) -> None:
             cfg.resume = False  # there is nothing to resume
         model.init_cfg = None
     for node in _nodes(model):
-        if _is_own(node):
-            continue
-        _guard(node, 'pretrained')  # mmpretrain's word for it
         entries = node.get('init_cfg')
-        for entry in entries if isinstance(entries, (list, tuple)) else [entries]:
-            if isinstance(entry, dict) and is_pretrained(entry):
-                _guard(entry, 'checkpoint')
+        named = [
+            entry
+            for entry in (entries if isinstance(entries, (list, tuple)) else [entries])
+            if isinstance(entry, dict) and is_pretrained(entry)
+        ]
+        if _is_own(node):
+            for entry in named:  # an address may have a password, and the log has the config
+                if scheme_of(str(entry.get('checkpoint'))) in ('http', 'https'):
+                    entry['checkpoint'] = str(checkpoints.find_file(entry['checkpoint']))
+            continue
+        for key in ('pretrained', 'teacher_ckpt'):  # mmpretrain's word for it, and distillation's
+            _guard(node, key)
+        for entry in named:
+            _guard(entry, 'checkpoint')
+
+
+def hide_secrets(cfg: Config) -> None:
+    """Take passwords and tokens out of the addresses in a model's config, which is not to load."""
+    for node in _nodes(cfg.model):
+        for key, value in node.items():
+            if isinstance(value, str):
+                node[key] = without_secrets(value)
 
 
 def _guard(node, key):
     """Put this package's scheme before the checkpoint that a config names under a key."""
     given = node.get(key)
-    if given and isinstance(given, str) and not _is_mmengines(given):
-        node[key] = f'{checkpoints.SCHEME}{checkpoints.find_file(given)}'
+    if given and isinstance(given, str):
+        node[key] = _guarded(given)
+
+
+def _guarded(given):
+    if given.startswith(checkpoints.SCHEME) or (checkpoints.is_trusted() and is_mmengines(given)):
+        return given
+    return f'{checkpoints.SCHEME}{checkpoints.find_file(given)}'
 
 
 def load_from(cfg: Config, checkpoint: str, *, whole: bool) -> None:
@@ -65,42 +74,9 @@ def load_from(cfg: Config, checkpoint: str, *, whole: bool) -> None:
         UserError: If it is not there; or if mmengine itself would read it, and may run what it
             carries (see :func:`mmscale.checkpoints.trusting`).
     """
-    checkpoint = str(checkpoint)
-    if not _is_mmengines(checkpoint):
-        checkpoint = f'{checkpoints.SCHEME}{checkpoints.find_file(checkpoint)}'
-    elif not checkpoints.is_trusted():
-        raise UserError(
-            f'checkpoint {checkpoint!r} would be read by mmengine, which runs code that it may '
-            'carry; fetch it and give the file, or say --trust-checkpoint'
-        )
-    cfg.load_from = checkpoint
+    cfg.load_from = _guarded(str(checkpoint))
     hook = dict(type='mmscale.CheckpointFitHook', whole=whole, exact=cfg.get('resume', False))
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
-
-
-def check_resumable(cfg: Config) -> None:
-    """Resume with the seed of the checkpoint: mmengine shuffles the data before it looks there.
-
-    Raises:
-        UserError: If the checkpoint is not that of a run.
-    """
-    content = CheckpointLoader.load_checkpoint(cfg.load_from, map_location='cpu')
-    meta, hub, optimizer = (content.get(key) or {} for key in ('meta', 'message_hub', 'optimizer'))
-    several = any('.' in str(key) for key in optimizer)  # optimizers, under the names of parts
-    lacks = [f'meta.{key}' for key in ('epoch', 'iter') if not isinstance(meta.get(key), int)]
-    if not isinstance(meta.get('seed', 0), (int, type(None))):
-        lacks.append('meta.seed as a number')
-    if not {'log_scalars', 'runtime_info'} <= set(hub):
-        lacks.append('message_hub')
-    if 'param_groups' not in optimizer and not several:
-        lacks.append('optimizer')
-    if lacks:
-        raise UserError(
-            f'{cfg.load_from.partition(":")[2]} cannot be resumed: it lacks {lacks}. To start from '
-            'its weights: --cfg-options load_from=FILE, without --resume'
-        )
-    if meta.get('seed') is not None and cfg.get('randomness', {}).get('seed') is None:
-        cfg.randomness = dict(cfg.get('randomness', {}), seed=meta['seed'])
 
 
 def _nodes(value):
@@ -114,10 +90,3 @@ def _nodes(value):
 
 def _is_own(node):
     return is_backbone(node) or str(node.get('type')).startswith(f'{SCOPE}.')
-
-
-def _is_mmengines(checkpoint):
-    """Whether it is in one of the stores that mmengine knows by a scheme: torchvision://resnet50."""
-    scheme = re.match(r'[\w-]+://', str(checkpoint))
-    known = scheme and scheme[0] in CheckpointLoader._schemes
-    return bool(known) and not str(checkpoint).startswith(('http', checkpoints.TIMM_SCHEME))

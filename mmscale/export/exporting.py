@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,21 +14,23 @@ from mmscale.checkpoints import find_file
 from mmscale.checkpoints.reading import sha256
 from mmscale.datasets.pictures import list_pictures
 from mmscale.engine.config import load_config
-from mmscale.engine.pipelines import fit_pipeline, last_size
-from mmscale.engine.tasks import CLASSIFIER, task_of
+from mmscale.engine.pipelines import fit_pipeline, last_size, test_set
+from mmscale.engine.runtime import runtime_config
+from mmscale.engine.tasks import CLASSIFIER, TASKS, task_of
 from mmscale.errors import UserError, check_whole
 from mmscale.export.parity import compare, data_set, pictures_for, spread
 from mmscale.export.quantization import COUNT, quantise
 from mmscale.export.tracing import build_graph, to_onnx
+from mmscale.exported.description import FORMAT, check_runtime
 from mmscale.exported.engines import engine_of
-from mmscale.exported.files import FORMAT, ExportedFile
+from mmscale.exported.files import ExportedFile
 from mmscale.families import backbone_class
 from mmscale.inference.loading import load_model
 from mmscale.utils.environment import require_optional
 from mmscale.utils.files import check_out
+from mmscale.utils.folders import folder_aside
 from mmscale.version import __version__
 
-PARTS = ('detector', 'classifier', 'neck', 'backbone')
 DYNAMIC = 'dynamic'
 SHOWN = 3  # differences that a message lists
 # What the outputs of each part mean, as the file says it.
@@ -99,6 +100,7 @@ def export(
         list_pictures(images)  # minutes before they are compared
     if batch is not None:
         check_whole('--batch', batch)
+    _check_describable(cfg, config)
     model = load_model(cfg, checkpoint, trust=trust_checkpoint)
     calibration = spread(_training_set(cfg), COUNT) if int8 else ()
     fit_pipeline(model.cfg, size)
@@ -112,10 +114,10 @@ def export(
     )
     graph = build_graph(model, part, size)
     meta |= describe(model, graph, part, size, batch)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'{out.stem}.tmp-') as folder:
-        aside = Path(folder, out.name)
+    with folder_aside(out) as folder:
+        aside = folder / out.name
         engine_of(out).write(to_onnx(graph, batch, size), meta, aside)
-        file, paths = ExportedFile(aside), pictures_for(cfg, images, Path(folder))
+        file, paths = ExportedFile(aside), pictures_for(cfg, images, folder)
         compared, wrong = compare(model, file, paths)
         if wrong:
             shown = '; '.join(wrong[:SHOWN])
@@ -124,7 +126,7 @@ def export(
                 f'{len(wrong)} differences: {shown}'
             )
         if int8:
-            aside = Path(folder, '8', out.name)
+            aside = folder / '8' / out.name
             aside.parent.mkdir()
             quantise(file, model.cfg, calibration, aside)
             said, wrong = compare(model, ExportedFile(aside), paths)
@@ -147,6 +149,19 @@ def _check_tools(out):
     for module in ('onnx', 'onnxscript', 'onnxruntime'):
         require_optional(module, 'exporting')
     require_optional(engine.package, f'writing {out.name}')
+
+
+def _check_describable(cfg, config):
+    """Stop minutes before a file is written that nobody would read."""
+    if task_of(cfg) not in TASKS:
+        return  # which the model's loading says
+    try:
+        check_runtime(runtime_config(cfg))
+    except UserError as error:
+        raise UserError(
+            f'{config} cannot be exported, as a file could not say how to use it: {error}. '
+            'Change the test pipeline of the config'
+        ) from None
 
 
 def _training_set(cfg):
@@ -180,7 +195,7 @@ def image_size(
     if part not in suit:
         raise UserError(f'--part {part!r} does not suit this config; choose from {suit}')
     if shape is None and classifies:
-        shape = last_size(cfg.test_dataloader.dataset.pipeline)
+        shape = last_size(test_set(cfg).pipeline)
     if shape is None or shape == DYNAMIC or tuple(shape) == (DYNAMIC,):
         return None
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
+from mmscale.engine.pipelines import test_set
 from mmscale.exported.engines import engine_of
 from mmscale.exported.files import ExportedFile
 from mmscale.exported.models import adapter
@@ -27,7 +28,7 @@ def quantise(file: ExportedFile, cfg: Config, pictures: Sequence[str], out: Path
         UserError: If NNCF is missing.
     """
     nncf = require_optional('nncf', '8 bits')
-    model, pipeline = adapter(file), Compose(cfg.test_dataloader.dataset.pipeline)
+    model, pipeline = adapter(file), Compose(test_set(cfg).pipeline)
 
     def inputs(path):
         sample = pipeline(dict(img_path=path, img_id=0))

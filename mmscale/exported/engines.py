@@ -4,6 +4,7 @@ A new engine is a row of `ENGINES` and its three functions.
 """
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmscale.errors import UserError, first_line
+from mmscale.exported.outside import check_beside, check_onnx_data
 from mmscale.utils.environment import require_optional
 
 KEY = 'mmscale'  # under which the description is kept in the file
@@ -61,6 +63,7 @@ def _open_onnx(path, threads):
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    check_onnx_data(path)
     try:
         session = ort.InferenceSession(path, options, providers=['CPUExecutionProvider'])
     except Exception as error:  # the library's own, without a common base
@@ -91,6 +94,10 @@ def _quantise_onnx(path, dataset, out, options):
 
 def _open_openvino(path, threads):
     openvino = require_optional('openvino', f'running {path}')
+    with open(path, 'rb') as file:
+        if not file.read(64).lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'<'):
+            raise UserError(f'{path} cannot be read by OpenVINO: it is not XML')
+    check_beside(path, path.with_suffix('.bin').name)
     # On CPUs with bfloat16 OpenVINO would compute in it by itself.
     options = {'INFERENCE_PRECISION_HINT': 'f32', 'PERFORMANCE_HINT': 'LATENCY'}
     if threads:
@@ -102,8 +109,12 @@ def _open_openvino(path, threads):
     except RuntimeError as error:
         raise UserError(f'{path} cannot be read by OpenVINO: {first_line(error)}') from error
 
+    requests = threading.local()  # one is for one thread: another's pictures would get in
+
     def compute(arrays):
-        result = compiled(list(arrays))
+        if not hasattr(requests, 'own'):
+            requests.own = compiled.create_infer_request()
+        result = requests.own.infer(list(arrays))
         return [result[index] for index in range(len(compiled.outputs))]
 
     inputs = [value.get_any_name() for value in compiled.inputs]

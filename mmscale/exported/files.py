@@ -1,6 +1,5 @@
 """Exported files: what is in them and what they compute."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from mmscale.errors import UserError
+from mmscale.exported.description import read_description
 from mmscale.exported.engines import engine_of
-
-FORMAT = 1  # of the description
 
 
 class ExportedFile:
@@ -37,7 +35,7 @@ class ExportedFile:
         threads = threads or int(os.environ.get('OMP_NUM_THREADS', 0))
         text, self._compute, self.inputs, self.outputs = engine_of(path).open(path, threads)
         self.path = path
-        self.meta: dict[str, Any] = _description(text, path)
+        self.meta: dict[str, Any] = read_description(text, str(path))
 
     def run(self, *arrays: np.ndarray) -> dict[str, np.ndarray]:
         """Compute.
@@ -49,21 +47,6 @@ class ExportedFile:
             dict[str, np.ndarray]: Every output by its name.
         """
         return dict(zip(self.outputs, self._compute(arrays)))
-
-
-def _description(text, path):
-    try:
-        meta = json.loads(text or '')
-    except ValueError as error:
-        raise UserError(
-            f'{path} does not say how it is to be used: it was not written by tools/export.py'
-        ) from error
-    if meta.get('format') != FORMAT:
-        raise UserError(
-            f'{path} was written by mmscale {meta.get("mmscale")} in format {meta.get("format")}; '
-            f'this one reads format {FORMAT}: export it again'
-        )
-    return meta
 
 
 def pad_to(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:

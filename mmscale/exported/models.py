@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from mmengine.model import BaseModel
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, first_line
 from mmscale.exported.files import ExportedFile, pad_to
 from mmscale.registry import MODELS
 
@@ -52,13 +52,23 @@ class ExportedModel(BaseModel):
         return [image.numpy()[::-1] for image in data['inputs']]
 
     def forward(self, images: list[np.ndarray], samples: list, mode: str = 'predict') -> list:
-        """Predictions for RGB images, one sample each."""
+        """Predictions for RGB images, one sample each.
+
+        Raises:
+            UserError: If the file computes something else.
+        """
         size = self.file.meta['input']['batch'] or len(images)
         for start in range(0, len(images), size):
             batch, rest = images[start : start + size], samples[start : start + size]
             outputs = self.file.run(*self.inputs(batch, size))
-            for index, sample in enumerate(rest):
-                self.predict({name: value[index] for name, value in outputs.items()}, sample)
+            try:
+                for index, sample in enumerate(rest):
+                    self.predict({name: value[index] for name, value in outputs.items()}, sample)
+            except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+                raise UserError(
+                    f'{self.file.path}: its graph computes no results of a {self.part} '
+                    f'({first_line(error)}); export the model again'
+                ) from error
         return samples
 
     def frame(self, images: Sequence[np.ndarray]) -> tuple[int, int]:

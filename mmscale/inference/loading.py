@@ -39,10 +39,13 @@ def load_model(cfg: Config, checkpoint: str, *, trust: bool = False) -> BaseMode
         raise UserError(f"the config's default_scope {task.scope!r} must be mmdet or mmpretrain")
     if task is DETECTOR:
         check_operators()
-    model = build_model(cfg)
+    with checkpoints.trusting(trust):
+        model = build_model(cfg)
     content, _ = checkpoints.read_weights(checkpoint, trust=trust)
     checkpoints.load(model, checkpoint, trust=trust, whole=True)
-    return _ready(model, runtime_config(cfg, (content.get('meta') or {}).get('dataset_meta')))
+    meta = content.get('meta')
+    trained_on = meta.get('dataset_meta') if isinstance(meta, dict) else None
+    return _ready(model, runtime_config(cfg, trained_on))
 
 
 def _ready(model, described):

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mmscale.registry import SCOPE
 from mmscale.utils.figures import write_png
 
 # pycocotools' twelve figures, in its order.
@@ -61,7 +62,8 @@ def draw_predictions(
     from mmdet.registry import DATASETS, VISUALIZERS
     from mmengine.dataset import pseudo_collate
 
-    model = init_detector(cfg, str(checkpoint), device='cpu')
+    # By the scheme under which mmscale.checkpoints reads it: mmengine would run code in it.
+    model = init_detector(cfg, f'{SCOPE}:{checkpoint}', device='cpu')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer', name='predictions'))
     visualizer.dataset_meta = model.dataset_meta

@@ -43,7 +43,7 @@ def evaluate_resolutions(
         UserError: If an argument does not fit the config. Nothing is tested then.
     """
     cfg = load_config(config, overrides)
-    if not hasattr(cfg.get('test_dataloader', {}).get('dataset'), 'pipeline'):
+    if not hasattr((cfg.get('test_dataloader') or {}).get('dataset'), 'pipeline'):
         raise UserError(f'--resolutions: the test set of {config} has no pipeline of its own')
     pipeline_at(cfg.test_dataloader.dataset.pipeline, resolutions[0])
     if options.get('tta') and 'tta_pipeline' in cfg:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from importlib import metadata, util
 from typing import Any
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, first_line
 
 FORKS = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmpretrain')
 UPSTREAM = ('mmengine', 'mmengine-lite', 'mmcv', 'mmcv-lite', 'mmdet', 'mmpretrain')
@@ -22,16 +22,21 @@ EXTRAS = {
     'faster_coco_eval': 'fast-eval',
 }
 
-INSTALL = """\
+# How mmcv's own operators are compiled, for either family.
+COMPILE = """\
+    pip install ninja packaging wheel 'setuptools>=80,<82'      (upstream: 'setuptools<70')
+    pip install --no-build-isolation --no-cache-dir --no-deps --force-reinstall onedl-mmcv
+    (upstream: pip uninstall -y mmcv-lite, and mmcv==2.1.0 instead of onedl-mmcv)"""
+
+INSTALL = f"""\
 Install one of the two families, never both, after torch and torchvision:
   the maintained forks (tested with torch 2.11):
-    pip install ninja packaging wheel 'setuptools>=80,<82'
-    pip install --no-build-isolation 'mmscale[onedl]'
+    pip install 'mmscale[onedl]'
   OpenMMLab's upstream (tested with torch 2.1):
-    pip install ninja packaging wheel 'setuptools<70'
-    pip install --no-build-isolation 'mmscale[openmmlab]'
-mmcv's operators are compiled against the installed torch, which takes minutes and a C++ compiler;
-without --no-build-isolation pip leaves them out."""
+    pip install 'mmscale[openmmlab]'
+Nothing is compiled then: torchvision's operators stand in for mmcv's. To have mmcv's own, which
+takes minutes, a C++ compiler and, for GPUs, a CUDA toolkit of torch's version:
+{COMPILE}"""
 
 
 def check_family() -> None:
@@ -60,7 +65,7 @@ def require(module: str) -> Any:
     """Imports a module of the family that is installed.
 
     Args:
-        module (str): For example ``'mmdet'``; ``'mmcv.ops'`` asks for mmcv's compiled operators.
+        module (str): For example ``'mmdet'``; ``'mmcv.ops'`` asks for mmcv's operators.
 
     Returns:
         module: The imported module.
@@ -103,20 +108,33 @@ def require_optional(module: str, what: str) -> Any:
 
 
 def check_operators() -> None:
-    """Checks that mmcv's operators run where torch would put the model.
+    """Checks that mmcv's operators run where torch would put the model, by running one.
+
+    An extension that was compiled for the CPU alone, or for another torch, is found only so.
 
     Raises:
-        ImportError: If they are missing.
-        UserError: If torch has a GPU and they were compiled for the CPU alone.
+        ImportError: If there is no mmcv, or it has no operators.
+        UserError: If they do not run, with what to do.
     """
     import torch
+    from mmengine.device import get_device
 
-    compiled_for = require('mmcv.ops').get_compiling_cuda_version()
-    if torch.cuda.is_available() and compiled_for == 'not available':
+    device = get_device()
+    try:
+        nms = require('mmcv.ops').nms
+        boxes = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 1.9], [5, 5, 6, 6]], device=device)
+        kept = nms(boxes, boxes.new_tensor([0.8, 0.9, 0.7]), 0.5)[1].tolist()
+        fault = None if kept == [1, 2] else f'{kept} instead of [1, 2]'
+    except Exception as error:  # an extension for another torch fails in many ways
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            raise  # by `require`
+        fault = first_line(error)
+    if fault:
         raise UserError(
-            "there is a GPU, but mmcv's operators were compiled for the CPU alone. Hide the GPU "
-            '(CUDA_VISIBLE_DEVICES= before the command), or compile them again with a CUDA toolkit '
-            f'(nvcc).\n{INSTALL}'
+            f"mmcv's operators do not run on {device}: non-maximum suppression gave {fault}. They "
+            'were probably compiled for another torch, or for the CPU alone. MMSCALE_OPERATORS='
+            "torchvision before the command takes torchvision's instead; or compile them again:\n"
+            f'{COMPILE}'
         )
 
 

@@ -230,6 +230,6 @@ def test_url_that_is_not_there_says_what_to_do(server):
 def test_pickles_of_other_programs_are_no_checkpoints(tmp_path):
     path = tmp_path / 'weights.pth'
     path.write_bytes(pickle.dumps({'a': [1, 2]}, protocol=2))
-    with pytest.raises(UserError, match='damaged'):
+    with pytest.raises(UserError, match='neither a PyTorch checkpoint'):
         reading.read_file(path)
     assert os.listdir(tmp_path) == ['weights.pth']

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from runs import CLASSIFIER, DETECTOR
 
-from mmscale.datasets.checks import check_data
+from mmscale.checks.data import check_data
 from mmscale.datasets.shapes import CLASSES
 from mmscale.engine.config import load_config
 from mmscale.engine.training import train
@@ -21,7 +21,10 @@ def check(shapes, tmp_path, change, split='val', overrides=None):
     path = tmp_path / 'changed.json'
     path.write_text(json.dumps(content))
     loader = f'{split}_dataloader.dataset'
-    cfg = load_config(DETECTOR, {f'{loader}.ann_file': str(path), **(overrides or {})})
+    files = {f'{loader}.ann_file': str(path)}
+    if split == 'val':
+        files['val_evaluator.ann_file'] = str(path)
+    cfg = load_config(DETECTOR, {**files, **(overrides or {})})
     check_data(cfg, (split,))
 
 

@@ -253,10 +253,32 @@ def test_a_file_is_refused_even_with_force(tmp_path):
     assert contents(tmp_path) == {'notes.txt': b'mine'}
 
 
-def test_force_replaces_the_folder(few, tmp_path):
+def test_force_replaces_the_set_and_nothing_else(few, tmp_path):
     out = tmp_path / 'set'
-    out.mkdir()
-    (out / 'notes.txt').write_text('old')
+    make_shapes(out, **{**FEW, 'train': FEW['train'] + 1})
+    (out / 'train/notes.txt').write_text('mine')
+    (out / 'train/link.jpg').symlink_to('nowhere')
+    make_shapes(out, **FEW, force=True)
+    assert (out / 'train/link.jpg').is_symlink()
+    (out / 'train/link.jpg').unlink()
+    assert contents(out) == {**contents(few), 'train/notes.txt': b'mine'}
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_force_names_files_of_others_in_its_way(tmp_path):
+    (tmp_path / 'train').mkdir()
+    (tmp_path / 'train/000001.jpg').write_text('mine')  # COCO's names are such
+    with pytest.raises(ValueError, match='000001.jpg was not made by make-shapes'):
+        make_shapes(tmp_path, **FEW, force=True)
+    assert contents(tmp_path) == {'train/000001.jpg': b'mine'}
+
+
+def test_what_a_killed_program_left_is_put_back_and_swept(few, tmp_path):
+    out, part = tmp_path / 'set', tmp_path / 'set.0123abcd.tmp'
+    make_shapes(out, **FEW)
+    out.rename(tmp_path / f'{part.name}-old')  # killed between the two renames
+    part.mkdir()
+    make_shapes(out, **{**FEW, 'train': FEW['train'] + 1}, force=True)
     make_shapes(out, **FEW, force=True)
     assert contents(out) == contents(few)
     assert list(tmp_path.iterdir()) == [out]
@@ -323,6 +345,6 @@ def test_the_tool_makes_a_set_and_says_what_is_in_it(few, tmp_path):
 def test_the_tool_prints_one_clear_error(tmp_path):
     done = run_tool(tmp_path / 'set', '--size', 200)
     assert done.returncode == 2
-    assert re.search('error: size must be .*288.*200', done.stderr)
+    assert re.search('error: size=200 must be .*288', done.stderr)
     assert 'Traceback' not in done.stderr
     assert not list(tmp_path.iterdir())

@@ -86,7 +86,7 @@ def test_channels_last_leaves_deformable_convolutions_alone():
 
 def test_workers_draw_something_else_in_every_epoch():
     loader = DataLoader(Drawn(), num_workers=1)
-    runner = SimpleNamespace(train_dataloader=loader, seed=0, epoch=0)
+    runner = SimpleNamespace(train_dataloader=loader, seed=0, epoch=0, iter=0)
     drawn = []
     for runner.epoch in (0, 1, 0):
         EpochSeedHook().before_train_epoch(runner)

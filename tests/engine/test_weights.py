@@ -1,14 +1,10 @@
 """Which checkpoints a run reads: safely, and only those that fit."""
 
-import os
-
 import pytest
 import torch
 from checkpoint_files import malicious
 from commands import tool
 from runs import DETECTOR, SHORT, changed, train_briefly
-
-from mmscale.engine.weights import newest_checkpoint
 
 
 def other_classes(checkpoint):
@@ -142,14 +138,3 @@ def test_quoted_config_is_not_run(detector_run, tmp_path):
     train_briefly(tmp_path / 'run', '--resume', path, options=['train_cfg.max_iters=5'])
     assert (tmp_path / 'run/iter_5.pth').is_file()
     assert not ran.exists()
-
-
-def test_newest_checkpoint_without_a_name(tmp_path):
-    assert newest_checkpoint(tmp_path) is None
-    for age, name in enumerate(['epoch_2.pth', 'epoch_1.pth', 'best_3.pth', 'epoch_3.tmp.pth']):
-        (tmp_path / name).write_bytes(b'')
-        os.utime(tmp_path / name, (100 - age, 100 - age))
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'gone.pth'))
-    assert newest_checkpoint(tmp_path) == str(tmp_path / 'epoch_2.pth')
-    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
-    assert newest_checkpoint(tmp_path) == str(tmp_path / 'epoch_1.pth')

@@ -1,14 +1,21 @@
 """Exported files: what they compute, what they say of themselves, what is refused."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.machinery import PathFinder
 from inspect import signature
 
 import cv2
+import mmcv
+import mmcv.ops
 import numpy as np
 import pytest
 import torch
-from commands import tool
+from commands import ROOT, tool
 from exportable import randomised
 from mmengine.dataset import Compose
 from mmengine.runner import save_checkpoint
@@ -61,6 +68,20 @@ def test_detector_is_standard_onnx_and_was_compared(detector_files, detector):
     assert meta['normalised'] == dict(mean=[127.5] * 3, std=[64.0] * 3, order='RGB')
     assert meta['thresholds'] == dict(score=0.05, nms=0.5, mask=0.5)
     assert list(meta['outputs']) == ['boxes', 'scores', 'labels', 'masks']
+
+
+def test_the_file_does_not_depend_on_the_operators(detector_files, detector, pictures, tmp_path):
+    if PathFinder.find_spec('_ext', mmcv.__path__) is None:
+        pytest.skip('mmcv has no compiled operators here')
+    stands_in = 'stands in' in mmcv.ops.get_compiler_version()
+    out = tmp_path / 'detector.onnx'
+    arguments = ['--shape', '224', '--batch', '2', '--images', *pictures]
+    subprocess.run(
+        [sys.executable, str(ROOT / 'tools/export.py'), *detector, str(out), *arguments],
+        env={**os.environ, 'MMSCALE_OPERATORS': 'compiled' if stands_in else 'torchvision'},
+        check=True,
+    )
+    assert out.read_bytes() == detector_files.path.read_bytes()
 
 
 def test_a_picture_is_computed_the_same_alone_and_in_a_batch(detector_files, pictures):
@@ -226,6 +247,30 @@ def test_openvino_says_the_same(detector_files, detector, pictures, tmp_path):
     # Masks of random weights are all edge: where sums are taken in another order, some pixels turn.
     assert not [line for line in wrong if 'mask of IoU 0.9' not in line]
     assert infer(str(out), pictures[:1], tmp_path / 'out')[0]['scores']
+    each_thread_has_its_own_results(file)
+
+
+def each_thread_has_its_own_results(file):
+    size = np.full((2, 2), 224)
+    arrays = [
+        np.random.default_rng(seed).integers(0, 255, (2, 3, 224, 224)).astype(np.uint8)
+        for seed in range(4)
+    ]
+    expected = [file.run(images, size)['scores'] for images in arrays]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda images: file.run(images, size)['scores'], arrays * 6)
+        for index, scores in enumerate(found):
+            assert np.array_equal(scores, expected[index % 4])
+
+
+def test_outputs_of_something_else_are_named(detector_files, pictures, tmp_path):
+    model = open_model(str(detector_files.path))
+    model.file.outputs = ['boxes', 'points', 'labels', 'masks']
+    sample = Compose(model.cfg.test_dataloader.dataset.pipeline)(
+        dict(img_path=pictures[0], img_id=0)
+    )
+    with pytest.raises(UserError, match="detector.onnx: .* no results of a detector .*'scores'"):
+        model.test_step({key: [value] for key, value in sample.items()})
 
 
 def test_pictures_larger_than_the_frame_are_scaled_down_to_it(detector_files, pictures):

@@ -6,6 +6,7 @@ from importlib import metadata, util
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from mmscale.errors import UserError
 from mmscale.utils import environment
@@ -94,15 +95,35 @@ def test_require_hides_no_other_fault(monkeypatch):
         environment.require('mmdet')
 
 
+def test_operators_that_run():
+    environment.check_operators()
+
+
 @pytest.mark.parametrize(
-    ('gpu', 'compiled_for', 'fits'),
-    [(False, 'not available', True), (True, '12.8', True), (True, 'not available', False)],
+    ('result', 'words'),
+    [
+        (RuntimeError('nms_impl: implementation for device cuda:0 not found.'), 'cuda:0 not found'),
+        (ImportError('_ext.so: undefined symbol: _ZN3c105'), 'undefined symbol'),
+        ([0, 1, 2], r'\[0, 1, 2\] instead of'),
+    ],
 )
-def test_operators_for_the_cpu_on_a_machine_with_a_gpu(monkeypatch, gpu, compiled_for, fits):
-    monkeypatch.setattr('torch.cuda.is_available', lambda: gpu)
-    monkeypatch.setattr('mmcv.ops.get_compiling_cuda_version', lambda: compiled_for)
-    if fits:
+def test_operators_that_do_not_run_name_the_cure(monkeypatch, result, words):
+    def nms(boxes, scores, iou_threshold):
+        if isinstance(result, Exception):
+            raise result
+        return boxes, torch.tensor(result)
+
+    monkeypatch.setattr('mmcv.ops.nms', nms)
+    with pytest.raises(UserError, match=words) as caught:
         environment.check_operators()
-    else:
-        with pytest.raises(UserError, match='CUDA_VISIBLE_DEVICES='):
-            environment.check_operators()
+    assert 'MMSCALE_OPERATORS=torchvision' in str(caught.value)
+    assert '--no-build-isolation' in str(caught.value)
+
+
+def test_operators_that_are_missing(monkeypatch):
+    def import_module(name):
+        raise ModuleNotFoundError("No module named 'mmcv._ext'", name='mmcv._ext')
+
+    monkeypatch.setattr(importlib, 'import_module', import_module)
+    with pytest.raises(ImportError, match='without mmcv._ext'):
+        environment.check_operators()

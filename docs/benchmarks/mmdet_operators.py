@@ -1,0 +1,215 @@
+"""mmdet's configs through mmcv's compiled operators and through those that stand in.
+
+    python docs/benchmarks/mmdet_operators.py FOLDER [--only NAME ...]
+
+Takes one config of every folder of mmdet's configs, that of a ResNet-50 where there is one: random
+weights, two training steps and one prediction on random pictures. Keeps the results in FOLDER,
+goes on there when it is started again, and writes the table of docs/operators.md to FOLDER.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+WAYS = ('compiled', 'torchvision')
+SECONDS = 240  # for one config
+STEPS = 2
+BOUND = 1e-4
+
+
+def configs():
+    """The folders' names, each with the path of its config."""
+    import mmdet
+
+    root = Path(mmdet.__file__).parent / '.mim/configs'
+    for folder in sorted(root.iterdir()):
+        found = [path for path in folder.glob('*.py') if 'coco' in path.name] or [
+            *folder.glob('*.py')
+        ]
+        if found and folder.name != '_base_':
+            yield folder.name, min(found, key=lambda path: (*_heaviness(path), path.name))
+
+
+def _heaviness(path):
+    light = [word in path.name for word in ('r50', 'tiny', '-t', '_s_', 'r18')]
+    return not any(light), 'ms-' in path.name or 'lsj' in path.name, len(path.name)
+
+
+def run_all(way, folder, only):
+    """Run every config in a process of its own, forked from this one, and keep what comes out."""
+    import mmdet.models  # noqa: F401  (once for all)
+    from mmdet.utils import register_all_modules
+    from rich.progress import track
+
+    register_all_modules()
+    chosen = [pair for pair in configs() if not only or pair[0] in only]
+    for name, path in track(chosen, f'{way} operators'):
+        out = folder / f'{name}.{way}.pth'
+        if out.exists():
+            continue
+        child = os.fork()
+        if not child:
+            _one(path, out)
+        _, status = os.waitpid(child, 0)
+        if not out.exists():
+            _save(out, error=f'ended by signal {status & 127}')
+
+
+def _one(path, out):
+    import resource
+    import signal
+    import warnings
+
+    resource.setrlimit(resource.RLIMIT_AS, (16 << 30, resource.RLIM_INFINITY))
+    signal.alarm(SECONDS)
+    warnings.simplefilter('ignore')
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    try:
+        _save(out, **results(path))
+    except BaseException as error:  # whatever a config of mmdet's ends with is a row of the table
+        lines = [line for line in str(error).splitlines() if line.strip()] or ['']
+        _save(out, error=f'{type(error).__name__}: {lines[0]}')
+    os._exit(0)
+
+
+def _save(out, **result):
+    import torch
+
+    aside = out.with_suffix('.tmp')
+    torch.save(result, aside)
+    aside.rename(out)
+
+
+def results(path):
+    """Losses of some training steps, and the detections after them."""
+    import torch
+    from mmdet.registry import MODELS
+    from mmdet.testing import demo_mm_inputs
+    from mmengine.config import Config
+
+    cfg = Config.fromfile(path).model
+    _without_weights(cfg)
+    text = str(cfg)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg)
+    panoptic = "'num_stuff_classes': " in text or 'semantic' in text
+    masks = 'mask' in text
+    classes = _classes(cfg)
+
+    def inputs(seed):
+        torch.manual_seed(seed)
+        packed = demo_mm_inputs(
+            2, [[3, 96, 128], [3, 128, 96]], num_classes=classes, with_mask=masks,
+            with_semantic=panoptic,
+        )  # fmt: skip
+        packed['inputs'] = [torch.randint(0, 256, x.shape).byte() for x in packed['inputs']]
+        return packed
+
+    optimizer = torch.optim.SGD(model.parameters(), 1e-4)
+    losses = []
+    model.train()
+    for step in range(STEPS):
+        data = model.data_preprocessor(inputs(step), True)
+        loss, logged = model.parse_losses(model(**data, mode='loss'))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append({name: float(value) for name, value in logged.items()})
+    model.eval()
+    with torch.no_grad():
+        data = model.data_preprocessor(inputs(99), False)
+        found = model(**data, mode='predict')
+    kept = [sample.pred_instances for sample in found if 'pred_instances' in sample]
+    found = [{key: one[key].float() for key in ('scores', 'bboxes')} for one in kept]
+    return dict(losses=losses, found=found)
+
+
+def _without_weights(cfg):
+    """Nothing is downloaded: weights are random."""
+    if isinstance(cfg, dict):
+        if isinstance(cfg.get('init_cfg'), dict) and cfg['init_cfg'].get('type') == 'Pretrained':
+            cfg['init_cfg'] = None
+        for value in cfg.values():
+            _without_weights(value)
+    elif isinstance(cfg, (list, tuple)):
+        for value in cfg:
+            _without_weights(value)
+
+
+def _classes(cfg):
+    """The number of classes of the first head that says one."""
+    if isinstance(cfg, dict):
+        for key in ('num_classes', 'num_things_classes'):
+            if isinstance(cfg.get(key), int):
+                return cfg[key]
+        cfg = list(cfg.values())
+    if isinstance(cfg, (list, tuple)):
+        return next((found for found in map(_classes, cfg) if found), None)
+    return None
+
+
+def compare(one, other):
+    """What a row of the table says: None if both ways say the same."""
+    import torch
+
+    if 'error' in one:
+        return f'not run: {one["error"]}'
+    if 'error' in other:
+        return f'refused: {other["error"]}'
+    worst = 0.0
+    for ours, theirs in zip(other['losses'], one['losses']):
+        for name, value in theirs.items():
+            worst = max(worst, abs(ours[name] - value) / max(abs(value), 1e-2))
+    if worst != worst:
+        return 'not run: its losses are not finite, through either'
+    for ours, theirs in zip(other['found'], one['found']):
+        if ours['scores'].shape != theirs['scores'].shape:
+            return f'{len(ours["scores"])} detections, {len(theirs["scores"])} compiled'
+        for key in ('scores', 'bboxes'):
+            largest = theirs[key].abs().max() if theirs[key].numel() else torch.tensor(0.0)
+            gap = (ours[key] - theirs[key]).abs().max() if theirs[key].numel() else 0.0
+            worst = max(worst, float(gap) / max(float(largest), 1e-2))
+    return None if worst <= BOUND else f'differs by {worst:.1e}'
+
+
+def main():
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('folder', type=Path)
+    parser.add_argument('--only', nargs='*', help='folders of mmdet (default: all)')
+    parser.add_argument('--way', choices=WAYS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    if args.way:
+        import mmscale  # noqa: F401  (the operators that MMSCALE_OPERATORS says)
+
+        return run_all(args.way, args.folder, args.only)
+    for way in WAYS:
+        command = [sys.executable, __file__, *sys.argv[1:], '--way', way]
+        subprocess.run(command, check=True, env={**os.environ, 'MMSCALE_OPERATORS': way})
+    return table(args)
+
+
+def table(args):
+    """Write the table: the folders that are the same, and a line for each that is not."""
+    import torch
+
+    rows = []
+    for name, path in configs():
+        files = [args.folder / f'{name}.{way}.pth' for way in WAYS]
+        if all(file.exists() for file in files):
+            rows.append((name, path.stem, compare(*map(torch.load, files))))
+    same = [name for name, _, difference in rows if difference is None]
+    lines = [f'Same to {BOUND:g}: {len(same)} of {len(rows)}: {", ".join(same)}.', '']
+    lines += ['| config | |', '|---|---|']
+    lines += [f'| {name}/{stem} | {why} |' for name, stem, why in rows if why is not None]
+    text = '\n'.join(lines) + '\n'
+    (args.folder / 'table.md').write_text(text, encoding='utf-8')
+    print(text)
+
+
+if __name__ == '__main__':
+    main()

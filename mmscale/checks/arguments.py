@@ -1,0 +1,222 @@
+"""Arguments that the class of a config's `type` does not have, with the name that was meant."""
+
+import difflib
+import inspect
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from mmengine import registry as roots
+from torch.utils.data import DataLoader
+
+from mmscale.checks.findings import FAULT, Finding
+from mmscale.registry import type_name
+
+# What people write for another word; the spelling alone does not tell.
+MEANT = {
+    'learning_rate': 'lr', 'batchsize': 'batch_size', 'metrics': 'metric', 'epochs': 'max_epochs',
+    'workers': 'num_workers', 'iters': 'max_iters', 'annotation_file': 'ann_file',
+    'num_epochs': 'max_epochs', 'num_iters': 'max_iters', 'wd': 'weight_decay',
+}  # fmt: skip
+SETTINGS = ('type', '_scope_', '_delete_', '_base_')  # mmengine's own, anywhere
+
+# What is taken out of a section before its class is built.
+BESIDE = {
+    'hook': ('priority',),
+    'scheduler': ('convert_to_iter_based',),
+    'optim_wrapper': ('constructor', 'paramwise_cfg'),
+    'loader': ('num_batch_per_epoch', 'disable_subprocess_warning'),
+}
+
+
+def find_arguments(cfg: Mapping[str, Any], splits: tuple[str, ...]) -> Iterator[Finding]:
+    """Compare the keys of a run's sections with what their classes take.
+
+    Args:
+        cfg (mmengine.Config): Whose sections are sections (:mod:`mmscale.checks.sections`).
+        splits (tuple[str]): Those of 'train', 'val' and 'test' that are used.
+    """
+    scope = cfg.get('default_scope')
+    for where, node, registry, beside in places(cfg, splits):
+        kind = node.get('type')
+        found = class_of(kind, registry, scope) if kind is not None else None
+        if kind is not None and found is None:
+            yield _unknown_type(where, kind, registry, scope)
+        elif found is not None:
+            yield from _compare(where, node, found, beside)
+    for split in splits:
+        loader = cfg.get(f'{split}_dataloader')
+        if loader:
+            beside = ('dataset', 'sampler', 'batch_sampler', 'collate_fn', *BESIDE['loader'])
+            yield from _compare(f'{split}_dataloader', loader, DataLoader, beside)
+    for where, node in _nodes(cfg.get('model'), 'model'):
+        found = class_of(node['type'], roots.MODELS, scope)
+        found = found or class_of(node['type'], roots.TASK_UTILS, scope)
+        if found is not None:
+            # Which mmengine takes for an init_cfg, or a builder takes out.
+            yield from _compare(where, node, found, ('pretrained',))
+
+
+def places(
+    cfg: Mapping[str, Any], splits: tuple[str, ...]
+) -> Iterator[tuple[str, Any, Any, tuple[str, ...]]]:
+    """Every section with a `type` outside the model.
+
+    Yields:
+        tuple: Its dotted name, the section, its registry, and keys that are taken out of it before.
+    """
+    for name, hook in (cfg.get('default_hooks') or {}).items():
+        if hook:
+            yield f'default_hooks.{name}', hook, roots.HOOKS, BESIDE['hook']
+    for i, hook in enumerate(cfg.get('custom_hooks') or ()):
+        yield f'custom_hooks[{i}]', hook, roots.HOOKS, BESIDE['hook']
+    for split in splits:
+        loop = cfg.get(f'{split}_cfg')
+        if loop is not None:
+            kind = loop.get('type') or _loop(split, loop)
+            yield f'{split}_cfg', {**loop, 'type': kind}, roots.LOOPS, ('by_epoch',)
+        for i, metric in enumerate(_as_list(cfg.get(f'{split}_evaluator'))):
+            if isinstance(metric.get('metrics'), (list, tuple)):
+                continue  # an evaluator of its own
+            several = isinstance(cfg[f'{split}_evaluator'], (list, tuple))
+            where = f'{split}_evaluator' + (f'[{i}]' if several else '')
+            yield where, metric, roots.METRICS, ()
+        loader = cfg.get(f'{split}_dataloader') or {}
+        yield from _of_dataset(loader.get('dataset'), f'{split}_dataloader.dataset')
+        for key in ('sampler', 'batch_sampler'):
+            if isinstance(loader.get(key), Mapping):
+                yield f'{split}_dataloader.{key}', loader[key], roots.DATA_SAMPLERS, ()
+    if 'train' in splits:
+        wrapper = cfg.get('optim_wrapper') or {}
+        if wrapper and 'constructor' not in wrapper and 'optimizer' in wrapper:
+            kind = wrapper.get('type', 'OptimWrapper')
+            beside = BESIDE['optim_wrapper']
+            yield 'optim_wrapper', {**wrapper, 'type': kind}, roots.OPTIM_WRAPPERS, beside
+            optimizer = wrapper['optimizer']
+            if isinstance(optimizer, Mapping):
+                yield 'optim_wrapper.optimizer', optimizer, roots.OPTIMIZERS, ()
+        for i, scheduler in enumerate(_as_list(cfg.get('param_scheduler'))):
+            beside = BESIDE['scheduler']
+            yield f'param_scheduler[{i}]', scheduler, roots.PARAM_SCHEDULERS, beside
+
+
+def class_of(kind: Any, registry: Any, scope: str | None) -> Any:
+    """The class or function of a `type`; None if the registry knows none."""
+    if not isinstance(kind, str):
+        return kind if callable(kind) else None
+    given, _, bare = kind.rpartition('.')
+    try:
+        with registry.switch_scope_and_registry(given or scope) as own:
+            found = own.get(bare if given else kind) or own.get(kind)
+    except (ImportError, KeyError, ValueError, AttributeError):
+        return None
+    if hasattr(found, 'stands_for'):
+        module, name = found.stands_for
+        try:
+            return getattr(import_module(module), name)
+        except ImportError:
+            return found
+    return found
+
+
+def parameters(found: Any) -> tuple[list[str], bool]:
+    """The names that a class or function takes, and whether it takes no others."""
+    if not inspect.isclass(found):
+        given = inspect.signature(found).parameters.values()
+        return _named(given), not _takes_any(given)
+    names: list[str] = []
+    first = True
+    for base in found.__mro__:
+        if '__init__' not in vars(base) or base is object:
+            continue
+        given = inspect.signature(vars(base)['__init__']).parameters.values()
+        names += [name for name in _named(given) if name not in ('self', *names)]
+        if not _takes_any(given):
+            return names, first
+        first = False
+    return names, False
+
+
+def meant(key: str, names: list[str]) -> str | None:
+    """The one of `names` that `key` is a slip of."""
+    if MEANT.get(key) in names:
+        return MEANT[key]
+    return next(iter(difflib.get_close_matches(key, names, n=1, cutoff=0.8)), None)
+
+
+def _compare(where, node, found, beside):
+    try:
+        names, strict = parameters(found)
+    except (TypeError, ValueError):  # what is written in C has no signature
+        return
+    for key in node:
+        if key in (*names, *beside, *SETTINGS):
+            continue
+        close = meant(key, [*names, *beside])
+        if not strict and close is None:
+            continue
+        kind = type_name(node.get('type', '')) or found.__name__
+        hint = f'did you mean {close!r}?' if close else f'it takes {names}'
+        if where == 'optim_wrapper.optimizer' and not close:
+            hint = (
+                f'it takes {names}; if it is left from another optimizer: --cfg-options '
+                f'{where}._delete_=True {where}.type={kind} {where}.lr={node.get("lr", 0.001)}'
+            )
+        yield Finding(FAULT, 'argument-unknown', f'{where}: {kind} has no argument {key!r}', hint)
+
+
+def _unknown_type(where, kind, registry, scope):
+    known = list(registry.module_dict)
+    for child in registry.children.values():
+        known += child.module_dict if child.scope in (scope, 'mmscale') else ()
+    close = difflib.get_close_matches(str(kind), known, n=1, cutoff=0.7)
+    hint = f'did you mean {close[0]!r}?' if close else 'see the spelling, and custom_imports'
+    return Finding(FAULT, 'type-unknown', f'{where}: there is no type {kind!r}', hint)
+
+
+def _nodes(value, where):
+    """Every part of a model that has a type and is built as a class of its own."""
+    if isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            yield from _nodes(item, f'{where}[{i}]')
+    elif isinstance(value, Mapping):
+        if isinstance(value.get('type'), str):
+            yield where, value
+        for key, inner in value.items():
+            # Layers and initialisers are built by functions of their own.
+            built = key in ('train_cfg', 'test_cfg') or not str(key).endswith('_cfg')
+            if built and key not in ('dcn', 'nms', 'plugins', 'structure'):
+                yield from _nodes(inner, f'{where}.{key}')
+
+
+def _of_dataset(dataset, where):
+    if not isinstance(dataset, Mapping):
+        return
+    yield where, dataset, roots.DATASETS, ()
+    for i, step in enumerate(dataset.get('pipeline') or ()):
+        if isinstance(step, Mapping):
+            yield f'{where}.pipeline[{i}]', step, roots.TRANSFORMS, ()
+    yield from _of_dataset(dataset.get('dataset'), f'{where}.dataset')
+    for i, inner in enumerate(dataset.get('datasets') or ()):
+        yield from _of_dataset(inner, f'{where}.datasets[{i}]')
+
+
+def _loop(split, loop):
+    if split != 'train':
+        return 'ValLoop' if split == 'val' else 'TestLoop'
+    return 'EpochBasedTrainLoop' if loop.get('by_epoch', True) else 'IterBasedTrainLoop'
+
+
+def _as_list(value):
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _named(given):
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [parameter.name for parameter in given if parameter.kind not in variable]
+
+
+def _takes_any(given):
+    return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in given)

@@ -1,0 +1,77 @@
+"""Annotation files, read."""
+
+import contextlib
+import gc
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmscale.checks.findings import FAULT, Finding
+
+LISTS = ('images', 'annotations', 'categories')
+
+
+def read_annotations(
+    path: Path, root: Path, *, unlabelled: bool = False
+) -> tuple[dict[str, Any] | None, Finding | None]:
+    """The content of an annotation file in COCO's format.
+
+    Args:
+        path (Path): The file.
+        root (Path): The data root, for the message.
+        unlabelled (bool): It may lack annotations: only pictures are wanted.
+
+    Returns:
+        tuple: The content and None; or None and why there is none.
+    """
+    named = f'annotation file {str(path)!r}'
+    if not path.is_file():
+        return None, Finding(
+            FAULT,
+            'file-missing',
+            f'{named} is missing (data root: {str(root)!r}).\n'
+            'A set of your own: correct data_root and ann_file in your config. COCO: say where it '
+            'is by COCO_ROOT=/path/to/coco (annotations/, train2017/ and val2017/, see '
+            'https://cocodataset.org/#download).\n'
+            'To try everything without any data: make demo, or tools/make_shapes.py data/shapes '
+            'and a config from configs/shapes/.',
+        )
+    try:
+        content = _parsed(path)
+    except OSError as error:
+        return None, Finding(FAULT, 'file-unreadable', f'{named} cannot be read: {error.strerror}')
+    except (ValueError, RecursionError) as error:
+        why = 'it is empty' if not path.stat().st_size else str(error)
+        return None, Finding(
+            FAULT, 'file-no-json', f'{named} is not JSON: {why}', 'export or copy it again'
+        )
+    if unlabelled and isinstance(content, dict):
+        content.setdefault('annotations', [])
+    wrong = [k for k in LISTS if not isinstance(content, dict) or not _is_list(content.get(k))]
+    if wrong:
+        return None, Finding(
+            FAULT, 'file-no-coco', f'{named} has no lists {wrong}; it must be in COCO format'
+        )
+    return content, None
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep Python's collector off millions of lists, which it would look through each time."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _parsed(path):
+    with uncollected():
+        return json.loads(path.read_bytes())  # of bytes: it finds out the encoding by itself
+
+
+def _is_list(value):
+    return isinstance(value, list)

@@ -1,0 +1,136 @@
+"""What lies on a disk, without a config: an annotation file, or a folder of either layout."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmscale.checks.annotations import Use, check_content, check_entries
+from mmscale.checks.findings import FAULT, NOTE, Finding
+from mmscale.checks.folders import check_folder, class_names
+from mmscale.checks.pictures import check_pictures
+from mmscale.checks.reading import LISTS, read_annotations
+from mmscale.checks.repairs import repair
+from mmscale.datasets.pictures import PICTURES
+
+HEAD = 4096  # bytes of a JSON file in which one of COCO's lists begins, or a foreign key
+
+
+def find_in_file(
+    path: Path, *, folder: Path | None = None, deep: bool = False
+) -> Iterator[Finding]:
+    """Look at one annotation file as one for training and evaluation, and at its pictures.
+
+    Args:
+        path (Path): The file.
+        folder (Path, optional): The pictures'; by default the one near the file that has them.
+        deep (bool): Decode every pixel.
+    """
+    content, fault = read_annotations(path, path.parent)
+    if content is None or fault is not None:
+        yield from filter(None, [fault])
+        return
+    named = _names(content)
+    folder = folder or picture_folder(path, named)
+    yield from repair(content, path, folder)
+    use = Use(path, masks=_has_masks(content))
+    malformed = list(check_entries(content, use))
+    if malformed:
+        yield from malformed
+        return
+    yield from check_content(content, use)
+    if folder is None:
+        yield Finding(
+            NOTE,
+            'pictures-elsewhere',
+            f'none of the pictures of {str(path)!r} lies near it: they were not looked at',
+            '--pictures FOLDER',
+        )
+    else:
+        yield from check_pictures(content, path, folder, deep=deep)
+
+
+def find_in_tree(root: Path, *, deep: bool = False) -> Iterator[Finding] | None:
+    """Look at every annotation file of a folder, or at its class folders.
+
+    Args:
+        root (Path): A data set: annotation files in it or in a folder of it; ``train`` and ``val``
+            with class folders; or class folders.
+        deep (bool): Decode every pixel.
+
+    Returns:
+        Iterator[Finding]: What was found; None if the folder is neither.
+    """
+    files = annotation_files(root)
+    if files:
+        return (finding for path in files for finding in find_in_file(path, deep=deep))
+    parts = [p for p in (root / 'train', root / 'val', root / 'test') if p.is_dir()]
+    sets = [part for part in parts if class_names(part)]
+    if not sets and _is_class_set(root):
+        sets = [root]
+    if sets:
+        return _class_sets(sets, deep)
+    return None
+
+
+def annotation_files(root: Path) -> list[Path]:
+    """The JSON files of a folder and of the folders in it that look like COCO's detections."""
+    found = [*root.glob('*.json'), *root.glob('*/*.json')]
+    return sorted(path for path in found if _looks_like_coco(path))
+
+
+def picture_folder(path: Path, names: list[str]) -> Path | None:
+    """The folder near an annotation file that has the most of its first pictures."""
+    above = path.parent.parent
+    near = [path.parent, above, *(p for p in sorted(path.parent.iterdir()) if p.is_dir())]
+    if path.parent.name in ('annotations', 'labels', 'json'):
+        near += [p for p in sorted(above.iterdir()) if p.is_dir() and p != path.parent]
+    # Of folders with pictures of the same names, that which the file is called after.
+    near.sort(key=lambda p: p.name not in path.stem)
+    hits = {p: sum((p / name.replace('\\', '/')).is_file() for name in names[:100]) for p in near}
+    best = max(near, key=lambda p: hits[p])
+    return best if hits[best] else None
+
+
+def _class_sets(sets, deep):
+    before = None
+    for folder in sets:
+        yield from check_folder(folder, deep=deep)
+        classes = class_names(folder)
+        if before is not None and classes != before[1]:
+            differ = sorted(set(classes) ^ set(before[1]))
+            yield Finding(
+                FAULT,
+                'folders-differ',
+                f'{str(folder)!r} and {str(before[0])!r} differ in the classes {differ}',
+            )
+        before = folder, classes
+
+
+def _is_class_set(root):
+    inside = [root / name for name in class_names(root)]
+    return any(p.suffix.lower() in (*PICTURES, '.gif') for i in inside for p in i.iterdir())
+
+
+def _looks_like_coco(path):
+    try:
+        with open(path, 'rb') as file:
+            head = file.read(HEAD)
+        if len(head) == HEAD and any(f'"{key}"'.encode() in head for key in ('images', 'info')):
+            return not path.name.startswith(('captions_', 'panoptic_', 'stuff_'))
+        content: Any = json.loads(path.read_bytes()) if len(head) < HEAD or head else None
+    except (OSError, ValueError):
+        # Cut or empty: what lies among annotations is one.
+        return path.parent.name == 'annotations' or 'annotations' in path.name
+    return isinstance(content, dict) and any(key in content for key in LISTS[:2])
+
+
+def _names(content):
+    images = [image for image in content['images'] if isinstance(image, dict)]
+    return [i['file_name'] for i in images if isinstance(i.get('file_name'), str)]
+
+
+def _has_masks(content):
+    """Whether most objects have masks: detection exports have none, or empty lists."""
+    annotations = [a for a in content['annotations'] if isinstance(a, dict)]
+    return sum(bool(a.get('segmentation')) for a in annotations) * 2 > len(annotations)

@@ -1,0 +1,104 @@
+"""The command ``mmscale check``."""
+
+import argparse
+import contextlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mmscale.checks.findings import FAULT, NOTE, REPAIRED, WARNING, Finding
+from mmscale.checks.reading import uncollected
+from mmscale.checks.targets import find_in_file, find_in_tree
+from mmscale.cli import COMMANDS
+from mmscale.cli.parsing import add_overrides
+from mmscale.engine.checks import find_in_run
+from mmscale.engine.config import find_config, load_config
+from mmscale.errors import UserError
+
+CLEAN, FAULTY, CANNOT_TELL = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=COMMANDS['check'],
+        epilog='Exit status: 0 nothing to mend, 1 faults or warnings, 2 cannot tell.',
+    )
+    parser.add_argument('target', help='a config, an annotation file, or the folder of a data set')
+    parser.add_argument('--deep', action='store_true', help='decode every pixel of every picture')
+    parser.add_argument('--pictures', type=Path, help="where an annotation file's pictures are")
+    parser.add_argument('--json', action='store_true', help='print one JSON object, nothing else')
+    add_overrides(parser, 'override settings of a config')
+    args = parser.parse_args(argv)
+    with contextlib.redirect_stdout(sys.stderr):  # the frameworks log to stdout
+        try:
+            with uncollected():
+                found = _examine(args)
+        except FileNotFoundError as error:
+            found = None
+            reason = str(error)
+    if found is None:
+        status, found = CANNOT_TELL, []
+        print(f'mmscale check: {reason}', file=sys.stderr)
+    else:
+        status = FAULTY if any(f.severity in (FAULT, WARNING) for f in found) else CLEAN
+    print(
+        _as_json(args.target, status, found) if args.json else _report(args.target, status, found)
+    )
+    if status:
+        sys.exit(status)
+
+
+def _examine(args) -> list[Finding]:
+    path = Path(args.target)
+    found: Iterable[Finding] | None
+    if path.is_dir():
+        found = find_in_tree(path, deep=args.deep)
+        if found is None:
+            raise FileNotFoundError(
+                f'folder {str(path)!r} has neither annotation files (*.json, or in a folder of it) '
+                'nor class folders with pictures'
+            )
+    elif path.is_file() and path.suffix != '.py':
+        if path.suffix.lower() != '.json':
+            raise FileNotFoundError(f'{str(path)!r} is neither a config (.py) nor a .json file')
+        found = find_in_file(path, folder=args.pictures, deep=args.deep)
+    else:
+        found = _in_config(args)
+    return list(dict.fromkeys(found or ()))
+
+
+def _in_config(args) -> Iterable[Finding]:
+    if '::' not in args.target:
+        try:
+            find_config(args.target)
+        except UserError as error:
+            raise FileNotFoundError(f'there is no file or folder of that name; {error}') from error
+    try:
+        cfg = load_config(args.target, args.overrides)
+        return list(find_in_run(cfg, ('train', 'val', 'test'), deep=args.deep, every=True))
+    except UserError as error:
+        return [Finding(FAULT, 'config', str(error))]
+
+
+def _as_json(target, status, found):
+    rows = [finding._asdict() for finding in found]
+    return json.dumps(
+        dict(
+            target=target,
+            status=status,
+            findings=[row for row in rows if row['severity'] != NOTE],
+            notes=[row for row in rows if row['severity'] == NOTE],
+        )
+    )
+
+
+def _report(target, status, found):
+    order = (FAULT, WARNING, REPAIRED, NOTE)
+    found = sorted(found, key=lambda finding: order.index(finding.severity))
+    lines = [f'{f.severity:<9}{f.kind:<26}{f}' for f in found]
+    counts = Counter(finding.severity for finding in found)
+    said = ', '.join(f'{counts[s]} {s}' for s in order if counts[s])
+    word = {CLEAN: 'clean', FAULTY: 'to be mended', CANNOT_TELL: 'cannot tell'}[status]
+    return '\n'.join([*lines, f'{target}: {word}' + (f' ({said})' if said else '')])

@@ -1,0 +1,186 @@
+"""Each kind of mistake in an annotation file has a name; a clean file has none."""
+
+import json
+
+import pytest
+from annotation_files import HEIGHT, WIDTH, content, each, one, without, write
+
+from mmscale.checks.findings import NOTE
+from mmscale.checks.targets import find_in_file, find_in_tree
+
+
+def box(change):
+    return each('annotations', lambda a: a.update(bbox=change(*a['bbox'])))
+
+
+def repeated(kind, **new):
+    def change(data):
+        data[kind].append({**data[kind][0], **new})
+
+    return change
+
+
+def twin(name):
+    def change(data):
+        data['categories'].insert(0, dict(id=0, name=name))
+
+    return change
+
+
+def rle(size, counts):
+    return one('annotations', segmentation=dict(size=size, counts=counts))
+
+
+KINDS = [
+    # the file
+    ('file-no-json', lambda data: '{"images": ['),
+    ('file-no-json', lambda data: ''),
+    ('file-no-json', lambda data: '<html>not found</html>'),
+    ('file-no-coco', lambda data: dict(images=data['images'])),
+    ('file-no-coco', lambda data: '5'),
+    ('file-no-coco', lambda data: data.update(annotations=None)),
+    ('no-images', lambda data: data['images'].clear()),
+    ('byte-order-mark', lambda data: '\ufeff' + json.dumps(data)),
+    # entries
+    ('images-no-object', lambda data: data['images'].insert(0, 7)),
+    ('annotations-no-object', lambda data: data['annotations'].insert(2, None)),
+    ('images-file_name-missing', without('images', 'file_name')),
+    ('images-file_name-strange', one('images', file_name='')),
+    ('images-width-strange', one('images', width=0)),
+    ('images-height-strange', one('images', height='96')),
+    ('images-width-missing', without('images', 'width')),
+    ('images-id-missing', without('images', 'id')),
+    ('categories-name-missing', without('categories', 'name')),
+    ('categories-id-strange', one('categories', id=None)),
+    ('annotations-bbox-strange', one('annotations', bbox=[1, 2, 3])),
+    ('annotations-bbox-strange', one('annotations', bbox=[0, 0, float('nan'), 1])),
+    ('annotations-bbox-strange', one('annotations', bbox=['1', '2', '3', '4'])),
+    ('annotations-bbox-missing', without('annotations', 'bbox')),
+    ('annotations-area-missing', without('annotations', 'area')),
+    ('annotations-area-strange', one('annotations', area='big')),
+    ('annotations-iscrowd-missing', without('annotations', 'iscrowd')),
+    ('annotations-iscrowd-strange', one('annotations', iscrowd=2)),
+    ('annotations-image_id-missing', without('annotations', 'image_id')),
+    ('annotations-image_id-strange', one('annotations', image_id=1.5)),
+    ('annotations-category_id-missing', without('annotations', 'category_id')),
+    ('annotations-segmentation-missing', without('annotations', 'segmentation')),
+    ('annotations-segmentation-strange', one('annotations', segmentation=[])),
+    # ids and names
+    ('annotation-id', each('annotations', lambda a: a.update(id=a['id'] - 1))),
+    ('annotation-id', each('annotations', lambda a: a.update(id=f'x{a["id"]}'))),
+    ('annotation-id', each('annotations', lambda a: a.update(id=a['id'] + 10**17))),
+    ('image-id', lambda data: renumbered(data, lambda i: i + 10**17)),
+    ('image-id', lambda data: renumbered(data, str)),
+    ('image-id', lambda data: renumbered(data, lambda i: str(i) if i == 1 else i)),
+    ('images-id-twice', repeated('images', file_name='2.png')),
+    ('annotations-id-twice', repeated('annotations', bbox=[1, 1, 9, 9])),
+    ('categories-id-twice', repeated('categories', name='d')),
+    ('category-twice', one('categories', name='b')),
+    ('category-twin-unused', twin('a')),
+    ('category-unused', twin('none')),
+    ('image-twice', repeated('images', id=99)),
+    ('annotation-twice', repeated('annotations', id=99)),
+    ('image-unknown', one('annotations', image_id=77)),
+    ('category-unknown', one('annotations', category_id=77)),
+    # boxes
+    ('box-corners', box(lambda x, y, w, h: [x, y, x + w, y + h])),
+    ('box-normalised', box(lambda x, y, w, h: [x / 128, y / 96, w / 128, h / 96])),
+    ('box-empty', one('annotations', bbox=[3, 4, 0, 5])),
+    ('box-empty', one('annotations', area=0)),
+    ('box-negative', one('annotations', bbox=[60, 40, -20, -10])),
+    ('box-outside', one('annotations', bbox=[500, 4, 10, 10])),
+    ('box-leaving', one('annotations', bbox=[100, 4, 60, 10])),
+    # nothing left
+    ('nothing-to-learn', each('annotations', lambda a: a.update(iscrowd=1))),
+    ('nothing-to-learn', each('annotations', lambda a: a.update(ignore=1))),
+    ('nothing-to-learn', box(lambda x, y, w, h: [1000, y, w, h])),
+    ('nothing-to-learn', box(lambda x, y, w, h: [x, y, 0, 0])),
+    ('nothing-to-learn', lambda data: data['annotations'].clear()),
+    ('ignored-evaluated', one('annotations', ignore=1)),
+    # masks
+    ('polygon-short', one('annotations', segmentation=[[1, 2, 30, 40]])),
+    ('polygon-short', one('annotations', segmentation=[[5, 5]])),
+    ('polygon-short', one('annotations', segmentation=[[]])),
+    ('polygon-short', one('annotations', segmentation=[[1, 2, 3, 4, 5, 6, 7]])),
+    ('polygon-level', one('annotations', segmentation=[1, 2, 30, 2, 30, 40])),
+    ('polygon-strange', one('annotations', segmentation=[[1, 2, 3, 4, 5, float('inf')]])),
+    ('polygon-strange', one('annotations', segmentation=[[1, 2, 3, 4, 5, 'x']])),
+    ('polygon-strange', one('annotations', segmentation=['mask.png'])),
+    ('rle-size', rle([WIDTH, HEIGHT], [0, WIDTH * HEIGHT])),
+    ('rle-counts', rle([HEIGHT, WIDTH], [0, 5])),
+    ('mask-strange', one('annotations', segmentation='mask.png')),
+    ('mask-strange', one('annotations', segmentation=dict(counts=[1]))),
+    # pictures
+    ('picture-missing', one('images', file_name='none.png')),
+    ('path-absolute', one('images', file_name='/home/me/none.png')),
+    ('backslashes', each('images', lambda i: i.update(file_name=f'..\\val\\{i["file_name"]}'))),
+    ('picture-size', each('images', lambda i: i.update(width=HEIGHT, height=WIDTH))),
+]
+
+
+def renumbered(data, new):
+    for image in data['images']:
+        image['id'] = new(image['id'])
+    for annotation in data['annotations']:
+        annotation['image_id'] = new(annotation['image_id'])
+
+
+@pytest.mark.parametrize(
+    ('kind', 'change'), KINDS, ids=[f'{i}-{kind}' for i, (kind, _) in enumerate(KINDS)]
+)
+def test_each_kind_is_named(tmp_path, kind, change):
+    path = write(tmp_path, change)
+    found = {finding.kind: finding for finding in find_in_file(path)}
+    assert kind in found
+    text = str(found[kind])
+    assert str(path) in text or str(tmp_path / 'val') in text
+    assert len(text) < 700
+
+
+def test_there_are_many_kinds():
+    assert len({kind for kind, _ in KINDS}) >= 50
+
+
+def test_a_clean_file_has_none(tmp_path):
+    assert list(find_in_file(write(tmp_path), deep=True)) == []
+
+
+def roboflow(root):
+    """Its layout: pictures beside the file, ids from 0, a root category without objects."""
+    data = content()
+    path = write(root)
+    data['categories'] = [dict(id=0, name='things', supercategory='none')] + [
+        dict(c, supercategory='things') for c in data['categories']
+    ]
+    renumbered(data, lambda i: i - 1)
+    for annotation in data['annotations']:
+        annotation.update(id=annotation['id'] - 1, segmentation=[])
+    for image in data['images']:
+        image.update(license=1, date_captured='2024-01-01T00:00:00+00:00')
+    beside = root / 'val' / '_annotations.coco.json'
+    beside.write_text(json.dumps(data))
+    path.unlink()
+
+
+def cvat(root):
+    """Its layout: annotations/instances_X.json, attributes, more keys in every image."""
+    data = content()
+    path = write(root)
+    for annotation in data['annotations']:
+        annotation['attributes'] = dict(occluded=False, rotation=0.0)
+    for image in data['images']:
+        image.update(license=0, flickr_url='', coco_url='', date_captured=0)
+    data.update(licenses=[dict(name='', id=0, url='')], info=dict(year='', version=''))
+    path.with_name('instances_val.json').write_text(json.dumps(data))
+    path.unlink()
+
+
+@pytest.mark.parametrize('export', [roboflow, cvat])
+def test_exporters_layouts_are_clean(tmp_path, export):
+    export(tmp_path)
+    found = list(find_in_tree(tmp_path))
+    assert {f.kind for f in found if f.severity != NOTE} <= {'annotation-id'}  # which is mended
+
+
+def test_the_shapes_are_clean(shapes):
+    assert [f for f in find_in_tree(shapes, deep=True) if f.severity != NOTE] == []

@@ -1,0 +1,230 @@
+"""Configs: what a run would die of, or silently not do, is named before its first step."""
+
+import json
+import random
+from copy import deepcopy
+
+import pytest
+from commands import tool
+from mmengine.config import Config
+
+from mmscale.checks.findings import FAULT, NOTE
+from mmscale.checks.schedules import find_in_schedule
+from mmscale.checks.settings import find_in_settings
+from mmscale.engine import config as configs
+from mmscale.engine.checks import check_run, find_in_config, find_in_run
+from mmscale.engine.config import load_config
+from mmscale.errors import UserError
+
+DETECTOR = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
+CLASSIFIER = 'shapes/rexnet-100_shapes'
+SPLITS = ('train', 'val', 'test')
+HOOK = 'default_hooks.checkpoint'
+FILE = 'train_dataloader.dataset.ann_file'
+
+# What is wrong, and words of the remedy.
+KINDS = {
+    'argument-unknown': [
+        ({f'{HOOK}.max_keep_ckpt': 1}, "did you mean 'max_keep_ckpts'?"),
+        ({'train_dataloader.batchsize': 4}, "did you mean 'batch_size'?"),
+        ({'train_dataloader.num_worker': 4}, "did you mean 'num_workers'?"),
+        ({'train_cfg.max_iter': 9}, "did you mean 'max_iters'?"),
+        ({'optim_wrapper.optimizer.learning_rate': 1}, "did you mean 'lr'?"),
+        ({'optim_wrapper.clip_grads': dict(max_norm=1)}, "did you mean 'clip_grad'?"),
+        ({'optim_wrapper.optimizer.momentum': 0.9}, 'optim_wrapper.optimizer._delete_=True'),
+        ({'val_evaluator.metrics': 'bbox'}, "did you mean 'metric'?"),
+        ({'model.backbone.width_mul': 1.3}, "did you mean 'width_mult'?"),
+        ({'train_dataloader.dataset.annfile': 'x'}, "did you mean 'ann_file'?"),
+        ({'train_dataloader.dataset.pipeline.2.scales': (9, 9)}, "did you mean 'scale'?"),
+        ({'param_scheduler.0.start_facto': 0.1}, "did you mean 'start_factor'?"),
+        ({'train_dataloader.sampler.shufle': True}, "did you mean 'shuffle'?"),
+    ],
+    'type-unknown': [
+        ({'default_hooks.ema.type': 'EMAHok'}, "did you mean 'EMAHook'?"),
+        ({'train_dataloader.dataset.pipeline.2.type': 'Resiz'}, "did you mean 'Resize'?"),
+        ({'optim_wrapper.optimizer.type': 'AdamX'}, 'did you mean'),
+    ],
+    'key-unread': [
+        ({'strategy': dict(type='DDPStrategy')}, 'FlexibleRunner'),
+        ({'runner_type': 'FlexibleRunner'}, 'FlexibleRunner'),
+        ({'lr_config': dict(policy='step')}, 'param_scheduler'),
+    ],
+    'section-missing': [
+        ({'optim_wrapper': None}, 'training needs optim_wrapper'),
+        ({'val_evaluator': None}, "without ['val_evaluator']"),
+    ],
+    'part-unfit': [
+        ({'optim_wrapper.optimizer.lr': -1}, 'Invalid learning rate'),
+        ({'val_evaluator.metric': 'box'}, 'metric should be one of'),
+    ],
+    'format-nowhere': [({'test_evaluator.format_only': True}, 'outfile_prefix')],
+    'segm-without-masks': [({'test_evaluator.metric': ['bbox', 'segm']}, 'metric=bbox')],
+    'meta-keys': [({'val_dataloader.dataset.pipeline.3.meta_keys': ('img_path',)}, 'meta_keys')],
+    'best-unknown': [({f'{HOOK}.save_best': 'bbox_mAP'}, "did you mean 'coco/bbox_mAP'?")],
+    'groups': [({'model.backbone.norm_cfg': dict(type='GN', num_groups=32)}, 'num_groups that')],
+    'scale-without-base': [({'auto_scale_lr': dict(enable=True, _delete_=True)}, 'base_batch')],
+    'numbers': [({'model.neck.in_channels': [1, 2, 3, 4]}, 'but the backbone has')],
+    'workers-none': [
+        ({'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': True}, '0'),
+        ({'train_dataloader.num_workers': 0, 'train_dataloader.prefetch_factor': 2}, '0'),
+    ],
+    'scheduler-by-epoch': [({'param_scheduler.0.by_epoch': True}, 'by_epoch=False')],
+    'checkpoint-by-epoch': [({f'{HOOK}.by_epoch': True}, 'by_epoch=False')],
+    'log-by-epoch': [({'log_processor.by_epoch': True}, 'by_epoch=False')],
+    'schedule-after-end': [({'train_cfg.max_iters': 50}, 'as long as the run')],
+    'schedule-before-end': [({'train_cfg.max_iters': 5000}, 'the same length as train_cfg')],
+    'warm-up-after-end': [({'train_cfg.max_iters': 20}, 'never reached')],
+    'validation-never': [({'train_cfg.val_interval': 5000}, 'val_interval=330')],
+    'ann-file-list': [({FILE: ['a.json', 'b.json']}, 'ConcatDataset')],
+    'file-missing': [({FILE: 'none.json'}, 'correct data_root and ann_file')],
+    'evaluator-file-missing': [({'val_evaluator.ann_file': 'no.json'}, 'correct the path')],
+    'evaluator-file-list': [({'val_evaluator.ann_file': ['a', 'b']}, 'must be one file')],
+    'head-classes': [({'model.roi_head.bbox_head.num_classes': 80}, 'set it to 8')],
+    'indices': [({'val_dataloader.dataset.indices': 2}, '2 of 6 images')],
+}
+CASES = [(kind, *case) for kind, cases in KINDS.items() for case in cases]
+
+
+@pytest.mark.parametrize(
+    ('kind', 'change', 'words'), CASES, ids=[f'{kind}-{i}' for i, (kind, *_) in enumerate(CASES)]
+)
+def test_each_kind_is_named(shapes, kind, change, words):
+    found = list(find_in_run(load_config(DETECTOR, change), SPLITS))
+    texts = [str(finding) for finding in found if finding.kind == kind]
+    assert texts, found
+    assert any(words in text for text in texts), texts
+
+
+@pytest.mark.parametrize('name', [DETECTOR, CLASSIFIER])
+def test_clean_configs_have_none(shapes, name):
+    assert [f for f in find_in_run(load_config(name), SPLITS) if f.severity != NOTE] == []
+
+
+@pytest.mark.parametrize(
+    'name', ['rexnet/faster-rcnn_rexnet-100_fpn_1x_coco', 'mask_rcnn_scalenet_fpn',
+             'classification/san-resnet-18_in1k', 'cifar10/scalenet-14_cifar10']
+)  # fmt: skip
+def test_our_configs_have_none(name):
+    cfg = load_config(name)
+    assert list(find_in_config(cfg, SPLITS)) == []
+    assert list(find_in_schedule(cfg)) == []
+
+
+VALUES = [
+    {'train_dataloader': 3},
+    {'model': 'x'},
+    {'default_hooks': [1]},
+    {'default_hooks.checkpoint': 3},
+    {'custom_hooks': 'x'},
+    {'val_evaluator': 3},
+    {'param_scheduler': 'x'},
+    {'optim_wrapper.optimizer': 3},
+    {'train_dataloader.dataset.pipeline': 'x'},
+    {'train_dataloader.dataset.metainfo': 'x'},
+    {'train_dataloader.dataset.metainfo.classes': 3},
+    {'train_cfg.max_iters': 'many'},
+    {'default_scope': 3},
+    {'visualizer': 3},
+    {'model.backbone.type': None},
+]
+
+
+@pytest.mark.parametrize('change', VALUES, ids=str)
+def test_a_value_where_a_section_belongs(shapes, change):
+    with pytest.raises(UserError, match='belongs there'):
+        load_config(DETECTOR, change)
+
+
+def dotted(node, prefix=''):
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        yield f'{prefix}{key}'
+        many = isinstance(value, list) and value and isinstance(value[0], dict)
+        if many or isinstance(value, dict):
+            yield from dotted(value, f'{prefix}{key}.')
+
+
+WRONG = (3, 'x', None, [], -1, dict(y=1), [{}])
+
+
+@pytest.mark.parametrize('name', [DETECTOR, CLASSIFIER])
+def test_no_override_ends_in_a_traceback(shapes, monkeypatch, name):
+    whole = Config.fromfile(configs.find_config(name))
+    monkeypatch.setattr(Config, 'fromfile', lambda path: deepcopy(whole))
+    tried = [(key, value) for key in dotted(whole._cfg_dict) for value in WRONG]
+    for key, value in random.Random(0).sample(tried, 150):
+        try:
+            list(find_in_run(load_config(name, {key: value}), SPLITS))
+        except UserError as error:
+            assert len(str(error)) > 20
+        except Exception as error:
+            raise AssertionError(f'{key}={value!r}') from error
+
+
+def test_workers_follow_their_number(shapes, tmp_path, log):
+    cfg = load_config(DETECTOR, {'train_dataloader.num_workers': 0, 'work_dir': str(tmp_path)})
+    check_run(cfg, ('train',))
+    assert cfg.train_dataloader.persistent_workers is False
+    assert any('persistent_workers' in line for line in log)
+
+
+def test_an_evaluator_on_another_file(shapes, tmp_path):
+    other = tmp_path / 'other.json'
+    content = json.loads((shapes / 'annotations/instances_val.json').read_text())
+    content['annotations'].pop()
+    other.write_text(json.dumps(content))
+    cfg = load_config(DETECTOR, {'val_evaluator.ann_file': str(other), 'work_dir': str(tmp_path)})
+    with pytest.raises(UserError, match='another annotation file') as error:
+        check_run(cfg, ('train', 'val'))
+    assert 'other.json' in str(error.value)
+    assert 'instances_val.json' in str(error.value)
+
+
+def test_classes_in_a_file(shapes, tmp_path):
+    names = tmp_path / 'names.txt'
+    names.write_text('\n'.join(load_config(DETECTOR).train_dataloader.dataset.metainfo.classes))
+    change = {f'{s}_dataloader.dataset.metainfo': dict(classes=str(names)) for s in SPLITS}
+    found = find_in_run(load_config(DETECTOR, change), SPLITS)
+    assert [f for f in found if f.severity == FAULT] == []
+
+
+def test_masks_and_test_time_augmentation():
+    cfg = load_config('mask_rcnn_rexnet_fpn')
+    cfg.model = dict(type='DetTTAModel', module=cfg.model)
+    assert 'tta-masks' in [finding.kind for finding in find_in_settings(cfg, ('test',))]
+
+
+def test_a_set_to_be_submitted_needs_no_annotations(shapes, tmp_path):
+    content = json.loads((shapes / 'annotations/instances_val.json').read_text())
+    del content['annotations']
+    path = tmp_path / 'image_info.json'
+    path.write_text(json.dumps(content))
+    change = {
+        'test_dataloader.dataset.ann_file': str(path),
+        'test_evaluator.ann_file': str(path),
+        'test_evaluator.format_only': True,
+        'test_evaluator.outfile_prefix': str(tmp_path / 'found'),
+    }
+    found = find_in_run(load_config(DETECTOR, change), ('test',))
+    assert [f for f in found if f.severity == FAULT] == []
+
+
+@pytest.mark.parametrize(
+    ('target', 'status'),
+    [('clean', None), ('faulty', 1), ('none', 2), ('empty', 2), ('config', None)],
+)
+def test_the_command(shapes, tmp_path, capsys, target, status):
+    from annotation_files import one, write
+
+    write(tmp_path / 'clean')
+    write(tmp_path / 'faulty', one('annotations', bbox=None))
+    (tmp_path / 'empty').mkdir()
+    given = DETECTOR if target == 'config' else str(tmp_path / target)
+    try:
+        tool('check')([given, '--json'])
+        left = None
+    except SystemExit as error:
+        left = error.code
+    said = json.loads(capsys.readouterr().out)
+    assert left == status
+    assert said['status'] == (status or 0)
+    assert bool(said['findings']) == (status == 1)

@@ -1,0 +1,87 @@
+"""Class folders: what is no class, what is not read, what differs."""
+
+import pytest
+from PIL import Image
+
+from mmscale.checks.findings import FAULT
+from mmscale.checks.targets import find_in_tree
+
+
+def make(root):
+    for split in ('train', 'val'):
+        for name in ('cat', 'dog'):
+            (root / split / name).mkdir(parents=True)
+            for i in range(2):
+                Image.new('RGB', (32, 32)).save(root / split / name / f'{i}.png')
+
+
+def hidden(root):
+    (root / 'train' / '.ipynb_checkpoints').mkdir()
+
+
+def webp(root):
+    for path in (root / 'train' / 'cat').iterdir():
+        path.rename(path.with_suffix('.webp'))
+
+
+def all_webp(root):
+    for path in (root / 'train').rglob('*.png'):
+        path.rename(path.with_suffix('.webp'))
+
+
+def emptied(root):
+    for path in (root / 'train' / 'cat').iterdir():
+        path.unlink()
+
+
+def all_emptied(root):
+    for path in (root / 'val').rglob('*.png'):
+        path.unlink()
+
+
+def renamed(root):
+    (root / 'val' / 'dog').rename(root / 'val' / 'dogs')
+
+
+def broken(root):
+    (root / 'val' / 'dog' / '0.png').write_text('<html>')
+
+
+def readme(root):
+    (root / 'val' / 'dog' / 'readme.txt').write_text('dogs')
+
+
+KINDS = {
+    'folder-hidden': hidden,
+    'folder-unreadable-suffix': webp,
+    'folder-empty': emptied,
+    'folder-no-images': all_emptied,
+    'folders-differ': renamed,
+    'picture-none': broken,
+    'files-passed-over': readme,
+}
+
+
+@pytest.mark.parametrize(('kind', 'change'), KINDS.items(), ids=KINDS)
+def test_each_kind_is_named(tmp_path, kind, change):
+    make(tmp_path)
+    change(tmp_path)
+    assert [finding.kind for finding in find_in_tree(tmp_path)] == [kind]
+
+
+def test_only_suffixes_that_nothing_reads(tmp_path):
+    make(tmp_path)
+    all_webp(tmp_path)
+    (found,) = find_in_tree(tmp_path)
+    assert found.severity == FAULT
+    assert '.webp' in str(found)
+
+
+def test_clean_folders_have_none(tmp_path):
+    make(tmp_path)
+    assert list(find_in_tree(tmp_path, deep=True)) == []
+    assert list(find_in_tree(tmp_path / 'train')) == []
+
+
+def test_a_folder_of_neither_layout(tmp_path):
+    assert find_in_tree(tmp_path) is None

@@ -1,0 +1,141 @@
+"""Kills toy runs again and again, resumes each to its end, and counts what was lost.
+
+    python tests/helpers/killing.py CONFIG FOLDER HOW COUNT
+
+HOW: 'events' kills at the n-th opening for writing, renaming, removing, truncating or half-written
+file, for COUNT values of n over all of a run; 'moments' kills at COUNT random moments; 'SIGTERM'
+and 'SIGINT' send that signal at random moments. Prints the figures as JSON. One process imports
+everything and is forked for each run, which takes a fraction of a second then.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+import toy_runs
+from mmengine.runner import runner as mmengine_runner
+
+from mmscale.engine.resuming import newest_checkpoint
+from mmscale.engine.training import train
+
+mmengine_runner.collect_env = dict  # asks compilers for their versions, for seconds
+EVENTS = ('os.rename', 'os.remove', 'os.truncate', 'os.mkdir')
+write_bytes = Path.write_bytes
+
+
+def fork(config, work_dir, last=None, before=None):
+    """Start a run in a process of its own; `last` is the name of its last event."""
+    process = os.fork()
+    if process:
+        return process
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    if before:
+        before()
+    status = 1
+    try:
+        train(config, work_dir=work_dir, resume='auto')
+        status = 0
+    except SystemExit as error:
+        status = error.code
+    finally:
+        os._exit(status)
+
+
+def counting(folder, kill_at=None, report=None):
+    """Have this process count what it does to the folder, and kill itself at the n-th event."""
+    seen = 0
+
+    def happened():
+        nonlocal seen
+        seen += 1
+        if report:
+            os.write(report, b'.')
+        if seen == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def audit(event, arguments):
+        write = event == 'open' and isinstance(arguments[2], int) and arguments[2] & os.O_ACCMODE
+        if (write or event in EVENTS) and str(arguments[0]).startswith(str(folder)):
+            happened()
+
+    def half(path, data):
+        with open(path, 'wb') as file:
+            file.write(data[: len(data) // 2])
+            file.flush()
+            happened()
+            file.write(data[len(data) // 2 :])
+
+    Path.write_bytes = half
+    sys.addaudithook(audit)
+
+
+def ended(process):
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def events_of(config, folder):
+    """How many events a whole run has."""
+    reader, writer = os.pipe()
+    assert ended(fork(config, folder, before=lambda: counting(folder, report=writer))) == 0
+    os.close(writer)
+    return len(os.read(reader, 1 << 16))
+
+
+def weights(folder):
+    content = torch.load(newest_checkpoint(folder), weights_only=False)
+    return content['meta']['iter'], {**content['state_dict'], **content['ema_state_dict']}
+
+
+def main(config, folder, how, count):
+    folder, count = Path(folder), int(count)
+    rng = random.Random(0)
+    start = time.monotonic()
+    assert ended(fork(config, folder / 'whole')) == 0
+    duration = time.monotonic() - start
+    iteration, expected = weights(folder / 'whole')
+    assert iteration == toy_runs.LAST
+    total = events_of(config, folder / 'counted')
+    figures = dict(kills=0, lost=0, wrong=0, failed=0, left=0, outdated=0, events=total, stopped=0)
+    for number in range(count):
+        run = folder / f'{number}'
+        if how == 'events':
+            at = 1 + number * total // count
+            code = ended(fork(config, run, before=lambda run=run, at=at: counting(run, at)))
+        else:
+            process = fork(config, run)
+            time.sleep(rng.uniform(0.3, 1) * duration)
+            os.kill(process, signal.SIGKILL if how == 'moments' else signal.Signals[how])
+            code = ended(process)
+        if code == 0:
+            shutil.rmtree(run)
+            continue
+        figures['kills'] += 1
+        figures['stopped'] += code > 128
+        noted = (run / 'last_checkpoint').exists()
+        figures['lost'] += noted and newest_checkpoint(run) is None
+        if ended(fork(config, run)):
+            figures['failed'] += 1
+            continue
+        iteration, actual = weights(run)
+        same = actual.keys() == expected.keys() and iteration == toy_runs.LAST
+        figures['wrong'] += not same or not all(
+            torch.equal(value, actual[name]) for name, value in expected.items()
+        )
+        names = sorted(path.name for path in run.iterdir())
+        figures['left'] += any('.tmp' in name for name in names)
+        # A whole checkpoint that is kept though it is outdated costs room, nothing else.
+        figures['outdated'] += sum('.pth' in name for name in names) > 2
+        shutil.rmtree(run)
+    print(json.dumps(figures))
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

@@ -1,0 +1,135 @@
+"""Operators that mmcv compiles for GPUs alone, beside other words for the same."""
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from compiled import through
+from mmcv.ops import (
+    SyncBatchNorm,
+    carafe,
+    masked_conv2d,
+    sigmoid_focal_loss,
+    softmax_focal_loss,
+)
+from mmcv.ops.multi_scale_deform_attn import (
+    MultiScaleDeformableAttnFunction,
+    multi_scale_deformable_attn_pytorch,
+)
+
+from mmscale.operators import extension
+
+
+@pytest.fixture(autouse=True)
+def standing_in():
+    with through(extension):
+        yield
+
+
+def compare(function, expected, *inputs):
+    """Outputs and all gradients."""
+    results = []
+    for run in (function, expected):
+        leaves = [x.clone().requires_grad_() for x in inputs]
+        output = run(*leaves)
+        output.backward(torch.linspace(-1, 2, output.numel(), dtype=output.dtype).view_as(output))
+        results.append([output, *[x.grad for x in leaves]])
+    for result, other in zip(*results):
+        torch.testing.assert_close(result, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('weighted', [False, True])
+@pytest.mark.parametrize('gamma', [2.0, 1.5])
+def test_sigmoid_focal_loss(weighted, gamma):
+    logits = 4 * torch.randn(40, 5, dtype=torch.float64)
+    target = torch.randint(0, 6, (40,))  # 5 is the background
+    weight = torch.rand(5, dtype=torch.float64) + 0.5 if weighted else None
+
+    def expected(x):
+        positive = F.one_hot(target, 6)[:, :5]
+        p = x.sigmoid()
+        missed = torch.where(positive > 0, 1 - p, p)
+        factor = torch.where(positive > 0, 0.25, 0.75) * missed**gamma
+        loss = factor * F.binary_cross_entropy_with_logits(x, positive.double(), reduction='none')
+        return loss * (F.pad(weight, (0, 1), value=1)[target][:, None] if weighted else 1)
+
+    def function(x):
+        return sigmoid_focal_loss(x, target, gamma, 0.25, weight, 'none')
+
+    compare(function, expected, logits)
+
+
+@pytest.mark.parametrize('weighted', [False, True])
+def test_softmax_focal_loss(weighted):
+    logits = 3 * torch.randn(40, 5, dtype=torch.float64)
+    target = torch.randint(0, 5, (40,))
+    weight = torch.rand(5, dtype=torch.float64) + 0.5 if weighted else None
+
+    def expected(x):
+        loss = F.cross_entropy(x, target, reduction='none')
+        factor = 0.25 * (weight[target] if weighted else 1)
+        return (factor * (1 - (-loss).exp()) ** 2 * loss).mean()
+
+    compare(lambda x: softmax_focal_loss(x, target, 2.0, 0.25, weight, 'mean'), expected, logits)
+
+
+@pytest.mark.parametrize(('kernel', 'groups', 'scale'), [(5, 1, 2), (3, 2, 3)])
+def test_carafe(kernel, groups, scale):
+    features = torch.randn(2, 4, 6, 5)
+    masks = torch.randn(2, groups * kernel**2, 6 * scale, 5 * scale)
+
+    def expected(features, masks):
+        around = F.unfold(features, kernel, padding=kernel // 2)
+        around = around.view(2, groups, 4 // groups, kernel**2, 6, 1, 5, 1)
+        weights = masks.view(2, groups, 1, kernel**2, 6, scale, 5, scale)
+        return (around * weights).sum(3).reshape(2, 4, 6 * scale, 5 * scale)
+
+    compare(lambda *inputs: carafe(*inputs, kernel, groups, scale), expected, features, masks)
+
+
+@pytest.mark.parametrize(('kernel', 'padding'), [(3, 1), (1, 0)])
+def test_masked_convolution(kernel, padding):
+    x, mask = torch.randn(1, 4, 9, 7), torch.rand(1, 9, 7) > 0.6
+    weight, bias = torch.randn(5, 4, kernel, kernel), torch.randn(5)
+    output = masked_conv2d(x, mask, weight, bias, padding)
+    expected = F.conv2d(x, weight, bias, padding=padding) * mask
+    torch.testing.assert_close(output, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_attention():
+    shapes = torch.tensor([[6, 5], [3, 2]])
+    starts = torch.tensor([0, 30])
+    value = torch.randn(2, 36, 3, 4)
+    places = torch.rand(2, 7, 3, 2, 4, 2) * 1.4 - 0.2
+    weights = torch.rand(2, 7, 3, 2, 4)
+
+    def function(value, places, weights):
+        arguments = shapes, starts, places, weights, 64
+        return MultiScaleDeformableAttnFunction.apply(value, *arguments)
+
+    def expected(value, places, weights):
+        return multi_scale_deformable_attn_pytorch(value, shapes, places, weights)
+
+    compare(function, expected, value, places, weights)
+
+
+@pytest.fixture
+def one_process():
+    dist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def test_synchronized_batch_norm(one_process):
+    """In one process it is ordinary batch norm."""
+    own, usual = SyncBatchNorm(4), torch.nn.BatchNorm2d(4)
+    with torch.no_grad():
+        for layer in (own, usual):
+            layer.weight.copy_(torch.arange(1.0, 5))
+            layer.bias.copy_(torch.arange(4.0))
+    compare(own, usual, torch.randn(3, 4, 5, 6))
+    for name in ('weight', 'bias'):
+        ours, theirs = getattr(own, name).grad, getattr(usual, name).grad
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(own.running_mean, usual.running_mean)
+    torch.testing.assert_close(own.running_var, usual.running_var)
