@@ -86,6 +86,8 @@ def places(
         for key in ('sampler', 'batch_sampler'):
             if isinstance(loader.get(key), Mapping):
                 yield f'{split}_dataloader.{key}', loader[key], roots.DATA_SAMPLERS, ()
+        if isinstance(loader.get('collate_fn'), Mapping):
+            yield f'{split}_dataloader.collate_fn', loader['collate_fn'], roots.FUNCTIONS, ()
     if 'train' in splits:
         wrapper = cfg.get('optim_wrapper') or {}
         if wrapper and 'constructor' not in wrapper and 'optimizer' in wrapper:
