@@ -171,6 +171,8 @@ def _unknown_type(where, kind, registry, scope):
     known = list(registry.module_dict)
     for child in registry.children.values():
         known += child.module_dict if child.scope in (scope, 'mmscale') else ()
+    if kind in known:
+        return Finding(FAULT, 'type-unknown', f'{where}: what {kind!r} needs cannot be imported')
     close = difflib.get_close_matches(str(kind), known, n=1, cutoff=0.7)
     hint = f'did you mean {close[0]!r}?' if close else 'see the spelling, and custom_imports'
     return Finding(FAULT, 'type-unknown', f'{where}: there is no type {kind!r}', hint)

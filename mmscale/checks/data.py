@@ -244,8 +244,10 @@ def _wants_masks(dataset, metrics):
 def _turns(dataset):
     """Whether the loader of a pipeline follows the EXIF orientation: mmcv's "color" does."""
     steps = [step for step in dataset.get('pipeline') or () if isinstance(step, dict)]
-    kinds = [s.get('color_type', 'color') for s in steps if type_name(s.get('type', '')) in LOADERS]
-    return not kinds or kinds[0] in ('color', 'grayscale')
+    loads = [s for s in steps if type_name(s.get('type', '')) in LOADERS]
+    if loads and loads[0].get('imdecode_backend') in ('turbojpeg', 'tifffile'):
+        return False
+    return not loads or loads[0].get('color_type', 'color') in ('color', 'grayscale')
 
 
 def _metrics(evaluator):

@@ -45,7 +45,7 @@ OF_HEADS = (
     'mask_thr', 'assigner', 'sampler', 'pos_weight', 'allowed_border', 'debug', 'mask_size',
     'match_low_quality', 'rpn', 'rcnn', 'rpn_proposal', 'max_num', 'iou_thr', 'nms_thr', 'topk',
     'filter_thr', 'stage_loss_weights', 'dynamic_rcnn', 'initial_assigner', 'initial_epoch',
-    'conf_thr', 'min_size', 'alpha', 'beta',
+    'conf_thr', 'min_size', 'alpha', 'beta', 'max_per_image', 'top_k',
 )  # fmt: skip
 
 
@@ -119,16 +119,18 @@ def _optimisation(wrapper):
         taken = list(
             inspect.signature(clip_grad_value_ if by_value else clip_grad_norm_).parameters
         )
-        yield from _strict('optim_wrapper.clip_grad', bound, taken[1:])
-        if taken[1] not in bound:
-            yield Finding(FAULT, 'argument-missing', f'optim_wrapper.clip_grad lacks {taken[1]!r}')
+        unknown = list(_strict('optim_wrapper.clip_grad', bound, taken[1:]))
+        yield from unknown
+        if not unknown and taken[1] not in bound:
+            text = f'optim_wrapper.clip_grad lacks {taken[1]!r}'
+            yield Finding(FAULT, 'argument-missing', text, 'give it')
     if 'constructor' not in wrapper:
         yield from _strict('optim_wrapper.paramwise_cfg', wrapper.get('paramwise_cfg'), PARAMWISE)
 
 
 def _strict(where, node, known):
     for key in node if isinstance(node, Mapping) else ():
-        if key not in known and key not in ('type', '_delete_'):
+        if key not in known and key != 'type' and not str(key).startswith('_'):
             close = meant(key, list(known))
             hint = f'did you mean {close!r}?' if close else f'it takes {list(known)}'
             yield _unknown(where, key, hint)

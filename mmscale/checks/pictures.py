@@ -98,7 +98,7 @@ def read_header(path: str, *, deep: bool = False) -> Header:
 
 
 def _orientation(picture):
-    if 'exif' not in picture.info:
+    if 'exif' not in picture.info or picture.format == 'WEBP':  # in which OpenCV follows none
         return 1
     return picture.getexif().get(ExifTags.Base.Orientation, 1)
 

@@ -262,6 +262,8 @@ def _last_step(cfg, split, where, step):
     if split == 'train' or not metrics:
         return
     needed = list(NEEDED_META) if isinstance(keys, (list, tuple)) else []
+    if 'border' in (keys or ()):  # by which heads like CornerNet's undo the scale
+        needed.remove('scale_factor')
     alone = any(not metric.get('ann_file') for metric in metrics)
     if alone and type_name(step.get('type', '')) == 'PackDetInputs':
         needed.append('instances')

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from annotation_files import HEIGHT, WIDTH, each, write
+from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
 from mmscale.checks.pictures import check_pictures
@@ -65,6 +66,18 @@ def test_each_kind_is_named(tmp_path, kind, spoil):
     assert '2.png' in str(found[kind])
 
 
+def test_formats_whose_orientation_the_loader_passes_over(tmp_path):
+    path = write(tmp_path)
+    picture = Image.new('RGB', (WIDTH, HEIGHT))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    for kind, found in (('WEBP', []), ('PNG', ['picture-turned'])):
+        picture.save(tmp_path / 'val' / '2.png', format=kind, exif=exif)
+        loaded = LoadImageFromFile()(dict(img_path=str(tmp_path / 'val' / '2.png')))
+        assert loaded['img_shape'] == ((WIDTH, HEIGHT) if found else (HEIGHT, WIDTH))
+        assert [finding.kind for finding in find_in_file(path)] == found
+
+
 def test_what_only_decoding_tells(tmp_path):
     path = write(tmp_path)
     damaged(tmp_path / 'val' / '3.png')
@@ -86,8 +99,6 @@ def test_turned_pictures_annotated_upright_are_clean(tmp_path):
 
 
 def test_the_rule_is_that_of_the_loader(tmp_path):
-    from mmcv.transforms import LoadImageFromFile
-
     turned(tmp_path / 'x.jpg', 6)
     results = dict(img_path=str(tmp_path / 'x.jpg'))
     for kind, shape in (
