@@ -40,7 +40,9 @@ KINDS = {
         ({'param_scheduler.0.start_facto': 0.1}, "did you mean 'start_factor'?"),
         ({'train_dataloader.sampler.shufle': True}, "did you mean 'shuffle'?"),
     ],
-    'argument-missing': [({'optim_wrapper.clip_grad': dict(norm_type=2)}, "lacks 'max_norm'")],
+    'argument-missing': [
+        ({'optim_wrapper.clip_grad': dict(norm_type=2, _delete_=True)}, "lacks 'max_norm'")
+    ],
     'type-unknown': [
         ({'train_dataloader.collate_fn': dict(type='pseudo_colate')}, "mean 'pseudo_collate'?"),
         ({'model.backbone.norm_cfg': dict(type='BNN')}, "did you mean 'BN'?"),
