@@ -24,10 +24,10 @@ def turned(path, orientation):
     picture.save(path, format='JPEG', exif=exif)
 
 
-def cut(path, keep):
+def cut(path, keep, kind='JPEG'):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
-    Image.fromarray(pixels).save(path, format='JPEG')
+    Image.fromarray(pixels).save(path, format=kind)
     path.write_bytes(path.read_bytes()[:keep])
 
 
@@ -42,6 +42,9 @@ KINDS = {
     'empty': ('picture-empty', lambda path: path.write_bytes(b'')),
     'a page': ('picture-none', lambda path: path.write_text('<html>404</html>')),
     'cut in half': ('picture-cut', lambda path: cut(path, 6000)),
+    'a cut BMP': ('picture-cut', lambda path: cut(path, 6000, 'BMP')),
+    'a cut TIFF': ('picture-cut', lambda path: cut(path, 6000, 'TIFF')),
+    'a cut WebP': ('picture-cut', lambda path: cut(path, 3000, 'WEBP')),
     'cut at 60 bytes': ('picture-cut', lambda path: cut(path, 60)),
     '16 bits': ('picture-16-bit', lambda path: saved(path, 'I;16')),
     '16 bits in colour': (
