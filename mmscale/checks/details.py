@@ -33,6 +33,7 @@ SETS = {
     'metainfo': ('classes', 'palette', 'dataset_type', 'task_name'),
     'data_prefix': ('img', 'img_path', 'seg', 'seg_map_path', 'sem_seg', 'text'),
 }
+FREE = ('metainfo', 'data_prefix')
 MEANT = {'CLASSES': 'classes', 'class_names': 'classes', 'PALETTE': 'palette', 'image': 'img'}
 OF_SUPPRESSION = {
     'nms': ('iou_threshold', 'offset', 'score_threshold', 'max_num'),
@@ -67,21 +68,24 @@ def find_details(cfg: Mapping[str, Any], splits: Sequence[str]) -> Iterator[Find
     for where, node, registry, _ in places(cfg, tuple(splits)):
         if registry is roots.DATASETS:
             for key, known in SETS.items():
-                yield from _near(f'{where}.{key}', node.get(key), known)
+                yield from _near(f'{where}.{key}', node.get(key), known, free=key in FREE)
     model = cfg.get('model') or {}
     for key in ('train_cfg', 'test_cfg'):
         yield from _of_heads(f'model.{key}', model.get(key))
     yield from _norm_types(model, 'model', cfg.get('default_scope'))
 
 
-def _near(where, node, known, cutoff=0.75):
-    """Keys that nothing reads, and which resemble one that is read."""
+def _near(where, node, known, cutoff=0.75, free=False):
+    """Keys that nothing reads, and which resemble one that is read.
+
+    Where keys are `free` to choose, only such as stand in the place of one that is not there.
+    """
     for key in node if isinstance(node, Mapping) else ():
         if not isinstance(key, str) or key in known or key.startswith('_'):
             continue
         close = MEANT.get(key) if MEANT.get(key) in known else None
         close = close or next(iter(difflib.get_close_matches(key, known, n=1, cutoff=cutoff)), None)
-        if close:
+        if close and not (free and close in node):
             yield _unknown(where, key, f'did you mean {close!r}?')
 
 

@@ -52,6 +52,8 @@ def test_the_key_that_was_meant_is_named(shapes, change, meant):
         {'optim_wrapper.clip_grad': dict(max_norm=3, norm_type=2, error_if_nonfinite=False)},
         {f'{RCNN}.nms': dict(type='soft_nms', iou_threshold=0.5, min_score=0.05, split_thr=9)},
         {'randomness': dict(seed=1, deterministic=True, diff_rank_seed=True)},
+        {f'{SET}.metainfo': dict(classes=('a',), classes_de=('b',))},
+        {f'{SET}.data_prefix': dict(img='train/', img_left='left/')},
     ],
     ids=str,
 )
