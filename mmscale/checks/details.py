@@ -78,14 +78,16 @@ def find_details(cfg: Mapping[str, Any], splits: Sequence[str]) -> Iterator[Find
 def _near(where, node, known, cutoff=0.75, free=False):
     """Keys that nothing reads, and which resemble one that is read.
 
-    Where keys are `free` to choose, only such as stand in the place of one that is not there.
+    Where keys are `free` to choose, one that is alike is none if that which is read is there too.
     """
     for key in node if isinstance(node, Mapping) else ():
         if not isinstance(key, str) or key in known or key.startswith('_'):
             continue
-        close = MEANT.get(key) if MEANT.get(key) in known else None
-        close = close or next(iter(difflib.get_close_matches(key, known, n=1, cutoff=cutoff)), None)
-        if close and not (free and close in node):
+        alike = difflib.get_close_matches(key, known, n=1, cutoff=cutoff)
+        alike = [close for close in alike if not (free and close in node)]
+        meant_by = MEANT.get(key)
+        close = meant_by if meant_by in known else next(iter(alike), None)
+        if close:
             yield _unknown(where, key, f'did you mean {close!r}?')
 
 
