@@ -7,7 +7,7 @@ RUN = . .venv/ready && .venv/bin/python
 # glibc gives large buffers back to the system at every step otherwise, 15 % of the time.
 KEEP_MEMORY = export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;
 
-.PHONY: help setup demo test lint
+.PHONY: help setup demo test lint wheel audit licences
 
 help:  ## list these commands
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile
@@ -30,6 +30,15 @@ lint: .venv/ready  ## run the linters
 	$(RUN) -m ruff format --check
 	$(RUN) -m codespell_lib
 	$(RUN) -m mypy mmscale
+
+wheel: .venv/ready  ## build the last commit's wheel, the same bytes each time, and its SBOM, in dist
+	$(RUN) .ci/wheel.py
+
+audit: .venv/ready  ## look up constraints.txt among published vulnerabilities (SERVICE=osv: there)
+	$(RUN) .ci/audit.py $(SERVICE)
+
+licences: .venv/ready  ## write docs/licences.md anew
+	$(RUN) .ci/licences.py
 
 .venv/ready: .ci/setup_env.sh constraints.txt setup.py
 	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh

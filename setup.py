@@ -8,8 +8,24 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r"'(.+)'", (ROOT / 'mmscale/version.py').read_text(encoding='utf-8')).group(1)
 
+# Lower bounds are above the published security fixes, which the comments name: docs/reliability.md.
+
 # For tools/export.py, and for tools/infer.py and tools/test.py on what it writes.
-EXPORT = ['nncf', 'onnx>=1.17', 'onnxruntime>=1.18', 'onnxscript>=0.5', 'openvino>=2024.0']
+EXPORT = [
+    'nncf',
+    # 1.21: external data outside the model's folder (CVE-2025-51480, CVE-2026-27489, -34446,
+    # -34447), keys of a file that set attributes (-34445); 1.22: crashes (-44512).
+    'onnx>=1.22',
+    # 1.13.1: external data outside the folder, protobuf (CVE-2022-1941). Later releases check more
+    # without a number; this one is the last for Python 3.10.
+    'onnxruntime>=1.23.2',
+    'onnxscript>=0.5',
+    'openvino>=2024.0',
+]
+
+# mmcv brings it without a bound. 4.8.1.78: WebP (CVE-2023-4863); 4.10 and 4.11 write outside a
+# buffer for a JPEG (CVE-2025-53644), and 4.12 needs numpy 2.
+OPENCV = 'opencv-python>=4.8.1.78,!=4.10.*,!=4.11.*'
 
 setup(
     name='mmscale',
@@ -27,12 +43,15 @@ setup(
     install_requires=[
         'huggingface_hub>=0.26',
         'matplotlib',
-        'numpy',
+        'numpy>=1.22.2',  # CVE-2021-34141, CVE-2021-41495, CVE-2021-41496
+        'pillow>=12.3',  # pictures that write outside a buffer: CVE-2026-25990, -59197 to -59200
         'pycocotools',
         'rich',
         'safetensors',
-        'scipy',
+        'scipy>=1.10',  # CVE-2023-25399
         'tensorboard',
+        # 2.6 mends what torch.load itself lets a file do (CVE-2025-32434); here it reads with
+        # the unpickler of mmscale/checkpoints/unpickling.py, so that older ones are safe too.
         'torch>=2.1',
     ],
     # Two families of distributions provide mmengine, mmcv, mmdet and mmpretrain, and overwrite each
@@ -43,6 +62,7 @@ setup(
             'onedl-mmdetection>=3.5.1',
             'onedl-mmengine>=0.10.12',
             'onedl-mmpretrain>=1.3.6',
+            OPENCV,
             'torchvision',
         ],
         'openmmlab': [
@@ -50,6 +70,7 @@ setup(
             'mmdet>=3.3.0',
             'mmengine>=0.10.7',
             'mmpretrain>=1.2.0',
+            OPENCV,
             'numpy<2',
             'torchvision',
         ],
@@ -58,6 +79,7 @@ setup(
         'dev': [
             *EXPORT,
             'codespell',
+            'cyclonedx-python-lib>=11',
             'faster-coco-eval',
             'hypothesis',
             'mypy',

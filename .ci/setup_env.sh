@@ -143,6 +143,10 @@ fi
 
 step 'mmdetection, mmpretrain, mmscale, linters and pytest'
 pip_install --editable '.[onedl,dev]' || failed "$NETWORK"
+# mmcv asks for the first, imaug for both, which hold the same files: the one that needs no display
+# stays. The second line brings back what the first took with it.
+run .venv/bin/python -m pip uninstall --yes opencv-python || true
+pip_install --no-deps --force-reinstall opencv-python-headless || failed "$NETWORK"
 
 step 'Check: one operator, and the imports'
 run works $DEVICES || failed 'Remove .venv.'

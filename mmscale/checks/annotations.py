@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmscale.checks.findings import FAULT, NOTE, WARNING, Finding, count, first
-from mmscale.errors import is_number
+from mmscale.errors import is_number, is_whole
 
 MARGIN = 2  # pixels by which a box may leave its picture: exporters round
+MOST_CHARACTERS = 7  # of a compressed run length: 35 bits
 
 
 class Use(NamedTuple):
@@ -307,13 +308,20 @@ def _boxes(table, use):
             "multiply them by the picture's width and height: boxes are in pixels",
         )
         return
-    if len(leaving) and as_corners.mean() > 0.9:
+    # Without one that leaves its picture, the areas tell.
+    fits_corners = as_corners & _near((boxes[:, 2:] - boxes[:, :2]).prod(1), table.areas)
+    fits_sizes = _near(boxes[:, 2:].prod(1), table.areas)
+    by_area = n > 1 and (fits_corners & ~fits_sizes).mean() > 0.9
+    if as_corners.mean() > 0.9 and (len(leaving) or by_area):
+        at = leaving[0] if len(leaving) else np.flatnonzero(fits_corners)[0]
+        found = f'{count(leaving, boxes, "boxes")} {where} leave their picture'
+        if not len(leaving):
+            found = f'the areas {where} are not width x height of their boxes'
         yield Finding(
             FAULT,
             'box-corners',
-            f'{count(leaving, boxes, "boxes")} {where} leave their picture, such as '
-            f'annotations[{leaving[0]}] with bbox {boxes[leaving[0]].tolist()} in '
-            f'{frames[leaving[0]].astype(int).tolist()}: are these two corners?',
+            f'{found}, such as annotations[{at}] with bbox {boxes[at].tolist()} in '
+            f'{frames[at].astype(int).tolist()}: are these two corners?',
             'write left, top, width, height: [x1, y1, x2 - x1, y2 - y1]',
         )
         return
@@ -351,6 +359,11 @@ def _boxes(table, use):
             f'{over[worst]:.0f} px: {first(partly, "annotations")}',
             'are they of another size of the picture, or two corners?',
         )
+
+
+def _near(value, other):
+    """Whether two areas are the same but for rounding."""
+    return np.abs(value - other) <= 1 + 0.01 * np.abs(other)
 
 
 def _references(table, use):
@@ -493,7 +506,30 @@ def _run_length_fault(mask, size):
             return 'rle-counts'
         if all(map(is_number, own)) and sum(counts) != own[0] * own[1]:
             return 'rle-counts'
+    elif not all(map(is_whole, own)) or not _fills(counts, own[0] * own[1]):
+        return 'rle-counts'  # pycocotools would write beyond its memory
     return None
+
+
+def _fills(text, pixels):
+    """Whether COCO's compressed run lengths are well-formed and add up to a number of pixels.
+
+    Each number has five bits a character, from the lowest on, with a sixth bit that another
+    character follows; from the fourth on, it is the difference to the one two before.
+    """
+    digits = np.frombuffer(text.encode('utf-8', 'replace'), np.uint8).astype(np.int64) - 48
+    if not len(digits) or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
+        return False
+    ends = np.flatnonzero(digits & 32 == 0)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    places = np.arange(len(digits)) - np.repeat(starts, ends - starts + 1)
+    if places.max() >= MOST_CHARACTERS:
+        return False
+    runs = np.add.reduceat((digits & 31) << (5 * places), starts)
+    runs -= np.where(digits[ends] & 16, 1 << (5 * places[ends] + 5), 0)
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs.min() >= 0 and runs.sum() == pixels
 
 
 def _repeated(values):

@@ -86,6 +86,8 @@ def places(
         for key in ('sampler', 'batch_sampler'):
             if isinstance(loader.get(key), Mapping):
                 yield f'{split}_dataloader.{key}', loader[key], roots.DATA_SAMPLERS, ()
+        if isinstance(loader.get('collate_fn'), Mapping):
+            yield f'{split}_dataloader.collate_fn', loader['collate_fn'], roots.FUNCTIONS, ()
     if 'train' in splits:
         wrapper = cfg.get('optim_wrapper') or {}
         if wrapper and 'constructor' not in wrapper and 'optimizer' in wrapper:
@@ -169,6 +171,8 @@ def _unknown_type(where, kind, registry, scope):
     known = list(registry.module_dict)
     for child in registry.children.values():
         known += child.module_dict if child.scope in (scope, 'mmscale') else ()
+    if kind in known:
+        return Finding(FAULT, 'type-unknown', f'{where}: what {kind!r} needs cannot be imported')
     close = difflib.get_close_matches(str(kind), known, n=1, cutoff=0.7)
     hint = f'did you mean {close[0]!r}?' if close else 'see the spelling, and custom_imports'
     return Finding(FAULT, 'type-unknown', f'{where}: there is no type {kind!r}', hint)

@@ -17,6 +17,7 @@ from mmscale.checks.folders import (
     class_names,
     count_pictures,
 )
+from mmscale.checks.joined import find_in_joined, find_repeats
 from mmscale.checks.pictures import check_pictures
 from mmscale.checks.reading import read_annotations
 from mmscale.checks.repairs import repair, select, write_copy
@@ -66,6 +67,7 @@ def find_in_data(
         metrics = list(_metrics(cfg.get(f'{split}_evaluator')))
         yield from _evaluator_files(metrics, split)
         sets = list(coco_sets(loader.dataset)) if loader else []
+        read: list[tuple[Path, Any]] = []
         for dataset in sets:
             path, folder = _places(dataset)
             if path is None:
@@ -107,11 +109,17 @@ def find_in_data(
                 turns = _turns(dataset)
                 yield from check_pictures(content, path, folder, deep=deep, turns=turns)
                 yield from _shown_twice(content, path, folder, split, shown)
+            read.append((path, content))
             if len(sets) == 1:
                 yield from _other_file(metrics, content, path, split, repaired)
             yield from _applied(
                 cfg, dataset, metrics if len(sets) == 1 else [], content, path, repaired, apply
             )
+
+        if split != 'train' and metrics:
+            yield from find_repeats(loader.dataset if loader else {}, f'{split}_dataloader')
+            if len(read) == len(sets) > 1:
+                yield from find_in_joined(read, metrics, split, cfg, apply=apply)
 
 
 def find_in_folders(
@@ -236,8 +244,10 @@ def _wants_masks(dataset, metrics):
 def _turns(dataset):
     """Whether the loader of a pipeline follows the EXIF orientation: mmcv's "color" does."""
     steps = [step for step in dataset.get('pipeline') or () if isinstance(step, dict)]
-    kinds = [s.get('color_type', 'color') for s in steps if type_name(s.get('type', '')) in LOADERS]
-    return not kinds or kinds[0] in ('color', 'grayscale')
+    loads = [s for s in steps if type_name(s.get('type', '')) in LOADERS]
+    if loads and loads[0].get('imdecode_backend') in ('turbojpeg', 'tifffile'):
+        return False
+    return not loads or loads[0].get('color_type', 'color') in ('color', 'grayscale')
 
 
 def _metrics(evaluator):
@@ -297,15 +307,25 @@ def _applied(cfg, dataset, metrics, content, path, repaired, apply):
     """Name the repaired copy where the file is named."""
     named = [m for m in metrics if m.get('ann_file')]
     kinds = {finding.kind for finding in repaired}
-    if 'image-id' in kinds and any(m.get('outfile_prefix') for m in metrics):
+    for kind, what in (('image-id', 'images'), ('category-id', 'categories')):
+        if kind in kinds and any(m.get('outfile_prefix') for m in metrics):
+            yield Finding(
+                FAULT,
+                f'{kind}-written',
+                f'the ids of {what} of {str(path)!r} have to be numbered anew for the metrics, but '
+                'predictions are to be written under them',
+                f'number the {what} of the file 1, 2, ...',
+            )
+    indices = dataset.get('indices')
+    if _out_of_range(indices, len(content['images'])):
         yield Finding(
             FAULT,
-            'image-id-written',
-            f'the image ids of {str(path)!r} have to be numbered anew for the metrics, but '
-            'predictions are to be written under them',
-            'number the images of the file 1, 2, ...',
+            'indices-none',
+            f'indices={indices!r} chooses no image, or one that is not among the '
+            f'{len(content["images"])} of {str(path)!r}',
+            'indices=N takes the first N, a list takes these, the first is 0',
         )
-    indices = dataset.get('indices')
+        return
     if repaired and apply:
         copy = write_copy(content, path, cfg.work_dir)
         dataset.ann_file = str(copy)
@@ -323,6 +343,15 @@ def _applied(cfg, dataset, metrics, content, path, repaired, apply):
         if apply:
             for metric in named:
                 metric.ann_file = str(write_copy(chosen, path, cfg.work_dir, part='chosen'))
+
+
+def _out_of_range(indices, images):
+    """Whether a data set's `indices` leave nothing, or ask for more than there is in a list."""
+    if indices is None:
+        return False
+    if isinstance(indices, int):
+        return indices == 0
+    return not indices or not all(-images <= i < images for i in indices)
 
 
 def _shown_twice(content, path, folder, split, shown):

@@ -89,5 +89,6 @@ def _versions():
             'opencv-twice',
             'opencv-python and opencv-python-headless are both installed, and overwrite the files '
             'of each other',
-            'pip uninstall opencv-python, and install the other one again',
+            'pip uninstall -y opencv-python && '
+            'pip install --no-deps --force-reinstall opencv-python-headless',
         )

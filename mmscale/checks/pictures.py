@@ -85,8 +85,9 @@ def read_header(path: str, *, deep: bool = False) -> Header:
             file.seek(0)
             with Image.open(file) as picture:
                 mark = END_MARKS.get(picture.format or '')
-                # Cut files lack their end; but some cameras write more behind it.
-                if deep or (mark and mark not in tail):
+                # Cut files lack their end; but some cameras write more behind it. Other formats
+                # have no end to be looked for.
+                if deep or mark is None or mark not in tail:
                     picture.load()
                 if picture.format not in ('JPEG', 'PNG') and not cv2.haveImageReader(path):
                     return Header('picture-format')
@@ -98,7 +99,7 @@ def read_header(path: str, *, deep: bool = False) -> Header:
 
 
 def _orientation(picture):
-    if 'exif' not in picture.info:
+    if 'exif' not in picture.info or picture.format == 'WEBP':  # in which OpenCV follows none
         return 1
     return picture.getexif().get(ExifTags.Base.Orientation, 1)
 

@@ -51,7 +51,13 @@ def read_annotations(
     wrong = [k for k in LISTS if not isinstance(content, dict) or not _is_list(content.get(k))]
     if wrong:
         return None, Finding(
-            FAULT, 'file-no-coco', f'{named} has no lists {wrong}; it must be in COCO format'
+            FAULT,
+            'file-no-coco',
+            f'{named} has no lists {wrong}; it must be in COCO format',
+            'for a set without annotations, to be predicted alone: format_only=True in the '
+            'evaluator'
+            if wrong == ['annotations']
+            else '',
         )
     return content, None
 

@@ -31,7 +31,8 @@ def repair(content: dict[str, Any], path: Path, folder: Path | None) -> Iterator
     yield from _encoding(path)
     yield from _twin_categories(content, path)
     yield from _annotation_ids(content, path)
-    yield from _image_ids(content, path)
+    yield from _referred_ids(content, path, 'images', 'image_id')
+    yield from _referred_ids(content, path, 'categories', 'category_id')
     if folder is not None:
         yield from _separators(content, path, folder)
 
@@ -129,27 +130,28 @@ def _annotation_ids(content, path):
         )
 
 
-def _image_ids(content, path):
-    images = [i for i in content['images'] if isinstance(i, dict)]
-    ids = [i.get('id') for i in images]
-    if len(images) < len(content['images']) or not all(map(_is_id, ids)):
+def _referred_ids(content, path, kind, key):
+    """The ids of images or categories, which annotations refer to."""
+    entries = [i for i in content[kind] if isinstance(i, dict)]
+    ids = [i.get('id') for i in entries]
+    if len(entries) < len(content[kind]) or not all(map(_is_id, ids)):
         return
     wrong = [i for i, value in enumerate(ids) if not _fits(value, least=-LARGEST_ID)]
     if not wrong or len(set(ids)) < len(ids):
         return
     numbers = {value: number for number, value in enumerate(ids, 1)}
-    for image in images:
-        image['id'] = numbers[image['id']]
+    for entry in entries:
+        entry['id'] = numbers[entry['id']]
     for annotation in content['annotations']:
-        if isinstance(annotation, dict) and _is_id(annotation.get('image_id')):
-            # An unknown image stays unknown: 0 is given to none.
-            annotation['image_id'] = numbers.get(annotation['image_id'], 0)
+        if isinstance(annotation, dict) and _is_id(annotation.get(key)):
+            # What is unknown stays unknown: 0 is given to none.
+            annotation[key] = numbers.get(annotation[key], 0)
     yield Finding(
         REPAIRED,
-        'image-id',
-        f'{len(wrong)} of {len(ids)} images in {str(path)!r} have ids that the metrics cannot take '
+        key.replace('_', '-'),
+        f'{len(wrong)} of {len(ids)} {kind} in {str(path)!r} have ids that the metrics cannot take '
         f'(whole numbers up to {LARGEST_ID}), such as {ids[wrong[0]]!r}: a run numbers the '
-        'images anew, 1, 2, ... in the order of the file',
+        f'{kind} anew, 1, 2, ... in the order of the file',
     )
 
 

@@ -134,23 +134,25 @@ def _norms(cfg):
     if isinstance(norm, Mapping) and norm.get('type') == 'GN' and is_backbone(backbone):
         groups = norm.get('num_groups', 32)
         widths = _norm_widths(backbone)
-        if widths and isinstance(groups, int) and groups > 0 and any(w % groups for w in widths):
+        wrong = [w for w in widths if groups < 1 or w % groups] if isinstance(groups, int) else []
+        if wrong:
             common = gcd(*widths)
             fitting = [n for n in range(1, common + 1) if common % n == 0]
             yield Finding(
                 FAULT,
                 'groups',
                 f'model.backbone.norm_cfg: {groups} groups do not divide the widths of '
-                f'{type_name(backbone["type"])}, such as {[w for w in widths if w % groups][:3]}',
+                f'{type_name(backbone["type"])}, such as {wrong[:3]}',
                 f'num_groups that fits: {fitting}',
             )
     several = cfg.get('launcher', 'none') != 'none' or int(os.environ.get('WORLD_SIZE', 1)) > 1
-    if several and not torch.cuda.is_available() and 'SyncBN' in _norm_types(model):
+    synchronised = bool(cfg.get('sync_bn')) or 'SyncBN' in _norm_types(model)
+    if several and not torch.cuda.is_available() and synchronised:
         yield Finding(
             FAULT,
             'norm-sync',
             'SyncBN in several processes needs GPUs, and there is none',
-            "norm_cfg with type='BN'",
+            "norm_cfg with type='BN', and no sync_bn",
         )
 
 
@@ -224,32 +226,55 @@ def _evaluators(cfg, split):
 
 def _pipeline(cfg, split):
     loader = cfg.get(f'{split}_dataloader') or {}
-    steps = (loader.get('dataset') or {}).get('pipeline') or ()
-    steps = [step for step in steps if isinstance(step, Mapping)]
-    if not steps:
-        return
-    coco = any(
-        type_name(metric.get('type', '')) in COCO_METRICS
-        for metric in _as_list(cfg.get(f'{split}_evaluator'))
-    )
-    keys = steps[-1].get('meta_keys')
-    if split != 'train' and coco and isinstance(keys, (list, tuple)):
-        lacks = [key for key in NEEDED_META if key not in keys]
-        if lacks:
+    for where, steps in _pipelines(loader.get('dataset'), f'{split}_dataloader'):
+        yield from _last_step(cfg, split, where, steps[-1])
+        loads = [s for s in steps if type_name(s.get('type', '')) == 'LoadAnnotations']
+        maskless = loads and not any(step.get('with_mask') for step in loads)
+        if split == 'train' and maskless and _has_masks(cfg.get('model') or {}):
             yield Finding(
                 FAULT,
-                'meta-keys',
-                f'{split}_dataloader: the last transform drops {lacks}, which the evaluation needs',
-                'add them to its meta_keys',
+                'masks-not-loaded',
+                f'the model has a mask head, but {where} loads no masks',
+                'LoadAnnotations with with_mask=True',
             )
-    loads = [s for s in steps if type_name(s.get('type', '')) == 'LoadAnnotations']
-    maskless = loads and not any(step.get('with_mask') for step in loads)
-    if split == 'train' and maskless and _has_masks(cfg.get('model') or {}):
+
+
+def _pipelines(dataset, where):
+    """Yield the pipelines of a data set and of those in it that load pictures."""
+    if not isinstance(dataset, Mapping):
+        return
+    inner = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets') or ()
+    for one in inner:
+        yield from _pipelines(one, where)
+    steps = [step for step in dataset.get('pipeline') or () if isinstance(step, Mapping)]
+    if steps and not inner:
+        yield where, steps
+
+
+def _last_step(cfg, split, where, step):
+    """Keys that the metrics need of each picture, and which the last transform keeps."""
+    metrics = [
+        metric
+        for metric in _as_list(cfg.get(f'{split}_evaluator'))
+        if type_name(metric.get('type', '')) in COCO_METRICS
+    ]
+    keys = step.get('meta_keys')
+    if split == 'train' or not metrics:
+        return
+    needed = list(NEEDED_META) if isinstance(keys, (list, tuple)) else []
+    if 'border' in (keys or ()):  # by which heads like CornerNet's undo the scale
+        needed.remove('scale_factor')
+    alone = any(not metric.get('ann_file') for metric in metrics)
+    if alone and type_name(step.get('type', '')) == 'PackDetInputs':
+        needed.append('instances')
+    lacks = [key for key in needed if key not in (keys or ())]
+    if lacks:
+        also = ', or give the evaluator its ann_file' if 'instances' in lacks else ''
         yield Finding(
             FAULT,
-            'masks-not-loaded',
-            'the model has a mask head, but train_dataloader loads no masks',
-            'LoadAnnotations with with_mask=True',
+            'meta-keys',
+            f'{where}: the last transform drops {lacks}, which the evaluation needs',
+            f'add them to its meta_keys{also}',
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from mmscale.errors import UserError
 
@@ -27,6 +28,15 @@ def list_pictures(given: Iterable[str | Path]) -> list[str]:
     for path in paths:
         if not path.is_file():
             raise UserError(f'picture {str(path)!r} is missing')
-        if cv2.imread(str(path)) is None:  # the whole of it: a head alone says nothing
+        if not _decodes(path):  # the whole of it: a head alone says nothing
             raise UserError(f'picture {str(path)!r} cannot be read: it is broken, or no picture')
     return [str(path) for path in paths]
+
+
+def _decodes(path):
+    """Whether the loader gets a picture: of a cut file, cv2.imread gives one where it does not."""
+    content = np.fromfile(path, np.uint8)
+    try:
+        return bool(len(content)) and cv2.imdecode(content, cv2.IMREAD_COLOR) is not None
+    except cv2.error:
+        return False

@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from mmscale.checks.arguments import find_arguments
 from mmscale.checks.data import find_in_data, find_in_folders
+from mmscale.checks.details import find_details
 from mmscale.checks.environment import find_in_environment
 from mmscale.checks.findings import FAULT, Finding, settle
 from mmscale.checks.reading import uncollected
@@ -90,6 +91,7 @@ def find_in_config(cfg: Config, splits: Sequence[str]) -> Iterator[Finding]:
     found = found or list(find_in_settings(cfg, splits))
     if not any(finding.severity == FAULT for finding in found):
         found += find_arguments(cfg, splits)
+        found += find_details(cfg, splits)
     if not found:
         found += find_in_trials(cfg, splits)
     yield from found
@@ -128,3 +130,6 @@ def _check_counts(cfg, splits):
     counts = {f'{split}_dataloader': 'batch_size' for split in splits}
     for part, name in {**counts, 'optim_wrapper': 'accumulative_counts'}.items():
         check_whole(f'{part}.{name}', (cfg.get(part) or {}).get(name, 1))
+    for split in splits:
+        workers = (cfg.get(f'{split}_dataloader') or {}).get('num_workers', 0)
+        check_whole(f'{split}_dataloader.num_workers', workers, least=0)

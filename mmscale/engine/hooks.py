@@ -174,13 +174,17 @@ def _start_worker(worker_id, **options):
 
 @HOOKS.register_module()
 class ThroughputHook(Hook):
-    """Adds ``images_per_second`` to what a test reports: the median batch, loading included."""
+    """Adds ``images_per_second`` to what a test reports: the median batch, loading included.
+
+    Nothing is added where mmengine's IterTimerHook is switched off, or batches differ in size.
+    """
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Take the times that mmengine's IterTimerHook has measured."""
-        seconds, _ = runner.message_hub.get_scalar('test/time').data
-        if metrics is None:
+        times = runner.message_hub.log_scalars.get('test/time')
+        size = runner.test_dataloader.batch_size  # None with a batch_sampler
+        if metrics is None or times is None or size is None:
             return
-        batch = runner.test_dataloader.batch_size * get_world_size()
-        metrics['images_per_second'] = batch / float(np.median(seconds))
+        seconds, _ = times.data
+        metrics['images_per_second'] = size * get_world_size() / float(np.median(seconds))
         runner.message_hub.update_scalar('test/images_per_second', metrics['images_per_second'])

@@ -60,7 +60,10 @@ def evaluate(
     cfg = prepare(config, overrides, work_dir, launcher)
     hide_secrets(cfg)
     if not cfg.get('test_dataloader'):
-        raise UserError(f'{config} has no test_dataloader: there is nothing to test on')
+        raise UserError(
+            f'{config} has no test_dataloader: there is nothing to test on; give it '
+            'test_dataloader, test_evaluator and test_cfg, as those of val'
+        )
     exported = is_exported(checkpoint)
     if exported and tta:
         raise UserError(f'--tta: {checkpoint} is an exported file, which has no such form')

@@ -12,6 +12,7 @@ from mmengine.dataset import Compose
 
 from mmscale.datasets.pictures import list_pictures
 from mmscale.datasets.shapes import make_shapes
+from mmscale.engine.pipelines import test_set
 from mmscale.engine.tasks import task_of
 from mmscale.exported.files import ExportedFile, pad_to
 from mmscale.exported.models import adapter, shrink
@@ -142,14 +143,19 @@ def pictures_for(cfg: Config, given: Sequence[str] | None, folder: Path) -> list
 
 
 def data_set(cfg: Config, split: str) -> list[str]:
-    """The paths of the pictures of a config's 'train' or 'test' set.
+    """The paths of the pictures of a config's 'train' or 'test' set (or validation set without it).
 
     Raises:
         OSError, RuntimeError: If it is not there or empty.
     """
     scope = task_of(cfg).scope
     datasets = require(f'{scope}.registry').DATASETS
-    dataset = datasets.build(deepcopy(cfg[f'{split}_dataloader'].dataset))
+    loader = cfg.get(f'{split}_dataloader')
+    if not loader and split == 'train':
+        raise FileNotFoundError('the config has no train_dataloader')
+    dataset = datasets.build(deepcopy(loader.dataset if loader else test_set(cfg)))
+    while not hasattr(dataset, 'get_data_info'):  # what mixes pictures of another set
+        dataset = dataset.dataset
     if not len(dataset):
         raise FileNotFoundError(f'the {split} set is empty')
     return [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]

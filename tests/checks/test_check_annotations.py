@@ -1,10 +1,14 @@
 """Each kind of mistake in an annotation file has a name; a clean file has none."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 from annotation_files import HEIGHT, WIDTH, content, each, one, without, write
+from pycocotools.mask import encode
 
+from mmscale.checks.annotations import Use, check_content
 from mmscale.checks.findings import NOTE
 from mmscale.checks.targets import find_in_file, find_in_tree
 
@@ -72,6 +76,8 @@ KINDS = [
     ('image-id', lambda data: renumbered(data, lambda i: i + 10**17)),
     ('image-id', lambda data: renumbered(data, str)),
     ('image-id', lambda data: renumbered(data, lambda i: str(i) if i == 1 else i)),
+    ('category-id', lambda data: categories(data, str)),
+    ('category-id', lambda data: categories(data, lambda i: i + 10**17)),
     ('images-id-twice', repeated('images', file_name='2.png')),
     ('annotations-id-twice', repeated('annotations', bbox=[1, 1, 9, 9])),
     ('categories-id-twice', repeated('categories', name='d')),
@@ -108,6 +114,10 @@ KINDS = [
     ('polygon-strange', one('annotations', segmentation=['mask.png'])),
     ('rle-size', rle([WIDTH, HEIGHT], [0, WIDTH * HEIGHT])),
     ('rle-counts', rle([HEIGHT, WIDTH], [0, 5])),
+    ('rle-counts', rle([HEIGHT, WIDTH], 'abc')),
+    ('rle-counts', rle([HEIGHT, WIDTH], '')),
+    ('rle-counts', rle([HEIGHT, WIDTH], 'o' * 50)),
+    ('rle-counts', rle([HEIGHT, WIDTH], '\u00ff')),
     ('mask-strange', one('annotations', segmentation='mask.png')),
     ('mask-strange', one('annotations', segmentation=dict(counts=[1]))),
     # pictures
@@ -123,6 +133,13 @@ def renumbered(data, new):
         image['id'] = new(image['id'])
     for annotation in data['annotations']:
         annotation['image_id'] = new(annotation['image_id'])
+
+
+def categories(data, new):
+    for category in data['categories']:
+        category['id'] = new(category['id'])
+    for annotation in data['annotations']:
+        annotation['category_id'] = new(annotation['category_id'])
 
 
 @pytest.mark.parametrize(
@@ -184,3 +201,25 @@ def test_exporters_layouts_are_clean(tmp_path, export):
 
 def test_the_shapes_are_clean(shapes):
     assert [f for f in find_in_tree(shapes, deep=True) if f.severity != NOTE] == []
+
+
+def test_corners_well_inside_their_pictures():
+    """None leaves its picture, but the areas are those of other boxes."""
+    data = content()
+    for i, annotation in enumerate(data['annotations']):
+        annotation.update(bbox=[9 + i, 8, 39 + i, 40], area=30 * 32)
+    found = [finding.kind for finding in check_content(data, Use(Path('x.json')))]
+    assert found == ['box-corners']
+
+
+@pytest.mark.parametrize('drawn', range(20))
+def test_run_lengths_that_pycocotools_writes_are_right(drawn):
+    rng = np.random.default_rng(drawn)
+    mask = np.asfortranarray(rng.random((HEIGHT, WIDTH)) < rng.random() ** 4, dtype=np.uint8)
+    counts = encode(mask)['counts'].decode()
+    data = content()
+    data['annotations'][0]['segmentation'] = dict(size=[HEIGHT, WIDTH], counts=counts)
+    use = Use(Path('x.json'), masks=True)
+    assert list(check_content(data, use)) == []
+    data['annotations'][0]['segmentation']['counts'] = counts[:-1]
+    assert [finding.kind for finding in check_content(data, use)] == ['rle-counts']

@@ -5,6 +5,7 @@ import random
 from copy import deepcopy
 
 import pytest
+import torch
 from commands import tool
 from mmengine.config import Config
 
@@ -39,7 +40,13 @@ KINDS = {
         ({'param_scheduler.0.start_facto': 0.1}, "did you mean 'start_factor'?"),
         ({'train_dataloader.sampler.shufle': True}, "did you mean 'shuffle'?"),
     ],
+    'argument-missing': [
+        ({'optim_wrapper.clip_grad': dict(norm_type=2, _delete_=True)}, "lacks 'max_norm'")
+    ],
     'type-unknown': [
+        ({'train_dataloader.collate_fn': dict(type='pseudo_colate')}, "mean 'pseudo_collate'?"),
+        ({'model.backbone.norm_cfg': dict(type='BNN')}, "did you mean 'BN'?"),
+        ({'custom_hooks': [dict(type='EMAHook', ema_type='EMA')]}, 'ema_type'),
         ({'default_hooks.ema.type': 'EMAHok'}, "did you mean 'EMAHook'?"),
         ({'train_dataloader.dataset.pipeline.2.type': 'Resiz'}, "did you mean 'Resize'?"),
         ({'optim_wrapper.optimizer.type': 'AdamX'}, 'did you mean'),
@@ -59,9 +66,23 @@ KINDS = {
     ],
     'format-nowhere': [({'test_evaluator.format_only': True}, 'outfile_prefix')],
     'segm-without-masks': [({'test_evaluator.metric': ['bbox', 'segm']}, 'metric=bbox')],
-    'meta-keys': [({'val_dataloader.dataset.pipeline.3.meta_keys': ('img_path',)}, 'meta_keys')],
+    'meta-keys': [
+        ({'val_dataloader.dataset.pipeline.3.meta_keys': ('img_path',)}, 'meta_keys'),
+        ({'val_evaluator.ann_file': None}, 'or give the evaluator its ann_file'),
+    ],
     'best-unknown': [({f'{HOOK}.save_best': 'bbox_mAP'}, "did you mean 'coco/bbox_mAP'?")],
-    'groups': [({'model.backbone.norm_cfg': dict(type='GN', num_groups=32)}, 'num_groups that')],
+    'groups': [
+        ({'model.backbone.norm_cfg': dict(type='GN', num_groups=n)}, 'num_groups that')
+        for n in (32, 7, 0, -1)
+    ],
+    'norm-sync': [
+        ({'launcher': 'pytorch', 'model.backbone.norm_cfg': dict(type='SyncBN')}, "type='BN'"),
+        ({'launcher': 'pytorch', 'sync_bn': 'torch'}, 'no sync_bn'),
+    ],
+    'amp-cpu': [({'optim_wrapper.type': 'AmpOptimWrapper'}, 'needs a GPU')],
+    'masks-not-loaded': [
+        ({'model.roi_head.mask_head': dict(type='FCNMaskHead', num_classes=8)}, 'with_mask=True')
+    ],
     'scale-without-base': [({'auto_scale_lr': dict(enable=True, _delete_=True)}, 'base_batch')],
     'numbers': [({'model.neck.in_channels': [1, 2, 3, 4]}, 'but the backbone has')],
     'workers-none': [
@@ -80,15 +101,21 @@ KINDS = {
     'evaluator-file-missing': [({'val_evaluator.ann_file': 'no.json'}, 'correct the path')],
     'evaluator-file-list': [({'val_evaluator.ann_file': ['a', 'b']}, 'must be one file')],
     'head-classes': [({'model.roi_head.bbox_head.num_classes': 80}, 'set it to 8')],
+    'indices-none': [
+        ({'val_dataloader.dataset.indices': chosen}, 'chooses no image') for chosen in ([], 0, [9])
+    ],
     'indices': [({'val_dataloader.dataset.indices': 2}, '2 of 6 images')],
 }
+GPUS = ('norm-sync', 'amp-cpu')  # kinds of a machine without any
 CASES = [(kind, *case) for kind, cases in KINDS.items() for case in cases]
 
 
 @pytest.mark.parametrize(
     ('kind', 'change', 'words'), CASES, ids=[f'{kind}-{i}' for i, (kind, *_) in enumerate(CASES)]
 )
-def test_each_kind_is_named(shapes, kind, change, words):
+def test_each_kind_is_named(shapes, monkeypatch, kind, change, words):
+    if kind in GPUS:
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     found = list(find_in_run(load_config(DETECTOR, change), SPLITS))
     texts = [str(finding) for finding in found if finding.kind == kind]
     assert texts, found

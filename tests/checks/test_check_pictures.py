@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from annotation_files import HEIGHT, WIDTH, each, write
+from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
 from mmscale.checks.pictures import check_pictures
@@ -23,10 +24,10 @@ def turned(path, orientation):
     picture.save(path, format='JPEG', exif=exif)
 
 
-def cut(path, keep):
+def cut(path, keep, kind='JPEG'):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
-    Image.fromarray(pixels).save(path, format='JPEG')
+    Image.fromarray(pixels).save(path, format=kind)
     path.write_bytes(path.read_bytes()[:keep])
 
 
@@ -41,6 +42,9 @@ KINDS = {
     'empty': ('picture-empty', lambda path: path.write_bytes(b'')),
     'a page': ('picture-none', lambda path: path.write_text('<html>404</html>')),
     'cut in half': ('picture-cut', lambda path: cut(path, 6000)),
+    'a cut BMP': ('picture-cut', lambda path: cut(path, 6000, 'BMP')),
+    'a cut TIFF': ('picture-cut', lambda path: cut(path, 6000, 'TIFF')),
+    'a cut WebP': ('picture-cut', lambda path: cut(path, 3000, 'WEBP')),
     'cut at 60 bytes': ('picture-cut', lambda path: cut(path, 60)),
     '16 bits': ('picture-16-bit', lambda path: saved(path, 'I;16')),
     '16 bits in colour': (
@@ -65,6 +69,18 @@ def test_each_kind_is_named(tmp_path, kind, spoil):
     assert '2.png' in str(found[kind])
 
 
+def test_formats_whose_orientation_the_loader_passes_over(tmp_path):
+    path = write(tmp_path)
+    picture = Image.new('RGB', (WIDTH, HEIGHT))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    for kind, found in (('WEBP', []), ('PNG', ['picture-turned'])):
+        picture.save(tmp_path / 'val' / '2.png', format=kind, exif=exif)
+        loaded = LoadImageFromFile()(dict(img_path=str(tmp_path / 'val' / '2.png')))
+        assert loaded['img_shape'] == ((WIDTH, HEIGHT) if found else (HEIGHT, WIDTH))
+        assert [finding.kind for finding in find_in_file(path)] == found
+
+
 def test_what_only_decoding_tells(tmp_path):
     path = write(tmp_path)
     damaged(tmp_path / 'val' / '3.png')
@@ -86,8 +102,6 @@ def test_turned_pictures_annotated_upright_are_clean(tmp_path):
 
 
 def test_the_rule_is_that_of_the_loader(tmp_path):
-    from mmcv.transforms import LoadImageFromFile
-
     turned(tmp_path / 'x.jpg', 6)
     results = dict(img_path=str(tmp_path / 'x.jpg'))
     for kind, shape in (

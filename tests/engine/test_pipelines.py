@@ -1,11 +1,16 @@
 """Test pipelines for another size of images."""
 
+from pathlib import Path
+
 import pytest
 
 from mmscale.engine.config import load_config
 from mmscale.engine.pipelines import fit_pipeline, pipeline_at
+from mmscale.engine.pipelines import test_set as set_of
+from mmscale.engine.runtime import runtime_config
 from mmscale.errors import UserError
 from mmscale.export.exporting import image_size
+from mmscale.export.parity import pictures_for
 
 
 @pytest.mark.parametrize(
@@ -36,3 +41,22 @@ def test_a_classifier_at_another_size_than_it_is_tested_at(tmp_path):
     steps = {step['type']: step for step in cfg.test_dataloader.dataset.pipeline}
     assert steps['CenterCrop'].crop_size == 160
     assert steps['ResizeEdge'].scale == 182  # int(256 * 160 / 224)
+
+
+@pytest.mark.parametrize('wrapped', [None, 'ConcatDataset', 'RepeatDataset', 'nested'])
+def test_pictures_of_a_config_without_a_plain_test_set(shapes, tmp_path, wrapped):
+    """An export compares on the inner set, or on the validation set."""
+    cfg = load_config('shapes/faster-rcnn_rexnet-100_fpn_shapes')
+    inner = cfg.test_dataloader.dataset
+    repeated = dict(type='RepeatDataset', times=1, dataset=inner)
+    if wrapped is None:
+        cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
+    elif wrapped == 'RepeatDataset':
+        cfg.test_dataloader.dataset = repeated
+    else:
+        sets = [inner if wrapped == 'ConcatDataset' else repeated]
+        cfg.test_dataloader.dataset = dict(type='ConcatDataset', datasets=sets)
+    assert set_of(cfg).pipeline == inner.pipeline
+    pictures = pictures_for(cfg, None, tmp_path)
+    assert {Path(path).parent for path in pictures} == {shapes / 'val'}
+    assert runtime_config(cfg)['test_dataloader']['dataset']['metainfo']['classes']

@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 from commands import tool
-from runs import DETECTOR, SHORT, log_of, run_classifier
+from runs import DETECTOR, SHORT, as_overrides, log_of, run_classifier
 
+from mmscale.engine.testing import evaluate
 from mmscale.reports.predictions import FIGURES, coco_figures
 
 
@@ -42,6 +43,24 @@ def test_testing_with_flips_and_a_pickle(detector_run, tmp_path):
         + ['--work-dir', str(tmp_path), '--cfg-options', *SHORT]
     )
     assert out.stat().st_size > 0
+
+
+SAMPLER = dict(type='AspectRatioBatchSampler', batch_size=2)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'default_hooks.timer': None},
+        {'test_dataloader.batch_sampler': SAMPLER, 'test_dataloader.batch_size': 1},
+    ],
+    ids=['no timer', 'batches of a sampler'],
+)
+def test_without_times_or_batches_there_is_no_throughput(detector_run, tmp_path, change):
+    checkpoint = str(detector_run / 'iter_4.pth')
+    overrides = {**as_overrides(SHORT), **change}
+    metrics = evaluate(DETECTOR, checkpoint, work_dir=tmp_path, overrides=overrides)
+    assert 'images_per_second' not in metrics
 
 
 def test_out_wants_a_known_suffix(detector_run):
