@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2] / 'tests/helpers'))
+
 WAYS = ('compiled', 'torchvision')
 SECONDS = 240  # for one config
 STEPS = 2
@@ -86,6 +88,7 @@ def _save(out, **result):
 def results(path):
     """Losses of some training steps, and the detections after them."""
     import torch
+    from compiled import train
     from mmdet.registry import MODELS
     from mmdet.testing import demo_mm_inputs
     from mmengine.config import Config
@@ -108,17 +111,7 @@ def results(path):
         packed['inputs'] = [torch.randint(0, 256, x.shape).byte() for x in packed['inputs']]
         return packed
 
-    optimizer = torch.optim.SGD(model.parameters(), 1e-4)
-    losses = []
-    model.train()
-    for step in range(STEPS):
-        data = model.data_preprocessor(inputs(step), True)
-        loss, logged = model.parse_losses(model(**data, mode='loss'))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append({name: float(value) for name, value in logged.items()})
-    model.eval()
+    losses = train(model, map(inputs, range(STEPS)), 1e-4)
     with torch.no_grad():
         data = model.data_preprocessor(inputs(99), False)
         found = model(**data, mode='predict')

@@ -15,6 +15,7 @@ from mmscale.checks.folders import (
     READABLE,
     check_folder,
     class_names,
+    compare_classes,
     count_pictures,
 )
 from mmscale.checks.joined import find_in_joined, find_repeats
@@ -161,13 +162,7 @@ def find_in_folders(
         if any(finding.severity == FAULT for finding in found):
             continue
         classes = class_names(folder)
-        if before is not None and classes != before[1]:
-            differ = sorted(set(classes) ^ set(before[1]))
-            yield Finding(
-                FAULT,
-                'folders-differ',
-                f'{str(folder)!r} and {str(before[0])!r} differ in the classes {differ}',
-            )
+        yield from compare_classes(folder, classes, before)
         before = folder, classes
         num_classes = (cfg.model.get('head') or {}).get('num_classes')
         if num_classes not in (None, len(classes)):

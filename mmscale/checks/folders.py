@@ -1,7 +1,7 @@
 """Data sets in class folders: one folder of pictures for each class."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmscale.checks.findings import FAULT, NOTE, WARNING, Finding, count, first
@@ -142,4 +142,26 @@ def _unread(folder, files, pictures, readable):
             'files-passed-over',
             f'{len(passed)} files in {str(folder)!r} are passed over: their suffixes {suffixes} '
             'are not read',
+        )
+
+
+def compare_classes(
+    folder: Path, classes: Sequence[str], before: tuple[Path, Sequence[str]] | None
+) -> Iterator[Finding]:
+    """Compare the classes of a folder with those of the one before it, if there is one.
+
+    Args:
+        folder (Path): It.
+        classes (Sequence[str]): Its classes.
+        before (tuple, optional): The other one and its classes.
+
+    Yields:
+        Finding: If they are not the same.
+    """
+    if before is not None and classes != before[1]:
+        differ = sorted(set(classes) ^ set(before[1]))
+        yield Finding(
+            FAULT,
+            'folders-differ',
+            f'{str(folder)!r} and {str(before[0])!r} differ in the classes {differ}',
         )

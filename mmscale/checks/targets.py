@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mmscale.checks.annotations import Use, check_content, check_entries
-from mmscale.checks.findings import FAULT, NOTE, Finding
-from mmscale.checks.folders import check_folder, class_names
+from mmscale.checks.findings import NOTE, Finding
+from mmscale.checks.folders import check_folder, class_names, compare_classes
 from mmscale.checks.pictures import check_pictures
 from mmscale.checks.reading import LISTS, read_annotations
 from mmscale.checks.repairs import repair
@@ -97,13 +97,7 @@ def _class_sets(sets, deep):
     for folder in sets:
         yield from check_folder(folder, deep=deep)
         classes = class_names(folder)
-        if before is not None and classes != before[1]:
-            differ = sorted(set(classes) ^ set(before[1]))
-            yield Finding(
-                FAULT,
-                'folders-differ',
-                f'{str(folder)!r} and {str(before[0])!r} differ in the classes {differ}',
-            )
+        yield from compare_classes(folder, classes, before)
         before = folder, classes
 
 

@@ -67,9 +67,9 @@ def deform_conv_forward(
         deformable_group (int): Groups of channels with offsets of their own.
         im2col_step (int): Unused: how many images mmcv computes at once.
     """
-    kernel, stride, padding = (kH, kW), (dH, dW), (padH, padW)
-    dilation = dilationH, dilationW
-    geometry = Geometry(kernel, stride, padding, dilation, group, deformable_group)
+    geometry = Geometry(
+        (kH, kW), (dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group
+    )
     write(output, _forward(geometry, input, weight, offset))
 
 
@@ -94,9 +94,9 @@ def deform_conv_backward_input(
     im2col_step: int,
 ) -> None:
     """Add the map's gradient to `gradInput` and write the offsets' into `gradOffset`."""
-    kernel, stride, padding = (kH, kW), (dH, dW), (padH, padW)
-    dilation = dilationH, dilationW
-    geometry = Geometry(kernel, stride, padding, dilation, group, deformable_group)
+    geometry = Geometry(
+        (kH, kW), (dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group
+    )
     grads = _backward(geometry, gradOutput, input, weight, offset)
     gradInput.add_(grads[0])
     write(gradOffset, grads[2])
@@ -123,9 +123,9 @@ def deform_conv_backward_parameters(
     im2col_step: int,
 ) -> None:
     """Add `scale` times the weights' gradient to `gradWeight`."""
-    kernel, stride, padding = (kH, kW), (dH, dW), (padH, padW)
-    dilation = dilationH, dilationW
-    geometry = Geometry(kernel, stride, padding, dilation, group, deformable_group)
+    geometry = Geometry(
+        (kH, kW), (dH, dW), (padH, padW), (dilationH, dilationW), group, deformable_group
+    )
     grads = _backward(geometry, gradOutput, input, torch.zeros_like(gradWeight), offset)
     gradWeight.add_(grads[1], alpha=scale)
 

@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+from annotation_files import one, without
 from runs import CLASSIFIER, DETECTOR
 
 from mmscale.checks.data import check_data
@@ -28,20 +29,6 @@ def check(shapes, tmp_path, change, split='val', overrides=None):
     check_data(cfg, (split,))
 
 
-def set_to(kind, **values):
-    def change(content):
-        content[kind][0].update(values)
-
-    return change
-
-
-def without(kind, key):
-    def change(content):
-        del content[kind][0][key]
-
-    return change
-
-
 def twice(kind, key):
     def change(content):
         content[kind][1][key] = content[kind][0][key]
@@ -56,13 +43,13 @@ WRONG = {
     'entry': (lambda content: content['images'].insert(0, 7), 'images[0]'),
     'iscrowd': (without('annotations', 'iscrowd'), "lacks 'iscrowd'"),
     'area': (without('annotations', 'area'), 'annotations[0]'),
-    'bbox': (set_to('annotations', bbox=[1, 2, 3]), "'bbox': [1, 2, 3]; "),
-    'null box': (set_to('annotations', bbox=None), "'bbox': None"),
-    'nan': (set_to('annotations', bbox=[0, 0, float('nan'), 1]), 'four numbers'),
+    'bbox': (one('annotations', bbox=[1, 2, 3]), "'bbox': [1, 2, 3]; "),
+    'null box': (one('annotations', bbox=None), "'bbox': None"),
+    'nan': (one('annotations', bbox=[0, 0, float('nan'), 1]), 'four numbers'),
     'category': (without('annotations', 'category_id'), "lacks 'category_id'"),
     'image_id': (without('annotations', 'image_id'), "lacks 'image_id'"),
     'file_name': (without('images', 'file_name'), 'images[0]'),
-    'width': (set_to('images', width=0), "'width': 0; "),
+    'width': (one('images', width=0), "'width': 0; "),
     'name': (without('categories', 'name'), "lacks 'name'"),
     'same id': (twice('annotations', 'id'), 'annotations come twice'),
     'same image': (twice('images', 'id'), 'images come twice'),
@@ -128,9 +115,9 @@ def test_nothing_to_train_on(shapes, tmp_path, change):
 
 
 LOST = {
-    'box': (set_to('annotations', bbox=[3, 4, 0, 5]), '1 of .* boxes'),
-    'image': (set_to('annotations', image_id=10**6), '1 of .*image_id'),
-    'category': (set_to('annotations', category_id=77), '1 of .*category_id'),
+    'box': (one('annotations', bbox=[3, 4, 0, 5]), '1 of .* boxes'),
+    'image': (one('annotations', image_id=10**6), '1 of .*image_id'),
+    'category': (one('annotations', category_id=77), '1 of .*category_id'),
 }
 
 

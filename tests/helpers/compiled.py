@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mmcv
 import mmcv.ops
+import torch
 
 WHEELS = Path(__file__).parents[3] / 'shared/wheels'
 SUFFIX = sysconfig.get_config_var('EXT_SUFFIX')
@@ -55,3 +56,19 @@ def through(extension):
     finally:
         for module, own in zip(modules, before):
             module.ext_module = own
+
+
+def train(model, batches, lr, **options):
+    """Train a detector by SGD, a step for each batch of mmdet's demo inputs; the losses of each."""
+    optimizer = torch.optim.SGD(model.parameters(), lr, **options)
+    losses = []
+    model.train()
+    for batch in batches:
+        data = model.data_preprocessor(batch, True)
+        loss, logged = model.parse_losses(model(**data, mode='loss'))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append({name: float(value) for name, value in logged.items()})
+    model.eval()
+    return losses

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from compiled import through
+from compiled import through, train
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmdet.utils import register_all_modules
@@ -46,18 +46,8 @@ def run(operators, model, steps, masks):
     """Losses of some training steps, the weights after them, and detections."""
     model = copy.deepcopy(model)
     torch.manual_seed(0)
-    optimizer = torch.optim.SGD(model.parameters(), 0.002, momentum=0.9)
-    losses = []
     with through(operators):
-        model.train()
-        for step in range(steps):
-            data = model.data_preprocessor(inputs(step, masks), True)
-            loss, logged = model.parse_losses(model(**data, mode='loss'))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append({name: float(value) for name, value in logged.items()})
-        model.eval()
+        losses = train(model, (inputs(step, masks) for step in range(steps)), 0.002, momentum=0.9)
         with torch.no_grad():
             data = model.data_preprocessor(inputs(99, masks), False)
             found = [sample.pred_instances for sample in model(**data, mode='predict')]
