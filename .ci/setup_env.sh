@@ -52,8 +52,7 @@ run() {  # COMMAND...: into the log, with a line every 20 seconds
 }
 
 pip_install() {
-    # Python compiles what it imports; to compile all that is installed takes a third of the time.
-    run .venv/bin/python -m pip install --no-compile -c constraints.txt "$@"
+    run .venv/bin/python -m pip install -c constraints.txt "$@"
 }
 
 interrupted() {
@@ -67,6 +66,7 @@ if [[ ${1:-} == dev ]]; then
     STEPS=1
     step 'Linters, pytest and the exporters'
     pip_install --editable '.[dev]' || failed "$NETWORK"
+    run .venv/bin/python -m compileall -q -j 0 .venv/lib || true  # what --no-compile left below
     touch .venv/dev
     exit
 fi
@@ -97,16 +97,22 @@ pip_install torch torchvision || failed "$NETWORK"
 
 check() {  # mmcv's operators run on every device, and the imports; writes .venv/ready
     # The Makefile's commands read that file: with operators for the CPU alone they hide the GPU.
-    .venv/bin/python 2>> "$LOG" << 'END' > .venv/ready.tmp && mv .venv/ready.tmp .venv/ready
+    # What it imports stays compiled, also where images of containers have Python not do that.
+    env -u PYTHONDONTWRITEBYTECODE .venv/bin/python - .venv/ready.tmp >> "$LOG" 2>&1 << 'END' &&
+import sys
+
 import mmscale  # first, so that torchvision's operators stand in where they may
 import mmdet.apis, mmpretrain.apis, torch
 from mmcv.ops import get_compiler_version, get_compiling_cuda_version, nms
 
 for device in ['cpu', 'cuda'] if torch.cuda.is_available() else ['cpu']:
     nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=device), torch.ones(1, device=device), 0.5)
-print(f"# mmcv's operators: {get_compiler_version()}")
-print('export CUDA_VISIBLE_DEVICES=' if get_compiling_cuda_version() == 'not available' else '')
+hidden = get_compiling_cuda_version() == 'not available'
+with open(sys.argv[1], 'w') as ready:
+    print(f"# mmcv's operators: {get_compiler_version()}", file=ready)
+    print('export CUDA_VISIBLE_DEVICES=' if hidden else '', file=ready)
 END
+        mv .venv/ready.tmp .venv/ready
 }
 
 install_mmcv() {  # PIP'S OPTIONS...
@@ -146,11 +152,11 @@ END
 fi
 
 step 'mmcv, mmdetection, mmpretrain and mmscale'
-pip_install --editable '.[onedl]' || failed "$NETWORK"
+pip_install --no-compile --editable '.[onedl]' || failed "$NETWORK"
 # mmcv asks for the first, imaug for both, which hold the same files: the one that needs no display
 # stays. The second line brings back what the first took with it.
 run .venv/bin/python -m pip uninstall --yes opencv-python || true
-pip_install --no-deps --force-reinstall opencv-python-headless || failed "$NETWORK"
+pip_install --no-compile --no-deps --force-reinstall opencv-python-headless || failed "$NETWORK"
 # An mmcv that is installed already, or in pip's cache, may be compiled for another torch, or not at
 # all where it should be.
 check || {
