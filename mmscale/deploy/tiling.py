@@ -45,9 +45,9 @@ class TiledLayers(nn.Sequential):
         heights, largest = [height], 0
         for conv in self._convs():
             height, width = (
-                (side + 2 * padding - kernel) // stride + 1
-                for side, padding, kernel, stride in zip(
-                    (height, width), conv.padding, conv.kernel_size, conv.stride
+                (side + 2 * padding - reach) // stride + 1
+                for side, padding, reach, stride in zip(
+                    (height, width), conv.padding, _reach(conv), conv.stride
                 )
             )
             heights.append(height)
@@ -59,7 +59,7 @@ class TiledLayers(nn.Sequential):
         outside = []  # rows of padding above and below the input of each convolution
         for conv, height in zip(reversed(self._convs()), reversed(heights[:-1])):
             first = first * conv.stride[0] - conv.padding[0]
-            last = (last - 1) * conv.stride[0] - conv.padding[0] + conv.kernel_size[0]
+            last = (last - 1) * conv.stride[0] - conv.padding[0] + _reach(conv)[0]
             outside.append((max(-first, 0), max(last - height, 0)))
             first, last = max(first, 0), min(last, height)
         x = x[:, :, first:last]
@@ -71,8 +71,15 @@ class TiledLayers(nn.Sequential):
             if above or below:
                 x = F.pad(x, (0, 0, above, below))
             sides = (0, int(layer.padding[1]))
-            x = F.conv2d(x, layer.weight, layer.bias, layer.stride, sides, groups=layer.groups)
+            x = F.conv2d(
+                x, layer.weight, layer.bias, layer.stride, sides, layer.dilation, layer.groups
+            )
         return x
+
+
+def _reach(conv):
+    """Rows and columns of the input that an output pixel comes from."""
+    return [(size - 1) * step + 1 for size, step in zip(conv.kernel_size, conv.dilation)]
 
 
 def _followed():
@@ -83,7 +90,7 @@ def _followed():
 
 def _can_be_tiled(layer):
     """Whether a tile's rows follow from the rows above and below it, as they are computed here."""
-    if isinstance(layer, nn.Conv2d) and (layer.padding_mode, layer.dilation) != ('zeros', (1, 1)):
+    if isinstance(layer, nn.Conv2d) and layer.padding_mode != 'zeros':
         return False
     return type(layer) in TILED
 
