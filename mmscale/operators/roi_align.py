@@ -5,6 +5,11 @@ from torch import Tensor
 
 from mmscale.operators.calling import call, single, write
 
+try:
+    from torch.compiler import is_compiling
+except ImportError:  # before torch 2.3
+    from torch._dynamo import is_compiling
+
 MAXIMUM = 0  # the pool_mode; 1 is the average
 NOTHING = -10000  # mmcv's maximum of no samples at all
 AT_ONCE = 2**24  # numbers of the samples that maxima are taken of
@@ -41,7 +46,7 @@ def roi_align_forward(
         RuntimeError: If a box ends before it begins, on a CPU and with `aligned`.
     """
     scale = single(spatial_scale)
-    if aligned and input.device.type == 'cpu' and not torch.compiler.is_compiling():
+    if aligned and input.device.type == 'cpu' and not is_compiling():
         _check(rois)
     if pool_mode == MAXIMUM:
         grid = aligned_height, aligned_width, sampling_ratio
