@@ -1,0 +1,242 @@
+"""The proof of an adapted config: its model is built, and a small batch goes through it."""
+
+import contextlib
+import logging
+import random
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+
+from mmscale.adapting.hosts import INNER
+from mmscale.adapting.samples import classification_batch, detection_batch, video_batch
+from mmscale.engine.building import build_model
+from mmscale.engine.tasks import CLASSIFIER, DETECTOR, Task, task_of
+from mmscale.errors import UserError, first_line
+from mmscale.models.init_cfg import is_pretrained
+from mmscale.registry import type_name
+from mmscale.utils.environment import require
+
+SHAPES = ((96, 128), (128, 96))  # heights and widths; padded to 128 x 128
+PERSON = (256, 128)  # what models that recognise persons again are made for
+CLASSES = ('num_classes', 'num_things_classes')
+# Few candidates are enough: of a stage, an image, and a sampler.
+MOST = {'nms_pre': 100, 'max_per_img': 5, 'num': 16}
+# A SAN whose weights were never trained generates such that its maps overflow.
+GENERATED = 0.02
+
+
+def prove(cfg: Config, original: Config) -> str | None:
+    """Let one small batch through the loss and the prediction of a config's model.
+
+    Args:
+        cfg (mmengine.Config): The adapted config.
+        original (mmengine.Config): What it was made from. Where that does not take the batch
+            either, nothing is said against the other.
+
+    Returns:
+        str | None: None if all went well; else why this proves nothing.
+
+    Raises:
+        UserError: If the adapted model does not work and the original does.
+    """
+    error = fault(cfg)
+    if error is None:
+        return None
+    former = fault(original)
+    if former is None:
+        raise UserError(f'the adapted model does not work, though the original does: {error}')
+    return (
+        f'the adapted model was not proven: {error}. The original does not take the made-up '
+        f'batch either: {former}'
+    )
+
+
+def fault(cfg: Config) -> str | None:
+    """What ends a config's model when a small batch goes through it, in a line; None if nothing."""
+    try:
+        with untouched():
+            trial = Trial(cfg)
+            trial.loss()
+            trial.predict()
+    except Exception as error:  # anyone's model may end with anything
+        return first_line(error)
+    return None
+
+
+@contextlib.contextmanager
+def untouched() -> Iterator[None]:
+    """Whatever is drawn inside, the random numbers after the block are those without it.
+
+    The block is quiet: mmengine would list every parameter that it initialises.
+    """
+    before = random.getstate(), np.random.get_state()
+    level = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            np.random.seed(0)
+            yield
+    finally:
+        logging.disable(level)
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+
+
+class Trial:
+    """A config's model with random weights, for a loss and a prediction on two pictures.
+
+    A wrapper (a tracker, a semi-supervised detector) is built whole; its inner detector gets the
+    pictures. Of models that no batch is made up for, what reads the backbone's maps reads them.
+
+    Args:
+        cfg (mmengine.Config): The whole config.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        self.cfg = bare(cfg)
+        self.task = task_of(self.cfg)
+        self.known = self.task in (DETECTOR, CLASSIFIER) or self.task.scope is None
+        whole = build_model(self.cfg)
+        whole.init_weights()  # some parts leave their parameters as the memory was
+        for key, parameter in whole.named_parameters():
+            if '.generator.' in key:
+                parameter.data *= GENERATED
+        self.model, self.preprocess = whole, whole.data_preprocessor
+        if INNER in self.cfg.model:
+            self.model = getattr(whole, 'student', None) or whole.detector
+            self.preprocess = _preprocess(self.cfg.model)
+
+    def loss(self, *, backward: bool = False) -> dict[str, float]:
+        """The parts of the loss; `backward` also computes the gradients.
+
+        Raises:
+            UserError: If it is not finite.
+        """
+        if not self.known:
+            return {}
+        self.model.train()
+        with DefaultScope.overwrite_default_scope(self.task.package):
+            data = self.preprocess(_batch(self.cfg, self.task, 0), True)
+            loss, parts = self.model.parse_losses(self.model(**data, mode='loss'))
+            if not torch.isfinite(loss):
+                raise UserError(f'the loss is not finite: {float(loss)}')
+            if backward:
+                loss.backward()
+        return {key: float(value) for key, value in parts.items()}
+
+    def predict(self) -> Any:
+        """What the model finds in two other pictures."""
+        self.model.eval()
+        scope = DefaultScope.overwrite_default_scope(self.task.package)
+        with torch.no_grad(), scope:
+            if not self.known:
+                return self.model.extract_feat(torch.rand(1, 3, 128, 128))
+            data = self.preprocess(_batch(self.cfg, self.task, 1), False)
+            return self.model(**data, mode='predict')
+
+
+def _preprocess(model):
+    """What makes pictures ready for the detector inside a wrapper."""
+    given = _preprocessor(model)
+    kept = {key: given[key] for key in ('mean', 'std', 'bgr_to_rgb') if given.get(key) is not None}
+    return MODELS.build(dict(type='mmdet.DetDataPreprocessor', pad_size_divisor=32, **kept))
+
+
+def _preprocessor(model):
+    """The settings of the innermost data preprocessor."""
+    given = model.get('data_preprocessor') or model[INNER].get('data_preprocessor') or {}
+    while 'data_preprocessor' in given:
+        given = given['data_preprocessor']
+    return given
+
+
+def _batch(cfg: Config, task: Task, seed: int) -> dict[str, list[Any]]:
+    """A batch of the kind that the model takes."""
+    described = cfg.model.get(INNER, cfg.model)
+    kind = type_name(described['type'])
+    if task is CLASSIFIER:
+        return classification_batch(seed, (64, 64), require('mmpretrain.structures').DataSample)
+    if kind == 'BaseReID':
+        return classification_batch(seed, PERSON, require('mmdet.structures').ReIDDataSample, 4)
+    classes = count_classes(described) or 1
+    if 'track_head' in described:
+        return video_batch(seed, (128, 128), classes, described['track_head'].get('num_frames', 2))
+    text = str(described)
+    side = _input_size(described)
+    return detection_batch(
+        seed,
+        SHAPES if side is None else [(side, side)] * 2,
+        classes,
+        masks='mask' in text,
+        semantic="'num_stuff_classes': " in text or 'semantic' in text,
+    )
+
+
+def bare(cfg: Config) -> Config:
+    """A copy of a config whose model is built without weights, and whose pictures stay small."""
+    cfg = deepcopy(cfg)
+    _strip(cfg.model)
+    if cfg.get('data_preprocessor'):
+        _strip(cfg.data_preprocessor)
+    teacher = cfg.model.get('teacher_config')
+    if isinstance(teacher, (str, Path)):
+        cfg.model.teacher_config = _teacher(str(teacher))
+        _strip(cfg.model.teacher_config.model)
+    return cfg
+
+
+def _teacher(name):
+    """A teacher's config, named as from a checkout of mmdet."""
+    if Path(name).is_file():
+        return Config.fromfile(name)
+    root = Path(require('mmdet').__file__).parent / '.mim'
+    return Config.fromfile(root / name)
+
+
+def _strip(node):
+    if isinstance(node, dict):
+        given = node.get('init_cfg')
+        entries = given if isinstance(given, (list, tuple)) else [given or {}]
+        if any(isinstance(entry, Mapping) and entry and is_pretrained(entry) for entry in entries):
+            node['init_cfg'] = None
+        for key in ('teacher_ckpt', 'batch_augments', 'pretrained'):
+            if node.get(key):
+                node[key] = None
+        if 'nms' in node and 'max_per_img' in node and node.get('score_thr'):
+            node['score_thr'] = 0.0  # so that something is found
+        for key, most in MOST.items():
+            if type(node.get(key)) is int:
+                node[key] = min(node[key], most)
+    for value in node.values() if isinstance(node, dict) else node:
+        if isinstance(value, (dict, list, tuple)):
+            _strip(value)
+
+
+def count_classes(model: Any) -> int | None:
+    """The number of classes that the first part of a model says, or None."""
+    if isinstance(model, Mapping):
+        for key in CLASSES:
+            if isinstance(model.get(key), int):
+                return model[key]
+        model = list(model.values())
+    if isinstance(model, (list, tuple)):
+        return next((found for found in map(count_classes, model) if found), None)
+    return None
+
+
+def _input_size(node):
+    """The one size of pictures that anchors are made for, or None."""
+    if isinstance(node, Mapping):
+        if isinstance(node.get('input_size'), int):
+            return node['input_size']
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        return next((found for found in map(_input_size, node) if found), None)
+    return None
