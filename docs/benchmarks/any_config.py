@@ -11,8 +11,11 @@ and writes the table of docs/any_config_table.md.
 import argparse
 import hashlib
 import json
+import sys
 from collections import Counter
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / 'tests/helpers'))
 
 from trying import forked, in_a_line, root
 
@@ -126,8 +129,10 @@ def run(folder, only):
             write(folder / 'plans.json', found)
     tried = read(folder / 'tried.json')
     todo = {}
+    # One of every folder first: a run that is stopped has seen them all.
+    firsts = list({name.partition('/')[0]: name for name in reversed(names)}.values())
     for backbone in BACKBONES:
-        for name in names:
+        for name in dict.fromkeys([*firsts, *names]):
             row = found[name].get('rows', {}).get(backbone, {})
             if 'model' in row and row['model'] not in tried:
                 todo.setdefault(row['model'], (name, backbone))
@@ -182,8 +187,8 @@ def page(folder):
     lines = [
         "# mmdet's configs with other backbones",
         '',
-        'Written by `python docs/benchmarks/any_config.py FOLDER --page docs/any_config_table.md`; how '
-        'a config is adapted: [any_config.md](any_config.md).',
+        'Written by `python docs/benchmarks/any_config.py FOLDER --page docs/any_config_table.md`; '
+        'how a config is adapted: [any_config.md](any_config.md).',
         '',
         f"{len(rows)} of mmdet's {len(found)} configs have a backbone (the others are pieces, or "
         'inherit from files that mmdet does not have). Each was adapted, built, trained for a step '

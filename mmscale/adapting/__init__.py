@@ -1,4 +1,4 @@
-"""This package's backbones in anyone's config: ``mmscale adapt``, ``--backbone``, ``mmscale.adapt``.
+"""This package's backbones in any config: ``mmscale adapt``, ``--backbone``, ``mmscale.adapt``.
 
 `observing` sees what the old backbone hands out, `hosts` where it stands; the rules are `levels`
 (which maps), `channels` (who reads them), `pictures`, `carrying` and `optimiser`; `writing` makes a

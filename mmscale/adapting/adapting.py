@@ -106,7 +106,7 @@ def plan(
         *picture_changes(cfg, host, name, mean, std),
         *_checkpoint_changes(cfg, host),
     ]
-    prefix = '.'.join([*host.path[1:], 'backbone'])
+    prefix = '.'.join([*map(str, host.path[1:]), 'backbone'])
     changes += optimiser_changes(
         cfg,
         [f'{prefix}.{parameter}' for parameter in old.parameters],

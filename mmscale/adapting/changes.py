@@ -1,4 +1,4 @@
-"""What is changed in a config: where, to what and why; made in a config, or written as its child."""
+"""What is changed in a config: where, to what and why; to be made or written down."""
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -48,7 +48,7 @@ def make(cfg: Config, changes: Iterable[Change]) -> Config:
     for change in changes:
         node: Any = cfg._cfg_dict
         for key in change.path[:-1]:
-            if isinstance(node, Mapping) and node.get(key) is None:
+            if isinstance(node, dict) and node.get(key) is None:
                 node[key] = {}
             node = node[key]
         node[change.path[-1]] = deepcopy(change.value)

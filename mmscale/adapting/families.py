@@ -1,4 +1,4 @@
-"""What the adapter has to know of this package's backbones: weights, pixels, and how they are set."""
+"""What the adapter has to know of this package's backbones: arguments, weights, pixels."""
 
 from collections.abc import Mapping
 from inspect import signature

@@ -1,4 +1,4 @@
-"""What a backbone hands out, seen by running it: nobody keeps a table of other people's networks."""
+"""What a backbone hands out, seen by running it: there is no table of other networks."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -50,8 +50,9 @@ def observe(backbone: Mapping[str, Any], scope: str) -> Observed:
     require(scope)
     try:
         network, maps = _run(cfg, scope, 'meta')
-    except (NotImplementedError, RuntimeError, TypeError, ValueError):
-        # Some parts are built from numbers, which the meta device has none of.
+    except Exception:
+        # Some are built from numbers, which the meta device has none of; what is wrong with the
+        # config ends the second try too.
         try:
             network, maps = _run(cfg, scope, 'cpu')
         except Exception as error:  # anyone's backbone may end with anything

@@ -129,7 +129,7 @@ class Trial:
                 raise UserError(f'the loss is not finite: {float(loss)}')
             if backward:
                 loss.backward()
-        return {key: float(value) for key, value in parts.items()}
+        return {key: float(value.detach()) for key, value in parts.items()}
 
     def predict(self) -> Any:
         """What the model finds in two other pictures."""
@@ -182,13 +182,13 @@ def _batch(cfg: Config, task: Task, seed: int) -> dict[str, list[Any]]:
 def bare(cfg: Config) -> Config:
     """A copy of a config whose model is built without weights, and whose pictures stay small."""
     cfg = deepcopy(cfg)
-    _strip(cfg.model)
-    if cfg.get('data_preprocessor'):
-        _strip(cfg.data_preprocessor)
     teacher = cfg.model.get('teacher_config')
     if isinstance(teacher, (str, Path)):
-        cfg.model.teacher_config = _teacher(str(teacher))
-        _strip(cfg.model.teacher_config.model)
+        cfg.model.teacher_config = _teacher(str(teacher))._cfg_dict
+    for part in ('model', 'data_preprocessor'):
+        if cfg.get(part):
+            without_weights(cfg[part])
+            _shrink(cfg[part])
     return cfg
 
 
@@ -200,23 +200,37 @@ def _teacher(name):
     return Config.fromfile(root / name)
 
 
-def _strip(node):
-    if isinstance(node, dict):
-        given = node.get('init_cfg')
+def without_weights(node: Any) -> None:
+    """Take every checkpoint's name out of a model's config, so that nothing is fetched."""
+    for part in _dicts(node):
+        given = part.get('init_cfg')
         entries = given if isinstance(given, (list, tuple)) else [given or {}]
-        if any(isinstance(entry, Mapping) and entry and is_pretrained(entry) for entry in entries):
-            node['init_cfg'] = None
-        for key in ('teacher_ckpt', 'batch_augments', 'pretrained'):
-            if node.get(key):
-                node[key] = None
-        if 'nms' in node and 'max_per_img' in node and node.get('score_thr'):
-            node['score_thr'] = 0.0  # so that something is found
+        if any(isinstance(entry, dict) and entry and is_pretrained(entry) for entry in entries):
+            part['init_cfg'] = None
+        for key in ('teacher_ckpt', 'pretrained'):
+            if part.get(key):
+                part[key] = None
+
+
+def _shrink(node):
+    """Have a model take pictures as they are, look at few candidates, and find something."""
+    for part in _dicts(node):
+        if part.get('batch_augments'):
+            part['batch_augments'] = None
+        if 'nms' in part and 'max_per_img' in part and part.get('score_thr'):
+            part['score_thr'] = 0.0
         for key, most in MOST.items():
-            if type(node.get(key)) is int:
-                node[key] = min(node[key], most)
-    for value in node.values() if isinstance(node, dict) else node:
-        if isinstance(value, (dict, list, tuple)):
-            _strip(value)
+            if type(part.get(key)) is int:
+                part[key] = min(part[key], most)
+
+
+def _dicts(node: Any) -> Iterator[Any]:
+    """A config's dicts, from the outside in."""
+    if isinstance(node, dict):
+        yield node
+    if isinstance(node, (dict, list, tuple)):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _dicts(value)
 
 
 def count_classes(model: Any) -> int | None:

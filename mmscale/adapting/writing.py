@@ -112,7 +112,7 @@ def _joined(one, other):
 def _comment(text, indent) -> list[str]:
     if not text:
         return []
-    if text.split()[0].isalpha():  # and no name from the config
+    if text.split()[0].strip(';,:').isalpha():  # and no name from the config
         text = text[0].upper() + text[1:]
     return [f'{indent}# {line}' for line in textwrap.wrap(text, WIDTH - len(indent) - 2)]
 

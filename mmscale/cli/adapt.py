@@ -21,11 +21,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         '-o', '--out', required=True, metavar='NAME.py', help='the child config to write'
     )
     args = parser.parse_args(argv)
+    name, arguments = args.backbone
     # The frameworks log to stdout.
     with one_line_errors(), contextlib.redirect_stdout(sys.stderr):
-        written = adapt_file(args.config, *args.backbone, args.out)
+        written = adapt_file(args.config, name, arguments, args.out)
     for note in written.notes:
         print(f'note: {note}')
-    print(
-        f'{written.path}: {written.unproven or "built; two pictures went through loss and prediction"}'
-    )
+    said = written.unproven or 'built; two pictures went through loss and prediction'
+    print(f'{written.path}: {said}')

@@ -35,9 +35,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_backbone(parser)
     args = parser.parse_args(argv)
     # The frameworks log to stdout.
-    with one_line_errors(), contextlib.redirect_stdout(sys.stderr):
-        with with_backbone(args.config, args.backbone) as config:
-            counts = count(load_config(config, args.overrides), args.shape)
+    quiet = contextlib.redirect_stdout(sys.stderr)
+    with one_line_errors(), quiet, with_backbone(args.config, args.backbone) as config:
+        counts = count(load_config(config, args.overrides), args.shape)
     print(json.dumps(counts)) if args.json else show(counts)
 
 

@@ -17,7 +17,7 @@ def root():
 
 
 def configs():
-    """One config of every folder, with the folder's name: that of a ResNet-50 where there is one."""
+    """One config of every folder, with its name: that of a ResNet-50 where there is one."""
     for folder in sorted(root().iterdir()):
         found = [path for path in folder.glob('*.py') if 'coco' in path.name] or [
             *folder.glob('*.py')
