@@ -121,18 +121,23 @@ def run(folder, only):
     import mmscale.adapting  # noqa: F401
 
     register_all_modules()
-    found = read(folder / 'plans.json')
     names = list(configs(only))
+    # One of every folder first: a run that is stopped has seen something of them all.
+    firsts = {name.partition('/')[0]: name for name in reversed(names)}
+    for chosen in (sorted(firsts.values()), names):
+        _run_these(folder, chosen, track)
+
+
+def _run_these(folder, names, track):
+    found = read(folder / 'plans.json')
     for name in track(names, 'adapting'):
         if name not in found:
             found[name] = plans(name)
             write(folder / 'plans.json', found)
     tried = read(folder / 'tried.json')
     todo = {}
-    # One of every folder first: a run that is stopped has seen them all.
-    firsts = list({name.partition('/')[0]: name for name in reversed(names)}.values())
     for backbone in BACKBONES:
-        for name in dict.fromkeys([*firsts, *names]):
+        for name in names:
             row = found[name].get('rows', {}).get(backbone, {})
             if 'model' in row and row['model'] not in tried:
                 todo.setdefault(row['model'], (name, backbone))
@@ -161,6 +166,10 @@ def write(path, content):
     aside.rename(path)
 
 
+def _done(plan, tried):
+    return all('model' not in row or row['model'] in tried for row in plan['rows'].values())
+
+
 def outcome(row, tried):
     """What became of a config with a backbone, in a word, and why."""
     if 'refused' in row:
@@ -178,7 +187,11 @@ def outcome(row, tried):
 def page(folder):
     """The page, in Markdown."""
     found, tried = read(folder / 'plans.json'), read(folder / 'tried.json')
-    rows = {name: plan for name, plan in found.items() if 'rows' in plan}
+    rows = {name: plan for name, plan in found.items() if 'rows' in plan and _done(plan, tried)}
+    total = sum(1 for _ in configs(None))
+    unfinished = len(found) < total or any(
+        not _done(plan, tried) for plan in found.values() if 'rows' in plan
+    )
     results = {
         (name, backbone): outcome(row, tried)
         for name, plan in rows.items()
@@ -190,10 +203,15 @@ def page(folder):
         'Written by `python docs/benchmarks/any_config.py FOLDER --page docs/any_config_table.md`; '
         'how a config is adapted: [any_config.md](any_config.md).',
         '',
-        f"{len(rows)} of mmdet's {len(found)} configs have a backbone (the others are pieces, or "
-        'inherit from files that mmdet does not have). Each was adapted, built, trained for a step '
-        f'and predicted with on two made-up pictures; {len(tried)} models differ in more than '
-        'weights, norms and what is frozen.',
+        f"{len(rows)} configs: of mmdet's {total}, {total - len(rows)} "
+        + (
+            'were not run yet. '
+            if unfinished
+            else 'have no backbone: pieces, and some that '
+            'inherit from files that mmdet does not have. '
+        )
+        + 'Each was adapted, built, trained for a step and predicted with on two made-up '
+        f'pictures; {len(tried)} models differ in more than weights, norms and what is frozen.',
         '',
         *_counts(rows, results),
         '',
