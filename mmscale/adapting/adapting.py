@@ -13,7 +13,7 @@ from mmscale.adapting.carrying import carried, dropped
 from mmscale.adapting.changes import Change, look_up, make
 from mmscale.adapting.channels import channel_changes
 from mmscale.adapting.families import backbone_name, complete, count_indices, pixels, published
-from mmscale.adapting.hosts import find_host
+from mmscale.adapting.hosts import beside, find_host
 from mmscale.adapting.levels import OFFERED, choose_levels
 from mmscale.adapting.observing import Observed, observe
 from mmscale.adapting.optimiser import optimiser_changes
@@ -182,13 +182,13 @@ def _notes(cfg, host, name, arguments, old, weights, changes) -> Iterator[str]:
     if not weights and 'init_cfg' not in arguments:
         yield (
             f'no weights of this {name} are on the hub: it starts from scratch unless '
-            'model.backbone.init_cfg.checkpoint names a file (docs/weights.md)'
+            f'{".".join(map(str, host.path))}.backbone.init_cfg.checkpoint names a file '
+            '(docs/weights.md)'
         )
     for change in changes:
         if change.path[0] == 'optim_wrapper' or change.path[-1] == 'load_from':
             yield f'{".".join(map(str, change.path))}: {change.why}'
-    others = [key for key in host.cfg if str(key).startswith('teacher')]
-    others += [key for key in cfg.model if str(key) == 'reid']
+    others = beside(cfg.model) or beside(host.cfg)
     pictures = [change for change in changes if 'data_preprocessor' in change.path]
     if others and pictures:
         yield (

@@ -39,11 +39,6 @@ class Host(NamedTuple):
         """The config of its backbone."""
         return self.cfg['backbone']
 
-    @property
-    def others(self) -> list[str]:
-        """Keys of parts that read the same pictures with weights of their own."""
-        return [key for key in self.cfg if str(key).startswith(BESIDE)]
-
 
 def find_host(cfg: Config) -> Host:
     """The part of a config's model that has the backbone.
@@ -87,6 +82,11 @@ def _refuse_methods(host):
             'neck.rfp_backbone is a second backbone of the same kind, which the recursive pyramid '
             'needs; take a detector with another neck'
         )
+
+
+def beside(model: Mapping[str, Any]) -> list[str]:
+    """Keys of a model's parts that read the same pictures with weights of their own."""
+    return [key for key in model if str(key).startswith(BESIDE)]
 
 
 def necks_of(host: Mapping[str, Any]) -> list[Mapping[str, Any]]:

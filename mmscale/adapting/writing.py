@@ -10,6 +10,8 @@ from typing import Any
 from mmengine.config import Config
 
 from mmscale.adapting.changes import Change, look_up, make
+from mmscale.engine.config import FOLDER
+from mmscale.registry import SCOPE
 
 WIDTH = 100
 DELETE = '_delete_'
@@ -65,6 +67,9 @@ def base_name(config: str | Path, cfg: Config, out: str | Path) -> str:
     # Beside each other, or in folders of one project: the two can be moved together.
     if file.is_relative_to(folder.parent):
         return os.path.relpath(file, folder)
+    own = FOLDER.resolve()
+    if file.is_relative_to(own) and file.parent != own:  # mmengine wants a folder
+        return f'{SCOPE}::{file.relative_to(own).as_posix()}'
     return str(file)
 
 

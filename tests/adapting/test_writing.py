@@ -8,7 +8,7 @@ from mmscale.adapting import plan
 from mmscale.adapting.changes import Change, make
 from mmscale.adapting.files import adapt_file
 from mmscale.adapting.writing import WIDTH, base_name, child
-from mmscale.engine.config import load_config
+from mmscale.engine.config import FOLDER, load_config
 from mmscale.errors import UserError
 
 
@@ -87,6 +87,13 @@ def test_a_child_names_its_base(tmp_path, config, out, base):
     cfg = Config.fromfile(tmp_path / 'a/base.py')
     given = config if '::' in config else tmp_path / config
     assert base_name(given, cfg, tmp_path / out) == base
+
+
+@pytest.mark.parametrize('name', ['rexnet/faster-rcnn_rexnet-130_fpn_1x_coco', 'own_dataset'])
+def test_a_child_of_ours_names_its_base(tmp_path, name):
+    path = FOLDER / f'{name}.py'
+    base = base_name(name, Config.fromfile(path), tmp_path / 'child.py')
+    assert base == (f'mmscale::{name}.py' if '/' in name else str(path.resolve()))
 
 
 def test_nothing_is_written_if_the_proof_fails(tmp_path, monkeypatch):
