@@ -11,6 +11,7 @@ and writes the table of docs/any_config_table.md.
 import argparse
 import hashlib
 import json
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -88,27 +89,16 @@ def _alike(node):
     return [_alike(v) for v in node] if isinstance(node, (list, tuple)) else node
 
 
-def attempt(name, backbone):
-    """How far the adapted model gets; where it ends early, whether the original does too."""
+def trial(name, backbone):
+    """How far the adapted model gets; where it ends early, what the original ends with, if so."""
     from mmengine.config import Config
 
     from mmscale.adapting import plan
-    from mmscale.adapting.proving import Trial, fault, untouched
+    from mmscale.adapting.proving import attempt, fault
 
     cfg = Config.fromfile(root() / name)
-    done = []
-    try:
-        adapted = plan(cfg, backbone, {}).cfg
-        with untouched():
-            trial = Trial(adapted)
-            done.append('built')
-            trial.loss()
-            done.append('lost')
-            trial.predict()
-            done.append('predicted')
-    except Exception as error:  # a row of the table
-        return dict(done=done, fault=in_a_line(error), original=fault(cfg))
-    return dict(done=done)
+    done, error = attempt(plan(cfg, backbone, {}).cfg)
+    return dict(done=done, fault=error, original=fault(cfg)) if error else dict(done=done)
 
 
 def run(folder, only):
@@ -144,7 +134,7 @@ def _run_these(folder, names, track):
     for model, (name, backbone) in track(todo.items(), 'running'):
         kept = folder / 'one.json'
         kept.unlink(missing_ok=True)
-        ended = forked(lambda n=name, b=backbone: attempt(n, b), _saver(kept), SECONDS)
+        ended = forked(lambda n=name, b=backbone: trial(n, b), _saver(kept), SECONDS)
         tried[model] = read(kept) or dict(done=[], fault=f'ended by signal {ended}', original=None)
         tried[model]['config'] = name
         write(folder / 'tried.json', tried)
@@ -177,11 +167,11 @@ def outcome(row, tried):
     if 'model' not in row:
         return FAILED, row['traceback']
     result = tried[row['model']]
-    if 'fault' not in result:
+    if not result.get('fault') and 'error' not in result:
         return WORKS, ''
     if result.get('original'):
         return BROKEN, result['original']
-    return FAILED, result.get('fault') or result.get('error')
+    return FAILED, result.get('fault') or result['error']
 
 
 def page(folder):
@@ -298,6 +288,10 @@ def main():
     parser.add_argument('--page', type=Path, help='write the page here (FOLDER/table.md)')
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
+    # mmcv compiles some operators for GPUs alone.
+    os.environ.setdefault('MMSCALE_OPERATORS', 'torchvision')
+    import mmscale  # noqa: F401  (before mmdet: operators stand in for mmcv's)
+
     run(args.folder, args.only)
     out = args.page or args.folder / 'table.md'
     out.write_text(page(args.folder), encoding='utf-8')

@@ -13,7 +13,7 @@ from mmscale.adapting.carrying import carried, dropped
 from mmscale.adapting.changes import Change, look_up, make
 from mmscale.adapting.channels import channel_changes
 from mmscale.adapting.families import backbone_name, complete, count_indices, pixels, published
-from mmscale.adapting.hosts import beside, find_host
+from mmscale.adapting.hosts import INNER, beside, find_host
 from mmscale.adapting.levels import OFFERED, choose_levels
 from mmscale.adapting.observing import Observed, observe
 from mmscale.adapting.optimiser import optimiser_changes
@@ -165,13 +165,14 @@ def _checkpoint_changes(cfg, host) -> Iterator[Change]:
 
 def _parameters(cfg):
     """Names of all parameters of a config's model, which is built without memory if it can be."""
+    prefix = f'{INNER}.' if INNER in cfg.model else ''
     cfg = bare(cfg)
     try:
         with torch.device('meta'):
             model = build_model(cfg)
     except (NotImplementedError, RuntimeError):
         model = build_model(cfg)
-    return [name for name, _ in model.named_parameters()]
+    return [f'{prefix}{name}' for name, _ in model.named_parameters()]
 
 
 def _notes(cfg, host, name, arguments, old, weights, changes) -> Iterator[str]:

@@ -11,18 +11,22 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.logging import MessageHub
+from mmengine.registry import DefaultScope
 
 from mmscale.adapting.hosts import INNER
 from mmscale.adapting.samples import classification_batch, detection_batch, video_batch
 from mmscale.engine.building import build_model
-from mmscale.engine.tasks import CLASSIFIER, DETECTOR, Task, task_of
+from mmscale.engine.tasks import CLASSIFIER, DETECTOR, task_of
 from mmscale.errors import UserError, first_line
 from mmscale.models.init_cfg import is_pretrained
 from mmscale.registry import type_name
 from mmscale.utils.environment import require
 
 SHAPES = ((96, 128), (128, 96))  # heights and widths; padded to 128 x 128
+SCALES = (1, 3)  # of the shapes
+STEPS = ('built', 'lost', 'predicted')
+PICTURES = ('mean', 'std', 'bgr_to_rgb')
 PERSON = (256, 128)  # what models that recognise persons again are made for
 CLASSES = ('num_classes', 'num_things_classes')
 # Few candidates are enough: of a stage, an image, and a sampler.
@@ -59,14 +63,31 @@ def prove(cfg: Config, original: Config) -> str | None:
 
 def fault(cfg: Config) -> str | None:
     """What ends a config's model when a small batch goes through it, in a line; None if nothing."""
-    try:
-        with untouched():
-            trial = Trial(cfg)
-            trial.loss()
-            trial.predict()
-    except Exception as error:  # anyone's model may end with anything
-        return first_line(error)
-    return None
+    return attempt(cfg)[1]
+
+
+def attempt(cfg: Config) -> tuple[tuple[str, ...], str | None]:
+    """How far a small batch gets through a config's model, and in a line what ended it.
+
+    Returns:
+        tuple: Of `STEPS` those that went well; and the error, or None. Pictures that are too small
+        for a model are tried larger once.
+    """
+    reached: tuple[tuple[str, ...], str | None] | None = None
+    for scale in SCALES:
+        done = 0
+        try:
+            with untouched():
+                trial = Trial(cfg, scale)
+                done = 1
+                trial.loss()
+                done = 2
+                trial.predict()
+            return STEPS, None
+        except Exception as error:  # anyone's model may end with anything
+            reached = reached or (STEPS[:done], first_line(error))
+    assert reached
+    return reached
 
 
 @contextlib.contextmanager
@@ -92,26 +113,24 @@ def untouched() -> Iterator[None]:
 class Trial:
     """A config's model with random weights, for a loss and a prediction on two pictures.
 
-    A wrapper (a tracker, a semi-supervised detector) is built whole; its inner detector gets the
-    pictures. Of models that no batch is made up for, what reads the backbone's maps reads them.
+    Of a wrapper (a tracker, a semi-supervised detector) it is the detector inside. Of models that
+    no batch is made up for, what reads the backbone's maps reads them.
 
     Args:
         cfg (mmengine.Config): The whole config.
+        scale (int): How many times as large as usual the pictures are.
     """
 
-    def __init__(self, cfg: Config) -> None:
+    def __init__(self, cfg: Config, scale: int = 1) -> None:
         self.cfg = bare(cfg)
+        self.scale = scale
         self.task = task_of(self.cfg)
         self.known = self.task in (DETECTOR, CLASSIFIER) or self.task.scope is None
-        whole = build_model(self.cfg)
-        whole.init_weights()  # some parts leave their parameters as the memory was
-        for key, parameter in whole.named_parameters():
+        self.model = build_model(self.cfg)
+        self.model.init_weights()  # some parts leave their parameters as the memory was
+        for key, parameter in self.model.named_parameters():
             if '.generator.' in key:
                 parameter.data *= GENERATED
-        self.model, self.preprocess = whole, whole.data_preprocessor
-        if INNER in self.cfg.model:
-            self.model = getattr(whole, 'student', None) or whole.detector
-            self.preprocess = _preprocess(self.cfg.model)
 
     def loss(self, *, backward: bool = False) -> dict[str, float]:
         """The parts of the loss; `backward` also computes the gradients.
@@ -122,8 +141,11 @@ class Trial:
         if not self.known:
             return {}
         self.model.train()
+        hub = MessageHub.get_current_instance()
+        if hub.get_info('iter') is None:  # some losses grow with it
+            hub.update_info('iter', 0)
         with DefaultScope.overwrite_default_scope(self.task.package):
-            data = self.preprocess(_batch(self.cfg, self.task, 0), True)
+            data = self.model.data_preprocessor(self._batch(0), True)
             loss, parts = self.model.parse_losses(self.model(**data, mode='loss'))
             if not torch.isfinite(loss):
                 raise UserError(f'the loss is not finite: {float(loss)}')
@@ -138,50 +160,53 @@ class Trial:
         with torch.no_grad(), scope:
             if not self.known:
                 return self.model.extract_feat(torch.rand(1, 3, 128, 128))
-            data = self.preprocess(_batch(self.cfg, self.task, 1), False)
+            data = self.model.data_preprocessor(self._batch(1), False)
             return self.model(**data, mode='predict')
 
+    def _batch(self, seed: int) -> dict[str, list[Any]]:
+        """A batch of the kind that the model takes."""
+        model = self.cfg.model
+        if self.task is CLASSIFIER:
+            return classification_batch(seed, (64, 64), require('mmpretrain.structures').DataSample)
+        if type_name(model['type']) == 'BaseReID':
+            sample = require('mmdet.structures').ReIDDataSample
+            return classification_batch(seed, PERSON, sample, 4)
+        classes = count_classes(model) or 1
+        if 'track_head' in model:
+            frames = model['track_head'].get('num_frames', 2)
+            return video_batch(seed, (128, 128), classes, frames)
+        text, side = str(model), _input_size(model)
+        shapes = SHAPES if side is None else ((side, side),) * 2
+        return detection_batch(
+            seed,
+            [(self.scale * height, self.scale * width) for height, width in shapes],
+            classes,
+            masks='mask' in text,
+            semantic="'num_stuff_classes': " in text or 'semantic' in text,
+        )
 
-def _preprocess(model):
-    """What makes pictures ready for the detector inside a wrapper."""
-    given = _preprocessor(model)
-    kept = {key: given[key] for key in ('mean', 'std', 'bgr_to_rgb') if given.get(key) is not None}
-    return MODELS.build(dict(type='mmdet.DetDataPreprocessor', pad_size_divisor=32, **kept))
 
-
-def _preprocessor(model):
-    """The settings of the innermost data preprocessor."""
-    given = model.get('data_preprocessor') or model[INNER].get('data_preprocessor') or {}
+def unwrapped(cfg: Config) -> Config:
+    """A config of the detector inside a wrapper, which gets the wrapper's pictures; or the same."""
+    if INNER not in cfg.model:
+        return cfg
+    cfg = deepcopy(cfg)
+    inner = cfg.model[INNER]
+    given = cfg.model.get('data_preprocessor') or inner.get('data_preprocessor') or {}
     while 'data_preprocessor' in given:
         given = given['data_preprocessor']
-    return given
-
-
-def _batch(cfg: Config, task: Task, seed: int) -> dict[str, list[Any]]:
-    """A batch of the kind that the model takes."""
-    described = cfg.model.get(INNER, cfg.model)
-    kind = type_name(described['type'])
-    if task is CLASSIFIER:
-        return classification_batch(seed, (64, 64), require('mmpretrain.structures').DataSample)
-    if kind == 'BaseReID':
-        return classification_batch(seed, PERSON, require('mmdet.structures').ReIDDataSample, 4)
-    classes = count_classes(described) or 1
-    if 'track_head' in described:
-        return video_batch(seed, (128, 128), classes, described['track_head'].get('num_frames', 2))
-    text = str(described)
-    side = _input_size(described)
-    return detection_batch(
-        seed,
-        SHAPES if side is None else [(side, side)] * 2,
-        classes,
-        masks='mask' in text,
-        semantic="'num_stuff_classes': " in text or 'semantic' in text,
-    )
+    kept = {key: given[key] for key in PICTURES if given.get(key) is not None}
+    inner.data_preprocessor = dict(type='mmdet.DetDataPreprocessor', pad_size_divisor=32, **kept)
+    cfg.model = inner
+    return cfg
 
 
 def bare(cfg: Config) -> Config:
-    """A copy of a config whose model is built without weights, and whose pictures stay small."""
-    cfg = deepcopy(cfg)
+    """A copy of a config whose model is built without weights, and whose pictures stay small.
+
+    Of a wrapper it is that of the detector inside.
+    """
+    cfg = deepcopy(unwrapped(cfg))
     teacher = cfg.model.get('teacher_config')
     if isinstance(teacher, (str, Path)):
         cfg.model.teacher_config = _teacher(str(teacher))._cfg_dict
