@@ -27,6 +27,7 @@ ORDER = (
     'resolutions', 'allocation', 'inference',
     'export',  # writing exported files
     'benchmark',
+    'adapting',  # another backbone for anyone's config
     'cli',
 )  # fmt: skip
 FLAT = 8  # files directly in the package
