@@ -3,13 +3,18 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import toy_runs
 from commands import ROOT
 from runs import CLASSIFIER, DETECTOR, NARROW, SHORT, SHORT_CLASSIFIER, environment_of_processes
+
+from mmscale.checkpoints import read_file
+from mmscale.engine.resuming import newest_checkpoint
 
 
 @pytest.mark.slow
@@ -51,6 +56,52 @@ def test_slurm_is_asked_for_the_gpus_of_a_node(given, per_node, tmp_path):
     assert f'--ntasks={given.get("GPUS", 8)}' in words
     assert {f'--ntasks-per-node={per_node}', f'--gres=gpu:{per_node}'} <= set(words)
     assert words[-6:] == ['config.py', '--work-dir', 'out', '--launcher', 'slurm', '--amp']
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('to', ['one', 'all'])
+@pytest.mark.parametrize('kind', ['epochs', 'iterations'])
+def test_two_processes_are_told_to_stop(kind, to, tmp_path):
+    """One of them by itself, or both by their launcher: saved once, and gone on from there."""
+    config, run = tmp_path / f'{kind}.py', tmp_path / 'run'
+    text = toy_runs.BY_ITERATION
+    if kind == 'epochs':  # two iterations each: five samples a process, of which one is dropped
+        text = toy_runs.BY_EPOCH.replace('max_epochs=4', 'max_epochs=10')
+        text += '\ntrain_dataloader.update(drop_last=True)\n'
+    hook = dict(type='SignalHook', number=int(signal.SIGTERM), place='train', to=to)
+    config.write_text(text + f'\ncustom_hooks = [{hook}]\n')
+    env = environment_of_processes(29535)
+    env['PYTHONPATH'] = f'{ROOT / "tests/helpers"}:{env.get("PYTHONPATH", "")}'
+    command = ['bash', ROOT / 'tools/dist_train.sh', config, '2', '--work-dir', run, '--resume']
+
+    def start(*options):
+        options = ['--cfg-options', 'randomness.seed=3', *options]
+        return subprocess.run(
+            [*map(str, command), *options], env=env, capture_output=True, text=True
+        )
+
+    stopped = start()
+    said = stopped.stdout + stopped.stderr
+    assert stopped.returncode != 0, said[-3000:]
+    assert 'Traceback (most recent call last):\n  File "' + str(ROOT / 'tools') not in said
+    if to == 'one':  # told to stop itself, the launcher has no report of its processes
+        assert re.search(r'exitcode *: 143', said), said[-3000:]
+    # The launcher's signal comes when it comes: after this iteration, or one of the next.
+    (saved,) = re.findall(r'the run has stopped after iteration (\d+)', said)
+    (name,) = re.findall(r'is saved in (\S+);', said)
+    assert int(saved) == 7 if to == 'one' else int(saved) >= 7
+    interrupted = run / f'iter_{saved}.pth'
+    assert [interrupted, Path(name)] == [Path(name), run / Path(name).name]
+    assert read_file(interrupted)['meta']['iter'] == int(saved)
+    done = start('custom_hooks=[]')
+    assert done.returncode == 0, done.stderr[-3000:]
+    last = Path(newest_checkpoint(run))
+    assert last.name == ('epoch_10.pth' if kind == 'epochs' else 'iter_20.pth')
+    assert read_file(last)['meta']['iter'] == 20
+    names = sorted(path.name for path in run.glob('*.pth*'))
+    assert len(names) == 2, names  # the last one and the best one
+    log = '\n'.join(path.read_text() for path in run.rglob('*.log'))
+    assert f'iter: {saved}' in log
 
 
 RESNET = (

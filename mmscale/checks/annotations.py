@@ -50,7 +50,8 @@ def check_content(content: dict[str, Any], use: Use) -> Iterator[Finding]:
     table = Table.of(content, use)
     yield from _boxes(table, use)
     yield from _references(table, use)
-    yield from _nothing_left(table, content, use)
+    if use.trained or use.evaluated:
+        yield from _nothing_left(table, content, use)
     if use.masks:
         yield from _masks(content, table, use)
 

@@ -49,7 +49,7 @@ def find_arguments(cfg: Mapping[str, Any], splits: tuple[str, ...]) -> Iterator[
         if loader:
             beside = ('dataset', 'sampler', 'batch_sampler', 'collate_fn', *BESIDE['loader'])
             yield from _compare(f'{split}_dataloader', loader, DataLoader, beside)
-    for where, node in _nodes(cfg.get('model'), 'model'):
+    for where, node in parts(cfg.get('model'), 'model'):
         found = class_of(node['type'], roots.MODELS, scope)
         found = found or class_of(node['type'], roots.TASK_UTILS, scope)
         if found is not None:
@@ -178,11 +178,19 @@ def _unknown_type(where, kind, registry, scope):
     return Finding(FAULT, 'type-unknown', f'{where}: there is no type {kind!r}', hint)
 
 
-def _nodes(value, where):
-    """Every part of a model that has a type and is built as a class of its own."""
+def parts(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """Every part of a model that has a type and is built as a class of its own.
+
+    Args:
+        value (dict): The model, or something in it.
+        where (str): Its dotted name.
+
+    Yields:
+        tuple: The part's dotted name and its config.
+    """
     if isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
-            yield from _nodes(item, f'{where}[{i}]')
+            yield from parts(item, f'{where}[{i}]')
     elif isinstance(value, Mapping):
         if isinstance(value.get('type'), str):
             yield where, value
@@ -190,7 +198,7 @@ def _nodes(value, where):
             # Layers and initialisers are built by functions of their own.
             built = key in ('train_cfg', 'test_cfg') or not str(key).endswith('_cfg')
             if built and key not in ('dcn', 'nms', 'plugins', 'structure'):
-                yield from _nodes(inner, f'{where}.{key}')
+                yield from parts(inner, f'{where}.{key}')
 
 
 def _of_dataset(dataset, where):

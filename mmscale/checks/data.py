@@ -219,6 +219,7 @@ def _read(path, folder, dataset, unlabelled):
     content, fault = read_annotations(path, root, unlabelled=unlabelled)
     if content is None:
         return None, [fault]
+    content.setdefault('annotations', [])
     return content, list(repair(content, path, folder))
 
 

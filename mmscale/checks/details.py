@@ -5,8 +5,12 @@ validation.
 """
 
 import difflib
+import functools
 import inspect
+import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine import registry as roots
@@ -14,7 +18,7 @@ from mmengine.hooks import EMAHook
 from mmengine.runner.utils import set_random_seed
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from mmscale.checks.arguments import class_of, meant, parameters, places
+from mmscale.checks.arguments import class_of, meant, parameters, parts, places
 from mmscale.checks.findings import FAULT, Finding
 
 PARAMWISE = (
@@ -40,14 +44,9 @@ OF_SUPPRESSION = {
     'soft_nms': ('iou_threshold', 'sigma', 'min_score', 'method', 'offset'),
 }
 OF_ANY_SUPPRESSION = ('type', 'class_agnostic', 'split_thr', 'max_num')
-# What mmdet's heads read of train_cfg and test_cfg.
-OF_HEADS = (
-    'score_thr', 'nms', 'nms_pre', 'nms_post', 'max_per_img', 'min_bbox_size', 'mask_thr_binary',
-    'mask_thr', 'assigner', 'sampler', 'pos_weight', 'allowed_border', 'debug', 'mask_size',
-    'match_low_quality', 'rpn', 'rcnn', 'rpn_proposal', 'max_num', 'iou_thr', 'nms_thr', 'topk',
-    'filter_thr', 'stage_loss_weights', 'dynamic_rcnn', 'initial_assigner', 'initial_epoch',
-    'conf_thr', 'min_size', 'alpha', 'beta', 'max_per_image', 'top_k',
-)  # fmt: skip
+READ = re.compile(r"""cfg(?:\.get\(\s*|\[)['"](\w+)|cfg\.(\w+)""")  # cfg.get('x'), cfg['x'], cfg.x
+
+NO_HEADS = ('builtins', 'torch', 'mmengine', 'abc')
 
 
 def find_details(cfg: Mapping[str, Any], splits: Sequence[str]) -> Iterator[Finding]:
@@ -70,9 +69,9 @@ def find_details(cfg: Mapping[str, Any], splits: Sequence[str]) -> Iterator[Find
             for key, known in SETS.items():
                 yield from _near(f'{where}.{key}', node.get(key), known, free=key in FREE)
     model = cfg.get('model') or {}
+    known = _read_by(model, cfg.get('default_scope'))
     for key in ('train_cfg', 'test_cfg'):
-        yield from _of_heads(f'model.{key}', model.get(key))
-    yield from _norm_types(model, 'model', cfg.get('default_scope'))
+        yield from _of_heads(f'model.{key}', model.get(key), known)
 
 
 def _near(where, node, known, cutoff=0.75, free=False):
@@ -142,13 +141,34 @@ def _strict(where, node, known):
             yield _unknown(where, key, hint)
 
 
-def _of_heads(where, node):
+def _read_by(model, scope):
+    """The names that the files of a model's classes, and what these import, read of a `..._cfg`."""
+    found = [class_of(node['type'], roots.MODELS, scope) for _, node in parts(model, 'model')]
+    bases = {base.__module__ for one in found if inspect.isclass(one) for base in one.__mro__}
+    own = [sys.modules[name] for name in bases if not name.startswith(NO_HEADS)]
+    used = {getattr(value, '__module__', None) for one in own for value in vars(one).values()}
+    same = {one.__name__.partition('.')[0] for one in own}
+    used = {name for name in used if isinstance(name, str) and name.partition('.')[0] in same}
+    names = {name for module in bases | used for name in _read_in(module)}
+    return sorted(name for name in names if not hasattr(dict, name))
+
+
+@functools.cache
+def _read_in(module):
+    file = getattr(sys.modules.get(module), '__file__', None)
+    if module.startswith(NO_HEADS) or not str(file).endswith('.py'):
+        return ()
+    found = READ.findall(Path(file).read_text(encoding='utf-8'))
+    return tuple(quoted or plain for quoted, plain in found)
+
+
+def _of_heads(where, node, known):
     """Thresholds and the suppression of boxes: read by each head, or not at all."""
     for i, inner in enumerate(node if isinstance(node, (list, tuple)) else ()):
-        yield from _of_heads(f'{where}[{i}]', inner)
+        yield from _of_heads(f'{where}[{i}]', inner, known)
     if not isinstance(node, Mapping) or 'type' in node:
         return
-    yield from _near(where, node, OF_HEADS, cutoff=0.85)
+    yield from _near(where, node, known, cutoff=0.85)
     for key, inner in node.items():
         if key == 'nms' and isinstance(inner, Mapping):
             kind = str(inner.get('type', 'nms'))
@@ -157,24 +177,4 @@ def _of_heads(where, node):
                     f'{where}.nms', inner, (*OF_SUPPRESSION[kind], *OF_ANY_SUPPRESSION)
                 )
         else:
-            yield from _of_heads(f'{where}.{key}', inner)
-
-
-def _norm_types(node, where, scope):
-    """Norms that mmcv does not know, for which it has no words of its own."""
-    if isinstance(node, Mapping):
-        norm = node.get('norm_cfg')
-        kind = norm.get('type') if isinstance(norm, Mapping) else None
-        if isinstance(kind, str) and class_of(kind, roots.MODELS, scope) is None:
-            close = difflib.get_close_matches(kind, ('BN', 'SyncBN', 'GN', 'LN', 'IN', 'LN2d'), n=1)
-            yield Finding(
-                FAULT,
-                'type-unknown',
-                f'{where}.norm_cfg: there is no type {kind!r}',
-                f'did you mean {close[0]!r}?' if close else 'BN, SyncBN or GN, say',
-            )
-        for key, inner in node.items():
-            yield from _norm_types(inner, f'{where}.{key}', scope)
-    elif isinstance(node, (list, tuple)):
-        for i, inner in enumerate(node):
-            yield from _norm_types(inner, f'{where}[{i}]', scope)
+            yield from _of_heads(f'{where}.{key}', inner, known)

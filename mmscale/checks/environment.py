@@ -21,6 +21,7 @@ from mmscale.utils.environment import (
 LEAST = {'mmengine': (0, 10), 'mmdet': (3, 0), 'mmpretrain': (1, 0)}
 SHARED = Path('/dev/shm')  # through which workers hand over their batches
 ENOUGH = 2**30  # bytes of it
+GPU = Path('/dev/nvidia0')
 CACHES = {'HF_HOME': '~/.cache/huggingface', 'TORCH_HOME': '~/.cache/torch'}
 
 
@@ -45,7 +46,7 @@ def find_in_environment(*, detects: bool) -> Iterator[Finding]:
             check_operators()
         except (ImportError, UserError, OSError) as error:
             yield Finding(FAULT, 'operators', str(error))
-    elif not torch.cuda.is_available() and Path('/dev/nvidia0').exists():
+    if not torch.cuda.is_available() and GPU.exists():
         yield Finding(
             NOTE, 'gpu-unused', 'there is a GPU, but this torch does not use it', 'see pytorch.org'
         )

@@ -75,6 +75,8 @@ def read_headers(paths: Sequence[str], *, deep: bool = False) -> list[Header]:
 
 def read_header(path: str, *, deep: bool = False) -> Header:
     """The header of one picture."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return Header('picture-no-file')
     try:
         with open(path, 'rb') as file:
             size = file.seek(0, os.SEEK_END)
@@ -159,6 +161,7 @@ def _not_there(missing, names, folder):
 
 
 UNREADABLE = {
+    'picture-no-file': 'are no files, but folders or the like',
     'picture-empty': 'are empty files',
     'picture-none': 'are no pictures',
     'picture-cut': 'are cut off or damaged',

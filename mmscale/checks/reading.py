@@ -10,6 +10,7 @@ from typing import Any
 from mmscale.checks.findings import FAULT, Finding
 
 LISTS = ('images', 'annotations', 'categories')
+UNLABELLED = 'has pictures and categories, but no annotations, as COCO has for its test-dev'
 
 
 def read_annotations(
@@ -20,7 +21,7 @@ def read_annotations(
     Args:
         path (Path): The file.
         root (Path): The data root, for the message.
-        unlabelled (bool): It may lack annotations: only pictures are wanted.
+        unlabelled (bool): It may lack annotations: only pictures are wanted. The content does too.
 
     Returns:
         tuple: The content and None; or None and why there is none.
@@ -46,18 +47,21 @@ def read_annotations(
         return None, Finding(
             FAULT, 'file-no-json', f'{named} is not JSON: {why}', 'export or copy it again'
         )
-    if unlabelled and isinstance(content, dict):
-        content.setdefault('annotations', [])
     wrong = [k for k in LISTS if not isinstance(content, dict) or not _is_list(content.get(k))]
+    if wrong == ['annotations'] and 'annotations' not in content:
+        if unlabelled:
+            return content, None
+        return None, Finding(
+            FAULT,
+            'annotations-none',
+            f'{named} {UNLABELLED}: it can be tested on, not trained',
+            'for a test that only writes predictions: format_only=True in the evaluator',
+        )
     if wrong:
         return None, Finding(
             FAULT,
             'file-no-coco',
             f'{named} has no lists {wrong}; it must be in COCO format',
-            'for a set without annotations, to be predicted alone: format_only=True in the '
-            'evaluator'
-            if wrong == ['annotations']
-            else '',
         )
     return content, None
 

@@ -1,16 +1,14 @@
 """Settings of a run that contradict each other, the model or the machine."""
 
 import difflib
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from math import gcd
 from typing import Any
 
 import torch
 
 from mmscale.checks.findings import FAULT, REPAIRED, WARNING, Finding
-from mmscale.families import is_backbone
-from mmscale.registry import MODELS, type_name
+from mmscale.checks.norms import find_in_norms
+from mmscale.registry import type_name
 
 UNREAD = {
     'strategy': "it is for mmengine's FlexibleRunner, and runs here are made by its Runner",
@@ -30,7 +28,7 @@ NEEDED_META = ('img_id', 'ori_shape', 'scale_factor')  # by CocoMetric and mmdet
 
 
 def find_in_settings(cfg: Mapping[str, Any], splits: Sequence[str]) -> Iterator[Finding]:
-    """Look at a config whose sections are sections, without building anything but a backbone.
+    """Look at a config whose sections are sections, building no parts but those with group norms.
 
     Args:
         cfg (mmengine.Config): It.
@@ -39,7 +37,7 @@ def find_in_settings(cfg: Mapping[str, Any], splits: Sequence[str]) -> Iterator[
     yield from _unread(cfg)
     yield from _missing(cfg, splits)
     model = cfg.get('model') or {}
-    yield from _norms(cfg)
+    yield from find_in_norms(cfg)
     yield from _mixed_precision(cfg, splits)
     if type_name(model.get('type', '')) == 'DetTTAModel' and _has_masks(model.get('module') or {}):
         yield Finding(
@@ -125,58 +123,6 @@ def _missing(cfg, splits):
                 f'{there} without {lacks}: they go together',
                 f'give all three, or set all three to None for no {split}',
             )
-
-
-def _norms(cfg):
-    model = cfg.get('model') or {}
-    backbone = model.get('backbone') or {}
-    norm = backbone.get('norm_cfg') if isinstance(backbone, Mapping) else None
-    if isinstance(norm, Mapping) and norm.get('type') == 'GN' and is_backbone(backbone):
-        groups = norm.get('num_groups', 32)
-        widths = _norm_widths(backbone)
-        wrong = [w for w in widths if groups < 1 or w % groups] if isinstance(groups, int) else []
-        if wrong:
-            common = gcd(*widths)
-            fitting = [n for n in range(1, common + 1) if common % n == 0]
-            yield Finding(
-                FAULT,
-                'groups',
-                f'model.backbone.norm_cfg: {groups} groups do not divide the widths of '
-                f'{type_name(backbone["type"])}, such as {wrong[:3]}',
-                f'num_groups that fits: {fitting}',
-            )
-    several = cfg.get('launcher', 'none') != 'none' or int(os.environ.get('WORLD_SIZE', 1)) > 1
-    synchronised = bool(cfg.get('sync_bn')) or 'SyncBN' in _norm_types(model)
-    if several and not torch.cuda.is_available() and synchronised:
-        yield Finding(
-            FAULT,
-            'norm-sync',
-            'SyncBN in several processes needs GPUs, and there is none',
-            "norm_cfg with type='BN', and no sync_bn",
-        )
-
-
-def _norm_widths(backbone):
-    """The widths of a backbone's norms, from small to large; none if it cannot be built so."""
-    given = {**backbone, 'type': type_name(backbone['type']), 'init_cfg': None}
-    try:
-        with torch.device('meta'):
-            built = MODELS.build({**given, 'norm_cfg': dict(type='BN')})
-    except Exception:  # its other arguments are looked at when the model is built
-        return []
-    norms = (torch.nn.modules.batchnorm._BatchNorm,)
-    return sorted({m.num_features for m in built.modules() if isinstance(m, norms)})
-
-
-def _norm_types(node):
-    found = set()
-    if isinstance(node, Mapping):
-        if isinstance(node.get('norm_cfg'), Mapping):
-            found.add(node['norm_cfg'].get('type'))
-        node = list(node.values())
-    for inner in node if isinstance(node, (list, tuple)) else ():
-        found |= _norm_types(inner)
-    return found
 
 
 def _mixed_precision(cfg, splits):

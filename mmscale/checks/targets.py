@@ -1,6 +1,7 @@
 """What lies on a disk, without a config: an annotation file, or a folder of either layout."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from mmscale.checks.annotations import Use, check_content, check_entries
 from mmscale.checks.findings import NOTE, Finding
 from mmscale.checks.folders import check_folder, class_names, compare_classes
 from mmscale.checks.pictures import check_pictures
-from mmscale.checks.reading import LISTS, read_annotations
+from mmscale.checks.reading import LISTS, UNLABELLED, read_annotations
 from mmscale.checks.repairs import repair
 from mmscale.datasets.pictures import PICTURES
 
@@ -26,14 +27,23 @@ def find_in_file(
         folder (Path, optional): The pictures'; by default the one near the file that has them.
         deep (bool): Decode every pixel.
     """
-    content, fault = read_annotations(path, path.parent)
+    content, fault = read_annotations(path, path.parent, unlabelled=True)
     if content is None or fault is not None:
         yield from filter(None, [fault])
         return
+    labelled = 'annotations' in content
+    if not labelled:
+        content['annotations'] = []
+        yield Finding(
+            NOTE,
+            'annotations-none',
+            f'{str(path)!r} {UNLABELLED}: it can be tested on, not trained',
+            'a test only writes predictions: format_only=True in the evaluator',
+        )
     named = _names(content)
     folder = folder or picture_folder(path, named)
     yield from repair(content, path, folder)
-    use = Use(path, masks=_has_masks(content))
+    use = Use(path, trained=labelled, evaluated=labelled, masks=_has_masks(content))
     malformed = list(check_entries(content, use))
     if malformed:
         yield from malformed
@@ -87,7 +97,8 @@ def picture_folder(path: Path, names: list[str]) -> Path | None:
         near += [p for p in sorted(above.iterdir()) if p.is_dir() and p != path.parent]
     # Of folders with pictures of the same names, that which the file is called after.
     near.sort(key=lambda p: p.name not in path.stem)
-    hits = {p: sum((p / name.replace('\\', '/')).is_file() for name in names[:100]) for p in near}
+    shown = [name.replace('\\', '/') for name in names[:100]]
+    hits = {p: sum(os.path.isfile(p / name) for name in shown) for p in near}
     best = max(near, key=lambda p: hits[p])
     return best if hits[best] else None
 

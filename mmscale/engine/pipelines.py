@@ -1,6 +1,6 @@
 """Test pipelines: the size of their images, and the same pipeline for another size."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -22,18 +22,42 @@ def test_set(cfg: Config) -> Any:
             sets that wrap or join others, the first inner one.
 
     Raises:
-        UserError: If the config has neither.
+        UserError: If the config has neither, or its set has no pipeline.
     """
-    loader = cfg.get('test_dataloader') or cfg.get('val_dataloader')
-    dataset = (loader or {}).get('dataset')
-    while isinstance(dataset, dict) and 'pipeline' not in dataset:
-        dataset = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
-    if dataset is None:
+    split = next((s for s in ('test', 'val') if cfg.get(f'{s}_dataloader')), None)
+    if split is None:
         raise UserError(
             'the config has no test_dataloader and no val_dataloader, whose pipeline and classes '
             'are needed: give it one of them'
         )
-    return dataset
+    dataset = cfg[f'{split}_dataloader'].get('dataset')
+    found = next(sets_with_pipeline(dataset), None)
+    if found is None:
+        raise UserError(
+            f'{split}_dataloader.dataset={dataset!r:.80} has no pipeline, and no set with one in '
+            'it: give it one'
+        )
+    return found
+
+
+def sets_with_pipeline(dataset: Any) -> Iterator[Any]:
+    """Yield the data sets of a loader that have a pipeline: itself, or those it wraps or joins."""
+    if not isinstance(dataset, Mapping):
+        return
+    if dataset.get('pipeline') is not None:
+        yield dataset
+    yield from sets_with_pipeline(dataset.get('dataset'))
+    for inner in dataset.get('datasets') or ():
+        yield from sets_with_pipeline(inner)
+
+
+def check_tested(cfg: Config, config: str) -> None:
+    """Raises UserError if a config has nothing to test on; its name is for the message."""
+    if not cfg.get('test_dataloader'):
+        raise UserError(
+            f'{config} has no test_dataloader: there is nothing to test on; give it '
+            'test_dataloader, test_evaluator and test_cfg, as those of val'
+        )
 
 
 def pipeline_at(pipeline: Sequence[dict], resolution: int) -> list[dict]:

@@ -11,7 +11,7 @@ from mmengine.evaluator import DumpResults
 from mmscale.checkpoints import trusting
 from mmscale.datasets.checks import check_labels
 from mmscale.engine.checks import check_run
-from mmscale.engine.pipelines import test_set
+from mmscale.engine.pipelines import check_tested, sets_with_pipeline, test_set
 from mmscale.engine.running import build_runner, prepare
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import DETECTOR, task_of
@@ -59,11 +59,7 @@ def evaluate(
     """
     cfg = prepare(config, overrides, work_dir, launcher)
     hide_secrets(cfg)
-    if not cfg.get('test_dataloader'):
-        raise UserError(
-            f'{config} has no test_dataloader: there is nothing to test on; give it '
-            'test_dataloader, test_evaluator and test_cfg, as those of val'
-        )
+    check_tested(cfg, config)
     exported = is_exported(checkpoint)
     if exported and tta:
         raise UserError(f'--tta: {checkpoint} is an exported file, which has no such form')
@@ -159,14 +155,5 @@ def _use_tta(cfg):
             tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
         )
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
-    for dataset in _read(cfg.test_dataloader.dataset):
+    for dataset in sets_with_pipeline(cfg.test_dataloader.dataset):
         dataset.pipeline = cfg.tta_pipeline
-
-
-def _read(dataset):
-    """Yield the sets inside a data set that have a pipeline; it may wrap or join others."""
-    if 'pipeline' in dataset:
-        yield dataset
-    for inner in dataset.get('datasets') or [dataset.get('dataset') or {}]:
-        if inner:
-            yield from _read(inner)

@@ -1,5 +1,6 @@
 """What a detector found: COCO's figures, and pictures beside the ground truth."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ from mmengine.config import Config
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mmscale.engine.pipelines import test_set
 from mmscale.registry import SCOPE
 from mmscale.utils.figures import write_png
 
@@ -48,7 +50,8 @@ def draw_predictions(
 
     Args:
         cfg (mmengine.Config): A detector's config, whose test pipeline loads the annotations after
-            resizing (as mmdet's do), so that they are in pixels of the file.
+            resizing (as mmdet's do), so that they are in pixels of the file. Of sets that are
+            wrapped or joined the first is drawn; without a test set the validation's.
         checkpoint (str | Path): Its weights.
         out (str | Path): The PNG to write.
         count (int): How many images.
@@ -62,9 +65,11 @@ def draw_predictions(
     from mmdet.registry import DATASETS, VISUALIZERS
     from mmengine.dataset import pseudo_collate
 
+    plain = deepcopy(cfg)
+    plain.test_dataloader = dict(dataset=test_set(cfg))  # which init_detector reads too
     # By the scheme under which mmscale.checkpoints reads it: mmengine would run code in it.
-    model = init_detector(cfg, f'{SCOPE}:{checkpoint}', device='cpu')
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    model = init_detector(plain, f'{SCOPE}:{checkpoint}', device='cpu')
+    dataset = DATASETS.build(plain.test_dataloader.dataset)
     visualizer = VISUALIZERS.build(dict(type='DetLocalVisualizer', name='predictions'))
     visualizer.dataset_meta = model.dataset_meta
     rows = []

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from mmscale.engine.config import load_config
-from mmscale.engine.pipelines import pipeline_at
+from mmscale.engine.pipelines import check_tested, pipeline_at, sets_with_pipeline
 from mmscale.engine.tasks import CLASSIFIER, task_of
 from mmscale.engine.testing import evaluate
 from mmscale.errors import UserError, check_choice
@@ -43,9 +44,10 @@ def evaluate_resolutions(
         UserError: If an argument does not fit the config. Nothing is tested then.
     """
     cfg = load_config(config, overrides)
-    if not hasattr((cfg.get('test_dataloader') or {}).get('dataset'), 'pipeline'):
-        raise UserError(f'--resolutions: the test set of {config} has no pipeline of its own')
-    pipeline_at(cfg.test_dataloader.dataset.pipeline, resolutions[0])
+    check_tested(cfg, config)
+    if not any(sets_with_pipeline(cfg.test_dataloader.dataset)):
+        raise UserError(f'--resolutions: the test set of {config} has no pipeline to be scaled')
+    _settings(cfg, resolutions[0], None)
     if options.get('tta') and 'tta_pipeline' in cfg:
         raise UserError('--resolutions: the config has a tta_pipeline, whose sizes stay: no --tta')
     if inference and is_exported(checkpoint):
@@ -92,8 +94,10 @@ def _smallest(cfg):
 
 def _settings(cfg, resolution, way):
     """What the config has to change for one row of the table."""
-    pipeline = pipeline_at(cfg.test_dataloader.dataset.pipeline, resolution)
-    settings: dict[str, Any] = {'test_dataloader.dataset.pipeline': pipeline}
+    dataset = deepcopy(cfg.test_dataloader.dataset)
+    for inner in sets_with_pipeline(dataset):
+        inner.pipeline = pipeline_at(inner.pipeline, resolution)
+    settings: dict[str, Any] = {'test_dataloader.dataset': dict(dataset, _delete_=True)}
     if way and WAYS[way].calibrates:
         hook = dict(type='mmscale.CalibrateNormsHook', resolution=resolution)
         settings['custom_hooks'] = [*cfg.get('custom_hooks', []), hook]

@@ -9,12 +9,18 @@ from annotation_files import HEIGHT, WIDTH, content, each, one, without, write
 from pycocotools.mask import encode
 
 from mmscale.checks.annotations import Use, check_content
-from mmscale.checks.findings import NOTE
+from mmscale.checks.findings import NOTE, settle
+from mmscale.checks.reading import read_annotations
 from mmscale.checks.targets import find_in_file, find_in_tree
+from mmscale.errors import UserError
 
 
 def box(change):
     return each('annotations', lambda a: a.update(bbox=change(*a['bbox'])))
+
+
+def without_annotations(data):
+    del data['annotations']
 
 
 def repeated(kind, **new):
@@ -43,6 +49,7 @@ KINDS = [
     ('file-no-coco', lambda data: dict(images=data['images'])),
     ('file-no-coco', lambda data: '5'),
     ('file-no-coco', lambda data: data.update(annotations=None)),
+    ('annotations-none', without_annotations),
     ('no-images', lambda data: data['images'].clear()),
     ('byte-order-mark', lambda data: '\ufeff' + json.dumps(data)),
     # entries
@@ -160,6 +167,28 @@ def test_there_are_many_kinds():
 
 def test_a_clean_file_has_none(tmp_path):
     assert list(find_in_file(write(tmp_path), deep=True)) == []
+
+
+@pytest.mark.parametrize('name', ['val.json', 'image_info_test-dev2017.json'])
+def test_a_file_without_annotations_can_be_tested_on(tmp_path, name):
+    path = write(tmp_path, without_annotations)
+    path = path.rename(path.with_name(name))
+    for found in (find_in_file(path, deep=True), find_in_tree(tmp_path)):
+        (found,) = found
+        assert (found.severity, found.kind) == (NOTE, 'annotations-none')
+        assert 'tested on, not trained' in str(found)
+        assert 'format_only=True' in str(found)
+    (tmp_path / 'val' / '2.png').write_bytes(b'')
+    assert [found.kind for found in find_in_file(path)] == ['annotations-none', 'picture-empty']
+    with pytest.raises(UserError, match='tested on, not trained'):
+        settle([read_annotations(path, tmp_path)[1]])
+
+
+@pytest.mark.parametrize('name', ['a' * 5000, 'sub/', '.', '..', '/', '2.png/', 'x\0y', '../..'])
+def test_names_that_no_file_can_have(tmp_path, name):
+    path = write(tmp_path, one('images', file_name=name))
+    found = {finding.kind for finding in find_in_file(path)}
+    assert found & {'picture-missing', 'picture-no-file'}
 
 
 def roboflow(root):

@@ -10,6 +10,7 @@ from commands import tool
 from mmengine.config import Config
 
 from mmscale.checks.findings import FAULT, NOTE
+from mmscale.checks.norms import find_in_norms
 from mmscale.checks.schedules import find_in_schedule
 from mmscale.checks.settings import find_in_settings
 from mmscale.engine import config as configs
@@ -75,6 +76,16 @@ KINDS = {
         ({'model.backbone.norm_cfg': dict(type='GN', num_groups=n)}, 'num_groups that')
         for n in (32, 7, 0, -1)
     ],
+    'groups-elsewhere': [
+        ({'model.neck.norm_cfg': dict(type='GN', num_groups=48)}, '[64]; num_groups that'),
+        (
+            {
+                'model.roi_head.bbox_head.type': 'Shared4Conv1FCBBoxHead',
+                'model.roi_head.bbox_head.norm_cfg': dict(type='GN', num_groups=7),
+            },
+            'model.roi_head.bbox_head.norm_cfg: 7 groups',
+        ),
+    ],
     'norm-sync': [
         ({'launcher': 'pytorch', 'model.backbone.norm_cfg': dict(type='SyncBN')}, "type='BN'"),
         ({'launcher': 'pytorch', 'sync_bn': 'torch'}, 'no sync_bn'),
@@ -117,9 +128,21 @@ def test_each_kind_is_named(shapes, monkeypatch, kind, change, words):
     if kind in GPUS:
         monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     found = list(find_in_run(load_config(DETECTOR, change), SPLITS))
-    texts = [str(finding) for finding in found if finding.kind == kind]
+    texts = [str(f) for f in found if f.kind == kind.removesuffix('-elsewhere')]
     assert texts, found
     assert any(words in text for text in texts), texts
+
+
+@pytest.mark.parametrize('channels', [48, 64])
+def test_groups_that_a_head_has_by_itself(channels):
+    cfg = load_config('mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py')
+    cfg.model.bbox_head.update(feat_channels=channels)
+    found = [str(finding) for finding in find_in_norms(cfg)]
+    if channels == 64:
+        assert found == []
+    else:
+        assert 'model.bbox_head.norm_cfg: 32 groups do not divide the widths' in found[0]
+        assert '16, 24, 48]' in found[0]
 
 
 @pytest.mark.parametrize('name', [DETECTOR, CLASSIFIER])

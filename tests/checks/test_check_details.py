@@ -44,6 +44,22 @@ def test_the_key_that_was_meant_is_named(shapes, change, meant):
 
 
 @pytest.mark.parametrize(
+    ('config', 'where', 'key', 'meant'),
+    [
+        ('mask_rcnn_rexnet_fpn', RCNN, 'mask_thr_binry', 'mask_thr_binary'),
+        ('mask_rcnn_rexnet_fpn', 'model.train_cfg.rcnn', 'mask_siz', 'mask_size'),
+        ('mask_rcnn_rexnet_fpn', 'model.train_cfg', 'rpn_propsal', 'rpn_proposal'),
+        ('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py', 'model.test_cfg', 'nms_prex', 'nms_pre'),
+        ('mmdet::solo/solo_r50_fpn_1x_coco.py', 'model.test_cfg', 'filter_th', 'filter_thr'),
+        ('mmdet::paa/paa_r50_fpn_1x_coco.py', 'model.test_cfg', 'score_thrs', 'score_thr'),
+    ],
+)
+def test_keys_of_heads_are_those_that_their_classes_read(config, where, key, meant):
+    (found,) = find_details(load_config(config, {f'{where}.{key}': 0.5}), SPLITS)
+    assert f'{where}: nothing reads {key!r}; did you mean {meant!r}?' in str(found)
+
+
+@pytest.mark.parametrize(
     'change',
     [
         {'custom_hooks': [dict(type='EMAHook', momentum=0.1, update_buffers=True, priority=49)]},

@@ -1,10 +1,15 @@
 """Class folders: what is no class, what is not read, what differs."""
 
+import os
+
+import numpy as np
 import pytest
 from PIL import Image
 
-from mmscale.checks.findings import FAULT
+from mmscale.checks.findings import FAULT, NOTE
 from mmscale.checks.targets import find_in_tree
+from mmscale.engine.checks import find_in_run
+from mmscale.engine.config import load_config
 
 
 def make(root):
@@ -47,6 +52,10 @@ def broken(root):
     (root / 'val' / 'dog' / '0.png').write_text('<html>')
 
 
+def pipe(root):
+    os.mkfifo(root / 'val' / 'dog' / 'x.png')
+
+
 def readme(root):
     (root / 'val' / 'dog' / 'readme.txt').write_text('dogs')
 
@@ -58,6 +67,7 @@ KINDS = {
     'folder-no-images': all_emptied,
     'folders-differ': renamed,
     'picture-none': broken,
+    'picture-no-file': pipe,
     'files-passed-over': readme,
 }
 
@@ -85,3 +95,27 @@ def test_clean_folders_have_none(tmp_path):
 
 def test_a_folder_of_neither_layout(tmp_path):
     assert find_in_tree(tmp_path) is None
+
+
+CIFAR_10 = (
+    'airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg'])
+def test_class_folders_of_cifar_10_have_none(tmp_path, monkeypatch, suffix):
+    """train/ and test/, ten classes, pictures of 32 pixels numbered in each class."""
+    rng = np.random.default_rng(0)
+    for part, count in (('train', 5), ('test', 2)):
+        for name in CIFAR_10:
+            folder = tmp_path / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 255, (32, 32, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / f'{i:04}{suffix}')
+    assert list(find_in_tree(tmp_path, deep=True)) == []
+    monkeypatch.setenv('CIFAR_ROOT', str(tmp_path))
+    for name in ('rexnet-090', 'scalenet-14', 'san-resnet-18-half'):
+        cfg = load_config(f'cifar10/{name}_cifar10')
+        found = find_in_run(cfg, ('train', 'val', 'test'), deep=True, every=True)
+        assert [f for f in found if f.severity != NOTE] == []

@@ -1,5 +1,8 @@
 """Pictures: what the loader cannot read, or reads as something else than the annotations say."""
 
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -31,6 +34,16 @@ def cut(path, keep, kind='JPEG'):
     path.write_bytes(path.read_bytes()[:keep])
 
 
+def in_place(make):
+    """Something of the picture's name that is no file."""
+
+    def spoil(path):
+        path.unlink()
+        make(path)
+
+    return spoil
+
+
 def damaged(path):
     """Whole at both ends, spoilt between them: only decoding tells."""
     content = bytearray(path.read_bytes())
@@ -56,6 +69,10 @@ KINDS = {
     'EXIF 6': ('picture-turned', lambda path: turned(path, 6)),
     'EXIF 3': ('picture-orientation', lambda path: turned(path, 3)),
     'a format of Photoshop': ('picture-format', lambda path: saved(path, format='ICO')),
+    'a folder': ('picture-no-file', in_place(Path.mkdir)),
+    'a pipe': ('picture-no-file', in_place(os.mkfifo)),
+    'a link to itself': ('picture-no-file', in_place(lambda path: path.symlink_to(path))),
+    'a device': ('picture-no-file', in_place(lambda path: path.symlink_to('/dev/zero'))),
     'missing': ('picture-missing', lambda path: path.unlink()),
 }
 

@@ -94,15 +94,25 @@ class ToyMetric(BaseMetric):
 
 @registry.HOOKS.register_module()
 class SignalHook(Hook):
-    """Sends a signal to all processes of the run's group, in the seventh iteration or later."""
+    """Sends a signal in the seventh iteration or later.
 
-    def __init__(self, number, place):
-        self.number, self.place = number, place
+    To all processes of the run's group; of several processes the last one sends it to itself
+    ('one'), or to the launcher, which hands it on to all ('all').
+    """
+
+    def __init__(self, number, place, to='group'):
+        self.number, self.place, self.to = number, place, to
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if self.place == 'train' and runner.iter == 6:
-            os.killpg(0, self.number)
+            self.send(runner)
 
     def before_val_iter(self, runner, batch_idx, data_batch=None):
         if self.place == 'val' and runner.iter == 10 and batch_idx == 1:
+            self.send(runner)
+
+    def send(self, runner):
+        if self.to == 'group':
             os.killpg(0, self.number)
+        elif runner.rank == runner.world_size - 1:
+            os.kill(os.getpid() if self.to == 'one' else os.getppid(), self.number)

@@ -9,6 +9,7 @@ from runs import CLASSIFIER, loaders
 from small_san import SAN, arguments
 
 from mmscale.engine.config import load_config
+from mmscale.engine.pipelines import pipeline_at, sets_with_pipeline
 from mmscale.engine.training import train
 from mmscale.errors import UserError
 from mmscale.resolutions.testing import evaluate_resolutions
@@ -90,19 +91,52 @@ def test_wrong_tables(options, checkpoint, given, words):
         evaluate_resolutions(SAN, checkpoint, overrides=options, **given)
 
 
-def test_what_has_no_table(options, checkpoint, tmp_path):
+@pytest.mark.parametrize('wrapped', ['RepeatDataset', 'ConcatDataset'])
+def test_sets_in_others_are_scaled_too(monkeypatch, options, wrapped):
+    asked = []
+    monkeypatch.setattr(
+        'mmscale.resolutions.testing.evaluate', lambda *args, **kwargs: asked.append(kwargs) or {}
+    )
+    inner = load_config(SAN, options).test_dataloader.dataset
+    times = dict(type='RepeatDataset', times=1, dataset=inner)
+    joined = dict(type='ConcatDataset', datasets=[times, inner])
+    outer = times if wrapped == 'RepeatDataset' else joined
+    given = {**options, 'test_dataloader.dataset': dict(outer, _delete_=True)}
+    del given['test_dataloader.dataset.data_root']  # of a plain set
+    evaluate_resolutions(SAN, 'any.pth', [64, 48], overrides=given)
+    for call, side in zip(asked, (64, 48), strict=True):
+        dataset = load_config(SAN, call['overrides']).test_dataloader.dataset
+        assert dataset.type == wrapped
+        found = list(sets_with_pipeline(dataset))
+        assert len(found) == (1 if wrapped == 'RepeatDataset' else 2)
+        assert all(pipeline_at(one.pipeline, side) == one.pipeline for one in found)
+
+
+@pytest.mark.parametrize(
+    'dataset',
+    [dict(type='ConcatDataset', datasets=[]), dict(type='RepeatDataset', dataset=dict(type='A'))],
+    ids=['joined', 'wrapped'],
+)
+def test_sets_without_a_pipeline(options, checkpoint, dataset):
+    given = {'test_dataloader.dataset': dict(dataset, _delete_=True)}
+    with pytest.raises(UserError, match=f'{SAN} has no pipeline'):
+        evaluate_resolutions(SAN, checkpoint, [64], overrides=given)
+
+
+def test_no_test_set(options, checkpoint):
+    for value in (None, {}):
+        without = {'test_dataloader': value, 'test_evaluator': None, 'test_cfg': None}
+        own = {k: v for k, v in options.items() if not k.startswith('test_')}
+        with pytest.raises(UserError, match='no test_dataloader|they go together'):
+            evaluate_resolutions(SAN, checkpoint, [64], overrides={**own, **without})
+
+
+def test_what_has_no_table(options, checkpoint):
     own = {**options, 'tta_model': dict(type='AverageClsScoreTTA'), 'tta_pipeline': []}
     with pytest.raises(UserError, match='tta_pipeline'):
         evaluate_resolutions(SAN, checkpoint, [64], overrides=own, tta=True)
     with pytest.raises(UserError, match='exported'):
         evaluate_resolutions(SAN, 'san.onnx', [64], ['proxy'], overrides=options)
-    several = tmp_path / 'several.py'
-    several.write_text(
-        f"_base_ = 'mmscale::classification/{SAN}.py'\n"
-        "test_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=[]))\n"
-    )
-    with pytest.raises(UserError, match='pipeline'):
-        evaluate_resolutions(str(several), checkpoint, [64])
 
 
 def test_rows_may_differ(monkeypatch, options, tmp_path, capsys):
