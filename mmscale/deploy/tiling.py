@@ -8,6 +8,7 @@ from torch import nn
 
 from mmscale.deploy.blocks import inference_form
 from mmscale.models.backbones.rexnet import LinearBottleneck
+from mmscale.utils.following import is_followed
 
 TILED = (nn.Conv2d, nn.SiLU, nn.ReLU6)
 # Bytes of a map: two layers' maps of a tile are to fit into the cache; what is small is left whole.
@@ -25,8 +26,10 @@ class TiledLayers(nn.Sequential):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, C, H, W) to what the layers make of it."""
+        if x.device.type != 'cpu' or is_followed():
+            return super().forward(x)
         heights, largest = self._heights(x)
-        if x.device.type != 'cpu' or largest <= UNTILED or _followed():
+        if largest <= UNTILED:
             return super().forward(x)
         rows = ceil(heights[-1] / ceil(largest / TILE))
         images = []
@@ -80,12 +83,6 @@ class TiledLayers(nn.Sequential):
 def _reach(conv):
     """Rows and columns of the input that an output pixel comes from."""
     return [(size - 1) * step + 1 for size, step in zip(conv.kernel_size, conv.dilation)]
-
-
-def _followed():
-    """Whether a tracer, compiler or exporter follows, which would write down sizes as constants."""
-    exporting = getattr(torch.compiler, 'is_exporting', None)  # torch 2.7; torch.compile: true too
-    return torch.jit.is_tracing() or (exporting is not None and exporting())
 
 
 def _can_be_tiled(layer):

@@ -4,11 +4,7 @@ import torch
 from torch import Tensor
 
 from mmscale.operators.calling import call, single, write
-
-try:
-    from torch.compiler import is_compiling
-except ImportError:  # before torch 2.3
-    from torch._dynamo import is_compiling
+from mmscale.utils.following import is_compiling
 
 MAXIMUM = 0  # the pool_mode; 1 is the average
 NOTHING = -10000  # mmcv's maximum of no samples at all
