@@ -183,6 +183,7 @@ class Trial:
             classes,
             masks='mask' in text,
             semantic="'num_stuff_classes': " in text or 'semantic' in text,
+            proposals='roi_head' in model and 'rpn_head' not in model,
         )
 
 

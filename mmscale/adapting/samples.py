@@ -10,12 +10,19 @@ from mmengine.structures import InstanceData, PixelData
 from mmscale.utils.environment import require
 
 OBJECTS = 4  # in a picture
+PROPOSALS = 20
 SMALLEST = 0.2  # of the picture's sides
 SEMANTIC = 2  # classes of its pixels
 
 
 def detection_batch(
-    seed: int, shapes: Sequence[tuple[int, int]], classes: int, *, masks: bool, semantic: bool
+    seed: int,
+    shapes: Sequence[tuple[int, int]],
+    classes: int,
+    *,
+    masks: bool,
+    semantic: bool,
+    proposals: bool = False,
 ) -> dict[str, list[Any]]:
     """What a detector's data preprocessor takes.
 
@@ -25,15 +32,23 @@ def detection_batch(
         classes (int): Labels are below.
         masks (bool): Objects have masks.
         semantic (bool): Pixels have classes.
+        proposals (bool): There are proposals, for detectors without a part that makes them; others
+            would leave theirs out.
     """
     random = np.random.RandomState(seed)
-    return dict(
+    batch = dict(
         inputs=[_picture(random, shape) for shape in shapes],
         data_samples=[
             _sample(random, number, shape, classes, masks, semantic)
             for number, shape in enumerate(shapes)
         ],
     )
+    if proposals:
+        for shape, sample in zip(shapes, batch['data_samples']):
+            found = torch.from_numpy(_boxes(random, shape, PROPOSALS)).float()
+            scores = torch.linspace(1, 0, PROPOSALS)
+            sample.proposals = InstanceData(bboxes=found, scores=scores)
+    return batch
 
 
 def video_batch(
@@ -102,9 +117,6 @@ def _sample(random, number, shape, classes, masks, semantic):
         truth.masks = _masks(boxes, shape)
     sample.gt_instances = truth
     sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4))
-    # Detectors without a part that proposes are given proposals.
-    found = torch.from_numpy(_boxes(random, shape, 20)).float()
-    sample.proposals = InstanceData(bboxes=found, scores=torch.linspace(1, 0, 20))
     if semantic:
         pixels = torch.from_numpy(random.randint(0, SEMANTIC, (1, *shape), np.uint8))
         sample.gt_sem_seg = PixelData(sem_seg=pixels)

@@ -83,6 +83,13 @@ def test_made_up_objects_lie_in_their_pictures():
         assert sample.gt_sem_seg.sem_seg.shape == (1, height, width)
 
 
+@pytest.mark.parametrize('proposals', [True, False])
+def test_only_those_that_need_them_get_proposals(proposals):
+    options = dict(masks=False, semantic=False, proposals=proposals)
+    [sample] = detection_batch(0, [(64, 64)], 1, **options)['data_samples']
+    assert ('proposals' in sample) is proposals
+
+
 # A dozen of mmdet's, of every way to read a backbone
 DETECTORS = (
     'atss', 'cascade_rcnn', 'condinst', 'deformable_detr', 'fcos', 'mask_rcnn', 'retinanet',
