@@ -126,8 +126,8 @@ class Backbone(BaseModule):
         out_indices: Sequence[int],
         frozen_stages: int,
         norm_eval: bool | str,
-        in_channels: int,
-        output_stride: int,
+        in_channels: int = 3,
+        output_stride: int = 32,
         init_cfg: InitCfg,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
