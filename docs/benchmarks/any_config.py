@@ -190,7 +190,7 @@ def page(folder):
         'Written by `python docs/benchmarks/any_config.py FOLDER --page docs/any_config_table.md`; '
         'how a config is adapted: [any_config.md](any_config.md).',
         '',
-        f'{len(rows)} configs of mmdet with a backbone were adapted'
+        f'{len(rows)} configs of mmdet have a backbone'
         + (f' so far; {left} were not looked at yet' if left else '')
         + f'. Their {len(models)} models that differ in more than weights, norms and what is '
         'frozen are built, trained for a step and predicted with, on two made-up pictures'
