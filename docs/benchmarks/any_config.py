@@ -32,6 +32,7 @@ FAMILIES = {
     'CSP': ('CSPDarknet', 'CSPNeXt'),
     'Darknet': ('Darknet',),
 }
+ADAPTED = 'not run yet'
 WORKS, REFUSED, BROKEN, FAILED = 'works', 'refused', 'the original fails', 'fails'
 
 
@@ -156,16 +157,14 @@ def write(path, content):
     aside.rename(path)
 
 
-def _done(plan, tried):
-    return all('model' not in row or row['model'] in tried for row in plan['rows'].values())
-
-
 def outcome(row, tried):
     """What became of a config with a backbone, in a word, and why."""
     if 'refused' in row:
         return REFUSED, row['refused']
     if 'model' not in row:
         return FAILED, row['traceback']
+    if row['model'] not in tried:
+        return ADAPTED, ''
     result = tried[row['model']]
     if not result.get('fault') and 'error' not in result:
         return WORKS, ''
@@ -177,31 +176,26 @@ def outcome(row, tried):
 def page(folder):
     """The page, in Markdown."""
     found, tried = read(folder / 'plans.json'), read(folder / 'tried.json')
-    rows = {name: plan for name, plan in found.items() if 'rows' in plan and _done(plan, tried)}
-    total = sum(1 for _ in configs(None))
-    unfinished = len(found) < total or any(
-        not _done(plan, tried) for plan in found.values() if 'rows' in plan
-    )
+    rows = {name: plan for name, plan in found.items() if 'rows' in plan}
     results = {
         (name, backbone): outcome(row, tried)
         for name, plan in rows.items()
         for backbone, row in plan['rows'].items()
     }
+    models = {row.get('model') for plan in rows.values() for row in plan['rows'].values()} - {None}
+    left = sum(1 for _ in configs(None)) - len(found)
     lines = [
         "# mmdet's configs with other backbones",
         '',
         'Written by `python docs/benchmarks/any_config.py FOLDER --page docs/any_config_table.md`; '
         'how a config is adapted: [any_config.md](any_config.md).',
         '',
-        f"{len(rows)} configs: of mmdet's {total}, {total - len(rows)} "
-        + (
-            'were not run yet. '
-            if unfinished
-            else 'have no backbone: pieces, and some that '
-            'inherit from files that mmdet does not have. '
-        )
-        + 'Each was adapted, built, trained for a step and predicted with on two made-up '
-        f'pictures; {len(tried)} models differ in more than weights, norms and what is frozen.',
+        f'{len(rows)} configs of mmdet have a backbone'
+        + (f' so far; {left} were not looked at yet' if left else '')
+        + f'. Their {len(models)} models that differ in more than weights, norms and what is '
+        'frozen are built, trained for a step and predicted with, on two made-up pictures'
+        + (f'; {len(models - set(tried))} of them were not run yet' if models - set(tried) else '')
+        + '.',
         '',
         *_counts(rows, results),
         '',
@@ -233,8 +227,9 @@ def _counts(rows, results):
     for family, names in listed.items():
         cells = []
         for backbone in BACKBONES:
-            works = sum(results[name, backbone][0] == WORKS for name in names)
-            cells.append(f'{works} ({100 * works / max(len(names), 1):.1f} %)')
+            counts = Counter(results[name, backbone][0] for name in names)
+            text = f'{counts[WORKS]} ({100 * counts[WORKS] / max(len(names), 1):.1f} %)'
+            cells.append(text + (f', {counts[ADAPTED]} {ADAPTED}' if counts[ADAPTED] else ''))
         yield f'| {family} | {len(names)} | {" | ".join(cells)} |'
 
 

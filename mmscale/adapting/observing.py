@@ -46,6 +46,8 @@ def observe(backbone: Mapping[str, Any], scope: str) -> Observed:
         UserError: If it cannot be built or run, or hands out anything but maps.
     """
     cfg = {key: deepcopy(value) for key, value in backbone.items() if key not in WITHOUT}
+    if isinstance(cfg.get('norm_cfg'), dict):
+        cfg['norm_cfg'].pop('eps', None)  # newer versions of torch refuse the 0 of some configs
     name = type_name(cfg['type'])
     require(scope)
     try:

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 
 from mmscale.adapting.hosts import INNER
@@ -23,16 +23,20 @@ from mmscale.models.init_cfg import is_pretrained
 from mmscale.registry import type_name
 from mmscale.utils.environment import require
 
+Shapes = Sequence[tuple[int, int]]
+
 SHAPES = ((96, 128), (128, 96))  # heights and widths; padded to 128 x 128
-SCALES = (1, 3)  # of the shapes
+SQUARE = ((384, 384),) * 2  # for models that find the others too small, or of different sizes
 STEPS = ('built', 'lost', 'predicted')
 PICTURES = ('mean', 'std', 'bgr_to_rgb')
 PERSON = (256, 128)  # what models that recognise persons again are made for
 CLASSES = ('num_classes', 'num_things_classes')
-# Few candidates are enough: of a stage, an image, and a sampler.
-MOST = {'nms_pre': 100, 'max_per_img': 5, 'num': 16}
-# A SAN whose weights were never trained generates such that its maps overflow.
-GENERATED = 0.02
+# Few candidates are enough: before and after what overlaps is taken out, and for a loss.
+MOST = {'nms_pre': 100, 'max_per_img': 5}
+SAMPLES = 16
+# Without training, the maps of a SAN overflow, and boxes go far beyond the picture.
+DAMPED = ('.generator.', '.fc_reg.')
+DAMPING = 0.02
 
 
 def prove(cfg: Config, original: Config) -> str | None:
@@ -70,15 +74,15 @@ def attempt(cfg: Config) -> tuple[tuple[str, ...], str | None]:
     """How far a small batch gets through a config's model, and in a line what ended it.
 
     Returns:
-        tuple: Of `STEPS` those that went well; and the error, or None. Pictures that are too small
-        for a model are tried larger once.
+        tuple: Of `STEPS` those that went well; and the error, or None. Where pictures of one shape
+        do not pass, those of another are tried.
     """
     reached: tuple[tuple[str, ...], str | None] | None = None
-    for scale in SCALES:
+    for shapes in (SHAPES, SQUARE):
         done = 0
         try:
             with untouched():
-                trial = Trial(cfg, scale)
+                trial = Trial(cfg, shapes)
                 done = 1
                 trial.loss()
                 done = 2
@@ -97,15 +101,18 @@ def untouched() -> Iterator[None]:
     The block is quiet: mmengine would list every parameter that it initialises.
     """
     before = random.getstate(), np.random.get_state()
-    level = logging.root.manager.disable
-    logging.disable(logging.INFO)
+    loggers = [MMLogger.get_current_instance(), *MMLogger._instance_dict.values()]
+    levels = [logger.level for logger in loggers]
     try:
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             np.random.seed(0)
             yield
     finally:
-        logging.disable(level)
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
         random.setstate(before[0])
         np.random.set_state(before[1])
 
@@ -118,19 +125,20 @@ class Trial:
 
     Args:
         cfg (mmengine.Config): The whole config.
-        scale (int): How many times as large as usual the pictures are.
+        shapes (Sequence[tuple[int]]): Heights and widths of two pictures, where the model does not
+            ask for others.
     """
 
-    def __init__(self, cfg: Config, scale: int = 1) -> None:
+    def __init__(self, cfg: Config, shapes: Shapes = SHAPES) -> None:
         self.cfg = bare(cfg)
-        self.scale = scale
+        self.shapes = shapes
         self.task = task_of(self.cfg)
         self.known = self.task in (DETECTOR, CLASSIFIER) or self.task.scope is None
         self.model = build_model(self.cfg)
         self.model.init_weights()  # some parts leave their parameters as the memory was
         for key, parameter in self.model.named_parameters():
-            if '.generator.' in key:
-                parameter.data *= GENERATED
+            if any(part in key for part in DAMPED):
+                parameter.data *= DAMPING
 
     def loss(self, *, backward: bool = False) -> dict[str, float]:
         """The parts of the loss; `backward` also computes the gradients.
@@ -142,8 +150,9 @@ class Trial:
             return {}
         self.model.train()
         hub = MessageHub.get_current_instance()
-        if hub.get_info('iter') is None:  # some losses grow with it
-            hub.update_info('iter', 0)
+        for key in ('iter', 'epoch'):  # some losses change with them
+            if hub.get_info(key) is None:
+                hub.update_info(key, 0)
         with DefaultScope.overwrite_default_scope(self.task.package):
             data = self.model.data_preprocessor(self._batch(0), True)
             loss, parts = self.model.parse_losses(self.model(**data, mode='loss'))
@@ -176,10 +185,10 @@ class Trial:
             frames = model['track_head'].get('num_frames', 2)
             return video_batch(seed, (128, 128), classes, frames)
         text, side = str(model), _input_size(model)
-        shapes = SHAPES if side is None else ((side, side),) * 2
+        shapes = self.shapes if side is None else ((side, side),) * 2
         return detection_batch(
             seed,
-            [(self.scale * height, self.scale * width) for height, width in shapes],
+            shapes,
             classes,
             masks='mask' in text,
             semantic="'num_stuff_classes': " in text or 'semantic' in text,
@@ -243,11 +252,16 @@ def _shrink(node):
     for part in _dicts(node):
         if part.get('batch_augments'):
             part['batch_augments'] = None
-        if 'nms' in part and 'max_per_img' in part and part.get('score_thr'):
-            part['score_thr'] = 0.0
-        for key, most in MOST.items():
-            if type(part.get(key)) is int:
-                part[key] = min(part[key], most)
+        if part.get('type') == 'MMSyncBN':  # which cannot be built outside several processes
+            part['type'] = 'SyncBN'
+        if 'nms' in part:
+            if 'max_per_img' in part and part.get('score_thr'):
+                part['score_thr'] = 0.0
+            for key, most in MOST.items():
+                if type(part.get(key)) is int:
+                    part[key] = min(part[key], most)
+        if isinstance(part.get('sampler'), dict) and type(part['sampler'].get('num')) is int:
+            part['sampler']['num'] = min(part['sampler']['num'], SAMPLES)
 
 
 def _dicts(node: Any) -> Iterator[Any]:

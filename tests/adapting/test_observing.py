@@ -37,6 +37,10 @@ NETWORKS = {
         (128, 256, 384, 512), (8, 16, 32, 64),
     ),
     'Darknet': (dict(type='Darknet', depth=53), (256, 512, 1024), (8, 16, 32)),
+    'norms without an epsilon': (
+        dict(type='ResNet', depth=18, norm_cfg=dict(type='BN', eps=0.0)),
+        (64, 128, 256, 512), (4, 8, 16, 32),
+    ),
     'VGG': (
         dict(type='SSDVGG', depth=16, with_last_pool=False, ceil_mode=True, out_indices=(3, 4),
              out_feature_indices=(22, 34)),

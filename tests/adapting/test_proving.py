@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from small_detectors import retinanet
 from trying import configs
 
@@ -61,6 +62,13 @@ def test_a_proof_draws_no_random_numbers():
     np.random.seed(3)
     assert fault(retinanet()) is None
     assert draw() == expected
+
+
+def test_a_proof_is_quiet_and_the_log_goes_on_after_it(log):
+    print_log('before', 'current')
+    assert fault(retinanet()) is None
+    print_log('after', 'current')
+    assert log == ['before', 'after']
 
 
 def test_nothing_is_fetched():
