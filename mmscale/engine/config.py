@@ -52,7 +52,10 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
         try:
             cfg.merge_from_dict(overrides)
         except (TypeError, KeyError, AttributeError) as error:  # a value where there is no place
-            raise UserError(f'--cfg-options {overrides} do not fit {name}: {error}') from error
+            given, reason = f'{overrides}', f'{error}'
+            raise UserError(
+                f'--cfg-options {given:.500} do not fit {name}: {reason:.500}'
+            ) from error
     settle(find_values(cfg))
     _shorten_topk(cfg)
     return cfg
