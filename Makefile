@@ -25,20 +25,23 @@ test: lint  ## run the linters and the tests
 	$(RUN) -m pytest -rs $(ENGINES)
 	$(RUN) -m pytest -rs -n 2 --dist loadfile $(ENGINES:%=--ignore %)
 
-lint: .venv/ready  ## run the linters
+lint: .venv/dev  ## run the linters
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m codespell_lib
 	$(RUN) -m mypy mmscale
 
-wheel: .venv/ready  ## build the last commit's wheel, the same bytes each time, and its SBOM, in dist
+wheel: .venv/dev  ## build the last commit's wheel, the same bytes each time, and its SBOM, in dist
 	$(RUN) .ci/wheel.py
 
-audit: .venv/ready  ## look up constraints.txt among published vulnerabilities (SERVICE=osv: there)
+audit: .venv/dev  ## look up constraints.txt among published vulnerabilities (SERVICE=osv: there)
 	$(RUN) .ci/audit.py $(SERVICE)
 
-licences: .venv/ready  ## write docs/licences.md anew
+licences: .venv/dev  ## write docs/licences.md anew
 	$(RUN) .ci/licences.py
+
+.venv/dev: .venv/ready
+	@.ci/setup_env.sh dev
 
 .venv/ready: .ci/setup_env.sh constraints.txt setup.py
 	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the checkout's .venv with the versions in constraints.txt; `make setup` calls this.
+# Makes the checkout's .venv with the versions in constraints.txt; `make setup` calls this. With the
+# argument `dev` it adds what the linters, the tests and the export need to the .venv that is there.
 # May be interrupted and run again at any time: pip skips what is installed already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +10,7 @@ OPERATORS=${OPERATORS:-}  # 'compiled' for mmcv's own; torchvision's stand in ot
 LOG=.venv/setup.log
 NETWORK='Check the network, the index that pip is set to and the free space (df -h .).'
 STEP=0
+STEPS=3
 CHILD=
 
 stop() {  # MESSAGE...
@@ -18,7 +20,7 @@ stop() {  # MESSAGE...
 
 step() {  # TITLE
     STEP=$((STEP + 1))
-    echo "[$STEP/5] $1"
+    echo "[$STEP/$STEPS] $1"
 }
 
 failed() {  # WHAT TO DO...
@@ -60,6 +62,15 @@ interrupted() {
 }
 trap interrupted INT TERM
 
+if [[ ${1:-} == dev ]]; then
+    STEPS=1
+    step 'Linters, pytest and the exporters'
+    pip_install --editable '.[dev]' || failed "$NETWORK"
+    run .venv/bin/python -m compileall -q -j 0 .venv/lib || true  # what --no-compile left below
+    touch .venv/dev
+    exit
+fi
+
 # The oldest Python is written in setup.py; the newest is what the pinned versions have wheels for.
 OLDEST=$(sed -n "s/.*python_requires='>=3\.\([0-9]*\)'.*/\1/p" setup.py)
 NEWEST=13
@@ -68,6 +79,7 @@ NEWEST=13
         "Name one that is, for example: make setup PYTHON=python3.11"
 [[ $OPERATORS == '' || $OPERATORS == compiled ]] ||
     stop "OPERATORS=$OPERATORS is unknown: give OPERATORS=compiled, or leave it out."
+[[ -z $OPERATORS ]] || STEPS=4
 HEADERS=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 [[ -z $OPERATORS ]] || echo '#include <Python.h>' | ${CXX:-c++} -x c++ -fsyntax-only -I"$HEADERS" - ||
     stop "mmcv's operators cannot be compiled: there is no C++ compiler, or no Python.h." \
@@ -83,32 +95,37 @@ pip_install --upgrade pip setuptools ${OPERATORS:+ninja packaging wheel} || fail
 step 'torch and torchvision: several gigabytes with their CUDA packages'
 pip_install torch torchvision || failed "$NETWORK"
 
-works() {  # DEVICE...: the operators are there, and run on these devices
-    .venv/bin/python - "$@" << 'END'
+check() {  # mmcv's operators run on every device, and the imports; writes .venv/ready
+    # The Makefile's commands read that file: with operators for the CPU alone they hide the GPU.
+    # What it imports stays compiled, also where images of containers have Python not do that.
+    env -u PYTHONDONTWRITEBYTECODE .venv/bin/python - .venv/ready.tmp >> "$LOG" 2>&1 << 'END' &&
 import sys
 
-import mmscale  # so that torchvision's stand in where they may
-import torch
-from mmcv.ops import nms
+import mmscale  # first, so that torchvision's operators stand in where they may
+import mmdet.apis, mmpretrain.apis, torch
+from mmcv.ops import get_compiler_version, get_compiling_cuda_version, nms
 
-for device in sys.argv[1:]:
+for device in ['cpu', 'cuda'] if torch.cuda.is_available() else ['cpu']:
     nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=device), torch.ones(1, device=device), 0.5)
+hidden = get_compiling_cuda_version() == 'not available'
+with open(sys.argv[1], 'w') as ready:
+    print(f"# mmcv's operators: {get_compiler_version()}", file=ready)
+    print('export CUDA_VISIBLE_DEVICES=' if hidden else '', file=ready)
 END
+        mv .venv/ready.tmp .venv/ready
 }
 
-DEVICES=$(.venv/bin/python -c "
-import torch
-print('cpu cuda' if torch.cuda.is_available() else 'cpu')" 2>> "$LOG") ||
-    failed 'torch cannot be imported: remove .venv.'
+install_mmcv() {  # PIP'S OPTIONS...
+    if [[ -z $OPERATORS ]]; then
+        pip_install onedl-mmcv "$@" || failed "$NETWORK"
+    else
+        MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} \
+            pip_install --verbose --no-build-isolation onedl-mmcv "$@" ||
+            failed 'If it is the GPU part that does not compile: CUDA_VISIBLE_DEVICES= make setup'
+    fi
+}
 
-if [[ -z $OPERATORS ]]; then
-    step 'mmcv, without compiling its operators'
-    pip_install onedl-mmcv || failed "$NETWORK"
-    # A wheel in pip's cache may be one that was compiled for another torch.
-    run works $DEVICES ||
-        pip_install --no-cache-dir --no-binary onedl-mmcv --no-deps --force-reinstall onedl-mmcv ||
-        failed "$NETWORK"
-else
+if [[ -n $OPERATORS ]]; then
     export MMSCALE_OPERATORS=compiled
     # Where torch sees a GPU, mmcv compiles for it, with a CUDA toolkit of torch's major version.
     GPU=$(.venv/bin/python - 2>> "$LOG" << 'END'
@@ -131,34 +148,20 @@ END
         'Install it and set CUDA_HOME, or hide the GPU (CUDA_VISIBLE_DEVICES=), or leave' \
         "OPERATORS=compiled out: torchvision's operators run on the GPU without a toolkit." ;;
     esac
-    compile() {
-        MAX_JOBS=${MAX_JOBS:-$(getconf _NPROCESSORS_ONLN)} \
-            pip_install --verbose --no-build-isolation onedl-mmcv "$@" ||
-            failed 'If it is the GPU part that does not compile: CUDA_VISIBLE_DEVICES= make setup'
-    }
-    compile
-    # What is installed, or in pip's cache, may be without operators, or for another torch.
-    run works $DEVICES || compile --no-cache-dir --no-binary onedl-mmcv --no-deps --force-reinstall
+    install_mmcv
 fi
 
-step 'mmdetection, mmpretrain, mmscale, linters and pytest'
-pip_install --editable '.[onedl,dev]' || failed "$NETWORK"
+step 'mmcv, mmdetection, mmpretrain and mmscale'
+pip_install --no-compile --editable '.[onedl]' || failed "$NETWORK"
 # mmcv asks for the first, imaug for both, which hold the same files: the one that needs no display
 # stays. The second line brings back what the first took with it.
 run .venv/bin/python -m pip uninstall --yes opencv-python || true
-pip_install --no-deps --force-reinstall opencv-python-headless || failed "$NETWORK"
-
-step 'Check: one operator, and the imports'
-run works $DEVICES || failed 'Remove .venv.'
-run .venv/bin/python -c 'import mmdet.apis, mmpretrain.apis, mmscale' || failed 'Remove .venv.'
-# The Makefile's commands read this file: with operators for the CPU alone they hide the GPU.
-.venv/bin/python 2>> "$LOG" << 'END' > .venv/ready.tmp
-import mmscale
-from mmcv.ops import get_compiler_version, get_compiling_cuda_version
-
-print(f"# mmcv's operators: {get_compiler_version()}")
-print('export CUDA_VISIBLE_DEVICES=' if get_compiling_cuda_version() == 'not available' else '')
-END
-mv .venv/ready.tmp .venv/ready
+pip_install --no-compile --no-deps --force-reinstall opencv-python-headless || failed "$NETWORK"
+# An mmcv that is installed already, or in pip's cache, may be compiled for another torch, or not at
+# all where it should be.
+check || {
+    install_mmcv --no-cache-dir --no-binary onedl-mmcv --no-deps --force-reinstall
+    check
+} || failed 'Remove .venv.'
 echo "      $(sed -n '1s/^# //p' .venv/ready)"
-echo "      done in $((SECONDS / 60)) minutes"
+echo "      done in $((SECONDS / 60)) minutes $((SECONDS % 60)) seconds"

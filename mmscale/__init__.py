@@ -5,6 +5,9 @@ Importing registers every model under its bare name (``type='ReXNet'``); with th
 first one is built, so this import costs next to nothing.
 """
 
+from importlib import import_module
+from typing import Any
+
 from mmscale.operators import finder
 from mmscale.utils.environment import check_family
 
@@ -16,4 +19,14 @@ from mmscale.errors import UserError  # noqa: E402
 from mmscale.families import feature_channels  # noqa: E402
 from mmscale.version import __version__  # noqa: E402
 
-__all__ = ['UserError', '__version__', 'feature_channels', 'registry']
+__all__ = ['UserError', '__version__', 'adapt', 'feature_channels', 'registry']
+
+# What takes seconds to import, and the module that has it.
+LATER = {'adapt': 'mmscale.adapting'}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for."""
+    if name not in LATER:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(LATER[name]), name)

@@ -15,7 +15,6 @@ ORDER = (
     'registry',
     'families',  # the backbones by name
     'structures',  # ScaleNet's neuron structures
-    'reports',  # pictures and tables of what was measured
     'datasets',
     'checks',  # what is wrong with a data set or a config
     'evaluation',
@@ -24,9 +23,11 @@ ORDER = (
     'deploy',
     'exported',  # reading exported files
     'engine',  # training and testing
+    'reports',  # pictures and tables of what was measured
     'resolutions', 'allocation', 'inference',
     'export',  # writing exported files
     'benchmark',
+    'adapting',  # another backbone for anyone's config
     'cli',
 )  # fmt: skip
 FLAT = 8  # files directly in the package

@@ -15,28 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / 'tests/helpers'))
 
+from trying import configs, forked
+
 WAYS = ('compiled', 'torchvision')
 SECONDS = 240  # for one config
 STEPS = 2
 BOUND = 1e-4
-
-
-def configs():
-    """The folders' names, each with the path of its config."""
-    import mmdet
-
-    root = Path(mmdet.__file__).parent / '.mim/configs'
-    for folder in sorted(root.iterdir()):
-        found = [path for path in folder.glob('*.py') if 'coco' in path.name] or [
-            *folder.glob('*.py')
-        ]
-        if found and folder.name != '_base_':
-            yield folder.name, min(found, key=lambda path: (*_heaviness(path), path.name))
-
-
-def _heaviness(path):
-    light = [word in path.name for word in ('r50', 'tiny', '-t', '_s_', 'r18')]
-    return not any(light), 'ms-' in path.name or 'lsj' in path.name, len(path.name)
 
 
 def run_all(way, folder, only):
@@ -51,30 +35,9 @@ def run_all(way, folder, only):
         out = folder / f'{name}.{way}.pth'
         if out.exists():
             continue
-        child = os.fork()
-        if not child:
-            _one(path, out)
-        _, status = os.waitpid(child, 0)
+        ended = forked(lambda p=path: results(p), lambda o=out, **kept: _save(o, **kept), SECONDS)
         if not out.exists():
-            _save(out, error=f'ended by signal {status & 127}')
-
-
-def _one(path, out):
-    import resource
-    import signal
-    import warnings
-
-    resource.setrlimit(resource.RLIMIT_AS, (16 << 30, resource.RLIM_INFINITY))
-    signal.alarm(SECONDS)
-    warnings.simplefilter('ignore')
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    os.dup2(1, 2)
-    try:
-        _save(out, **results(path))
-    except BaseException as error:  # whatever a config of mmdet's ends with is a row of the table
-        lines = [line for line in str(error).splitlines() if line.strip()] or ['']
-        _save(out, error=f'{type(error).__name__}: {lines[0]}')
-    os._exit(0)
+            _save(out, error=f'ended by signal {ended}')
 
 
 def _save(out, **result):
@@ -90,26 +53,25 @@ def results(path):
     import torch
     from compiled import train
     from mmdet.registry import MODELS
-    from mmdet.testing import demo_mm_inputs
     from mmengine.config import Config
 
+    from mmscale.adapting.proving import SHAPES, count_classes, without_weights
+    from mmscale.adapting.samples import detection_batch
+
     cfg = Config.fromfile(path).model
-    _without_weights(cfg)
+    without_weights(cfg)
     text = str(cfg)
     torch.manual_seed(0)
     model = MODELS.build(cfg)
-    panoptic = "'num_stuff_classes': " in text or 'semantic' in text
-    masks = 'mask' in text
-    classes = _classes(cfg)
+    options = dict(
+        masks='mask' in text,
+        semantic="'num_stuff_classes': " in text or 'semantic' in text,
+    )
+    classes = count_classes(cfg)
 
     def inputs(seed):
         torch.manual_seed(seed)
-        packed = demo_mm_inputs(
-            2, [[3, 96, 128], [3, 128, 96]], num_classes=classes, with_mask=masks,
-            with_semantic=panoptic,
-        )  # fmt: skip
-        packed['inputs'] = [torch.randint(0, 256, x.shape).byte() for x in packed['inputs']]
-        return packed
+        return detection_batch(seed, SHAPES, classes, **options)
 
     losses = train(model, map(inputs, range(STEPS)), 1e-4)
     with torch.no_grad():
@@ -118,30 +80,6 @@ def results(path):
     kept = [sample.pred_instances for sample in found if 'pred_instances' in sample]
     found = [{key: one[key].float() for key in ('scores', 'bboxes')} for one in kept]
     return dict(losses=losses, found=found)
-
-
-def _without_weights(cfg):
-    """Nothing is downloaded: weights are random."""
-    if isinstance(cfg, dict):
-        if isinstance(cfg.get('init_cfg'), dict) and cfg['init_cfg'].get('type') == 'Pretrained':
-            cfg['init_cfg'] = None
-        for value in cfg.values():
-            _without_weights(value)
-    elif isinstance(cfg, (list, tuple)):
-        for value in cfg:
-            _without_weights(value)
-
-
-def _classes(cfg):
-    """The number of classes of the first head that says one."""
-    if isinstance(cfg, dict):
-        for key in ('num_classes', 'num_things_classes'):
-            if isinstance(cfg.get(key), int):
-                return cfg[key]
-        cfg = list(cfg.values())
-    if isinstance(cfg, (list, tuple)):
-        return next((found for found in map(_classes, cfg) if found), None)
-    return None
 
 
 def compare(one, other):

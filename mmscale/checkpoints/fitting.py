@@ -13,6 +13,7 @@ from torch import nn
 from mmscale.checkpoints.damage import require_finite
 from mmscale.checkpoints.identifying import describe
 from mmscale.checkpoints.san_norms import in_order_of, norm_count, resolutions_in
+from mmscale.checkpoints.stems import adapted
 from mmscale.checkpoints.tensors import read_weights
 from mmscale.errors import UserError, without_secrets
 
@@ -103,6 +104,7 @@ def load(
     if not hasattr(module, 'backbone'):
         tensors = {key.removeprefix(part): value for key, value in tensors.items()}
         part = ''
+    tensors = adapted(getattr(module, 'backbone', module), tensors, part)
     named = without_secrets(f'{source} ({state.source})' if state.source else str(source))
     result = require_fit(module, tensors, named, required='' if whole else part)
     module.load_state_dict({name: tensors[name] for name in result.matched}, strict=False)

@@ -155,8 +155,8 @@ def _read_by(model, scope):
 
 @functools.cache
 def _read_in(module):
-    file = getattr(sys.modules.get(module), '__file__', None)
-    if module.startswith(NO_HEADS) or not str(file).endswith('.py'):
+    file = getattr(sys.modules.get(module), '__file__', None) or ''
+    if module.startswith(NO_HEADS) or not file.endswith('.py'):
         return ()
     found = READ.findall(Path(file).read_text(encoding='utf-8'))
     return tuple(quoted or plain for quoted, plain in found)

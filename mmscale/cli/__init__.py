@@ -12,6 +12,8 @@ from mmscale.version import __version__
 
 # Here and not in the modules, so that --help does not import them all.
 COMMANDS = {
+    'adapt': "Put a backbone into anyone's config: adapt.py CONFIG --backbone ReXNet -o "
+    'MY_CONFIG.py.',
     'allocate-neurons': 'Allocate neurons: from a trained ScaleNet to the structure that a budget '
     'allows.',
     'benchmark': 'Time models side by side, with peers, in any form: eager, fused, compiled, '

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from mmscale import benchmark
 from mmscale.cli import COMMANDS
+from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import one_line_errors
 from mmscale.errors import UserError
 from mmscale.utils.files import check_out
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('--plot', metavar='PNG', help='draw the times of the models')
     parser.add_argument('--json', action='store_true', help='print one JSON object, nothing else')
+    add_backbone(parser)
     args = parser.parse_args(argv)
     if (args.plot or args.profile) and not args.cases:
         parser.error('--plot and --profile are of models: name one or more')
@@ -56,18 +58,29 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise UserError('nothing to do: name a model, such as rexnet-100:fused, or a --target')
         if args.plot:
             check_out(args.plot)
-        result = benchmark.run(
-            args.cases,
-            args.shape,
-            training=args.train,
-            memory=args.memory,
-            profiles=args.profile,
-            rounds=args.rounds,
-        )
+        with contextlib.ExitStack() as stack:
+            result = benchmark.run(
+                [_chosen(case, args.backbone, stack) for case in args.cases],
+                args.shape,
+                training=args.train,
+                memory=args.memory,
+                profiles=args.profile,
+                rounds=args.rounds,
+            )
         result['targets'] = _check_targets(args.target, args.rounds) if args.target else []
         if args.plot:
             benchmark.draw(result, args.plot)
     print(json.dumps(result)) if args.json else show(result)
+
+
+def _chosen(case: str, backbone: Any, stack: contextlib.ExitStack) -> str:
+    """A case whose config has the chosen backbone; models that are no configs stay as they are."""
+    model, form = benchmark.Case.parse(case)
+    config = benchmark.MODELS.get(model, model)
+    whole = isinstance(config, str) and not model.startswith('timm-')
+    if not backbone or not whole:
+        return case
+    return f'{stack.enter_context(with_backbone(config, backbone))}:{form}'
 
 
 def _check_targets(names: Sequence[str], rounds: int) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmscale.cli import COMMANDS
+from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import add_overrides, config_parser, one_line_errors
 from mmscale.engine.config import load_config
 from mmscale.engine.counting import count
@@ -31,10 +32,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object, nothing else')
     add_overrides(parser, 'override settings: model.backbone.width_mult=1.3')
+    add_backbone(parser)
     args = parser.parse_args(argv)
     # The frameworks log to stdout.
-    with one_line_errors(), contextlib.redirect_stdout(sys.stderr):
-        counts = count(load_config(args.config, args.overrides), args.shape)
+    quiet = contextlib.redirect_stdout(sys.stderr)
+    with one_line_errors(), quiet, with_backbone(args.config, args.backbone) as config:
+        counts = count(load_config(config, args.overrides), args.shape)
     print(json.dumps(counts)) if args.json else show(counts)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mmscale.cli import COMMANDS
+from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import checkpoint_parser, one_line_errors
 from mmscale.export import export
 from mmscale.export.exporting import DYNAMIC
@@ -35,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         action='store_true',
         help='quantise to 8 bits, with images of the training set (compare with tools/test.py)',
     )
+    add_backbone(parser)
     options = vars(parser.parse_args(argv))
-    with one_line_errors():
-        written = export(**options)
+    chosen = options.pop('config'), options.pop('backbone')
+    with one_line_errors(), with_backbone(*chosen) as config:
+        written = export(config, **options)
     print(f'{written.path}: {written.compared}')

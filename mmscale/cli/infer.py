@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from mmscale.cli import COMMANDS
+from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import add_loading_options, one_line_errors
 from mmscale.inference.predicting import SCORE, infer
 
@@ -27,7 +28,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--batch-size', type=int, default=1, help='pictures at a time (1)')
     parser.add_argument('--device', default='cpu', help="of a checkpoint's model (%(default)s)")
     add_loading_options(parser)
+    add_backbone(parser)
     options = vars(parser.parse_args(argv))
-    with one_line_errors():
-        results = infer(**options)
+    chosen = options.pop('config'), options.pop('backbone')
+    if chosen[1] and chosen[0] is None:
+        parser.error('--backbone needs --config')
+    with one_line_errors(), with_backbone(*chosen) as config:
+        results = infer(config=config, **options)
     print(f'{len(results)} pictures: {options["out"]}/vis, {options["out"]}/predictions.json')

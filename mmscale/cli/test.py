@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mmscale.cli import COMMANDS
+from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import one_line_errors, run_options, run_parser
 from mmscale.engine.testing import evaluate
 from mmscale.models.backbones.san import WAYS
@@ -34,12 +35,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar='WAY',
         help=f'with --resolutions, for a SAN, all of these ways: {", ".join(WAYS)}',
     )
+    add_backbone(parser)
     options = run_options(parser, argv)
+    chosen = options.pop('config'), options.pop('backbone')
     resolutions, inference = options.pop('resolutions'), options.pop('inference')
-    with one_line_errors():
+    if inference and not resolutions:
+        parser.error('--inference needs --resolutions')
+    with one_line_errors(), with_backbone(*chosen) as config:
         if resolutions:
-            evaluate_resolutions(resolutions=resolutions, inference=inference, **options)
-        elif inference:
-            parser.error('--inference needs --resolutions')
+            evaluate_resolutions(config, resolutions=resolutions, inference=inference, **options)
         else:
-            evaluate(**options)
+            evaluate(config, **options)

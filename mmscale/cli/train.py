@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mmscale.cli import COMMANDS
+from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import one_line_errors, run_options, run_parser
 from mmscale.engine.training import train
 
@@ -22,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar='CHECKPOINT',
         help='go on from this checkpoint, or from the newest in the work dir',
     )
+    add_backbone(parser)
     options = run_options(parser, argv)
-    with one_line_errors():
-        train(**options)
+    chosen = options.pop('config'), options.pop('backbone')
+    with one_line_errors(), with_backbone(*chosen, proof=True) as config:
+        train(config, **options)

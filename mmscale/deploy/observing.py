@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten  # tree_leaves: torch 2.2
 
 Stack = tuple[str, ...]  # names of the modules that are running, the outermost first
 
@@ -78,7 +78,7 @@ class Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         """Note what an operator reads."""
-        for value in tree_leaves((args, kwargs or {})):
+        for value in tree_flatten((args, kwargs or {}))[0]:
             if isinstance(value, torch.Tensor) and (storage := _storage(value)) is not None:
                 self._note(storage)
         return func(*args, **(kwargs or {}))

@@ -11,6 +11,7 @@ from mmscale.deploy.folding import foldable, folded
 from mmscale.models.backbones.scalenet import (
     ScaleAggregation,
     ScaleBranch,
+    pooled,
     resize_mode,
     resize_to,
 )
@@ -32,17 +33,18 @@ class FusedAggregation(nn.Module):
         self.scales: list[int] = [branch.scale for branch in branches]
         self.convs = nn.ModuleList(_conv(branch) for branch in branches)
         self.resize = next(iter(branches)).resize
+        self.dilation = next(iter(branches)).dilation
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, sum(neurons), H, W)."""
         size = x.shape[2:]
-        pooled, maps = {1: x}, []
+        inputs, maps = {1: x}, []
         for scale, conv in zip(self.scales, self.convs):
-            if scale == 4 and 2 in pooled and min(size) >= 4:
-                pooled[4] = F.max_pool2d(pooled[2], 2)
+            if scale == 4 and 2 in inputs and min(size) >= 4 * self.dilation:
+                inputs[4] = F.max_pool2d(inputs[2], 2)
             elif scale > 1:
-                pooled[scale] = F.max_pool2d(x, [min(scale, side) for side in size])
-            y = conv(pooled[scale])
+                inputs[scale] = pooled(x, scale, self.dilation)
+            y = conv(inputs[scale])
             if scale == 1:
                 maps.append(y.relu_())
             elif resize_mode(y, size, self.resize) == 'nearest':

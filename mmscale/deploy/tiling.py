@@ -8,6 +8,7 @@ from torch import nn
 
 from mmscale.deploy.blocks import inference_form
 from mmscale.models.backbones.rexnet import LinearBottleneck
+from mmscale.utils.following import is_followed
 
 TILED = (nn.Conv2d, nn.SiLU, nn.ReLU6)
 # Bytes of a map: two layers' maps of a tile are to fit into the cache; what is small is left whole.
@@ -25,8 +26,10 @@ class TiledLayers(nn.Sequential):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, C, H, W) to what the layers make of it."""
+        if x.device.type != 'cpu' or is_followed():
+            return super().forward(x)
         heights, largest = self._heights(x)
-        if x.device.type != 'cpu' or largest <= UNTILED or _followed():
+        if largest <= UNTILED:
             return super().forward(x)
         rows = ceil(heights[-1] / ceil(largest / TILE))
         images = []
@@ -45,9 +48,9 @@ class TiledLayers(nn.Sequential):
         heights, largest = [height], 0
         for conv in self._convs():
             height, width = (
-                (side + 2 * padding - kernel) // stride + 1
-                for side, padding, kernel, stride in zip(
-                    (height, width), conv.padding, conv.kernel_size, conv.stride
+                (side + 2 * padding - reach) // stride + 1
+                for side, padding, reach, stride in zip(
+                    (height, width), conv.padding, _reach(conv), conv.stride
                 )
             )
             heights.append(height)
@@ -59,7 +62,7 @@ class TiledLayers(nn.Sequential):
         outside = []  # rows of padding above and below the input of each convolution
         for conv, height in zip(reversed(self._convs()), reversed(heights[:-1])):
             first = first * conv.stride[0] - conv.padding[0]
-            last = (last - 1) * conv.stride[0] - conv.padding[0] + conv.kernel_size[0]
+            last = (last - 1) * conv.stride[0] - conv.padding[0] + _reach(conv)[0]
             outside.append((max(-first, 0), max(last - height, 0)))
             first, last = max(first, 0), min(last, height)
         x = x[:, :, first:last]
@@ -71,19 +74,20 @@ class TiledLayers(nn.Sequential):
             if above or below:
                 x = F.pad(x, (0, 0, above, below))
             sides = (0, int(layer.padding[1]))
-            x = F.conv2d(x, layer.weight, layer.bias, layer.stride, sides, groups=layer.groups)
+            x = F.conv2d(
+                x, layer.weight, layer.bias, layer.stride, sides, layer.dilation, layer.groups
+            )
         return x
 
 
-def _followed():
-    """Whether a tracer, compiler or exporter follows, which would write down sizes as constants."""
-    exporting = getattr(torch.compiler, 'is_exporting', None)  # torch 2.7; torch.compile: true too
-    return torch.jit.is_tracing() or (exporting is not None and exporting())
+def _reach(conv):
+    """Rows and columns of the input that an output pixel comes from."""
+    return [(size - 1) * step + 1 for size, step in zip(conv.kernel_size, conv.dilation)]
 
 
 def _can_be_tiled(layer):
     """Whether a tile's rows follow from the rows above and below it, as they are computed here."""
-    if isinstance(layer, nn.Conv2d) and (layer.padding_mode, layer.dilation) != ('zeros', (1, 1)):
+    if isinstance(layer, nn.Conv2d) and layer.padding_mode != 'zeros':
         return False
     return type(layer) in TILED
 

@@ -32,7 +32,7 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     Args:
         name (str): A path; the name of a config of this package, with or without folder and
             ``.py``: ``faster_rcnn_rexnet_fpn``, ``rexnet/faster-rcnn_rexnet-130_fpn_1x_coco``; or
-            one of another package: ``mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py``.
+            one of another package: ``mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco``.
         overrides (dict, optional): Dotted keys and values, as from ``--cfg-options``.
 
     Raises:
@@ -40,7 +40,7 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     """
     path = None if '::' in str(name) else find_config(name)
     try:
-        cfg = Config.fromfile(path) if path else get_config(name)
+        cfg = Config.fromfile(path) if path else get_config(f'{str(name).removesuffix(".py")}.py')
     except (OSError, SyntaxError, ValueError) as error:  # mmengine's own words
         raise UserError(f'config {str(name)!r} cannot be read: {error}') from error
     except Exception as error:  # a config is a program, which may end with anything

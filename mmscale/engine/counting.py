@@ -60,7 +60,7 @@ def count(config: Config, shape: Sequence[int] | None = None) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]), scope:
         torch.manual_seed(0)
         model = _build(config)
-        macs_by_module = _count_macs(model, _inputs(task is CLASSIFIER, height, width))
+        macs_by_module = _count_macs(model, _inputs(model, task is CLASSIFIER, height, width))
     params = _by_part({name: p.numel() for name, p in model.named_parameters()})
     macs = _by_part(macs_by_module)
     names = dict.fromkeys([*dict(model.named_children()), *params, *+macs])
@@ -83,10 +83,15 @@ def backbone_macs(config: Mapping[str, Any], shape: Sequence[int]) -> int:
     """
     with torch.device('meta'):
         backbone = build_backbone(config)
-    image = torch.zeros(1, 3, *shape, device='meta')
+    image = torch.zeros(1, _channels(backbone), *shape, device='meta')
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         backbone(image)
     return counter.get_total_flops() // 2
+
+
+def _channels(model):
+    """Channels of the images that a model, or a backbone alone, takes."""
+    return getattr(getattr(model, 'backbone', model), 'in_channels', 3)
 
 
 def _check_shape(shape):
@@ -112,9 +117,9 @@ def _build(config):
     return model
 
 
-def _inputs(classifies, height, width):
+def _inputs(model, classifies, height, width):
     """What the model's `forward` takes: one image and, for detectors, its description."""
-    image = torch.rand(1, 3, height, width)
+    image = torch.rand(1, _channels(model), height, width)
     if classifies:
         return dict(inputs=image)
     shape = (height, width)

@@ -156,6 +156,12 @@ def _check_describable(cfg, config):
     """Stop minutes before a file is written that nobody would read."""
     if task_of(cfg) not in TASKS:
         return  # which the model's loading says
+    channels = cfg.model.get('backbone', {}).get('in_channels', 3)
+    if channels != 3:
+        raise UserError(
+            f'{config} cannot be exported: its backbone has in_channels={channels}, and exported '
+            'files take pictures of three channels. Export the backbone with torch.onnx.export'
+        )
     try:
         check_runtime(runtime_config(cfg))
     except UserError as error:

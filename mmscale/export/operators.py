@@ -11,7 +11,32 @@ from typing import Any
 import torch
 
 
-@torch.library.custom_op('mmscale::nms_keep', mutates_args=())
+def _operator(like: Callable) -> Callable:
+    """Register the decorated function with torch; `like` gives an empty result of the same shape.
+
+    Before torch 2.4 it stays a function: nothing can be exported there, which exporting says.
+    """
+
+    def register(function):
+        if not hasattr(torch.library, 'custom_op'):
+            return function
+        name = f'mmscale::{function.__name__}'
+        operator = torch.library.custom_op(name, function, mutates_args=())
+        operator.register_fake(like)
+        return operator
+
+    return register
+
+
+def _like_scores(boxes, scores, max_kept, iou_threshold, score_threshold):
+    return torch.empty_like(scores)
+
+
+def _like_features(maps, rois, images, levels, scales, size, sampling_ratio, aligned):
+    return maps[0].new_empty(rois.size(0), maps[0].size(1), *size)
+
+
+@_operator(_like_scores)
 def nms_keep(
     boxes: torch.Tensor,
     scores: torch.Tensor,
@@ -44,12 +69,7 @@ def nms_keep(
     return kept
 
 
-@nms_keep.register_fake
-def _(boxes, scores, max_kept, iou_threshold, score_threshold):
-    return torch.empty_like(scores)
-
-
-@torch.library.custom_op('mmscale::pyramid_roi_align', mutates_args=())
+@_operator(_like_features)
 def pyramid_roi_align(
     maps: list[torch.Tensor],
     rois: torch.Tensor,
@@ -86,11 +106,6 @@ def pyramid_roi_align(
                 x.contiguous(), boxes[here], tuple(size), scale, sampling_ratio, 'avg', aligned
             )
     return output
-
-
-@pyramid_roi_align.register_fake
-def _(maps, rois, images, levels, scales, size, sampling_ratio, aligned):
-    return maps[0].new_empty(rois.size(0), maps[0].size(1), *size)
 
 
 def translations() -> dict[Any, Callable]:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from mmscale.operators.calling import call, single, write
+from mmscale.utils.following import is_compiling
 
 MAXIMUM = 0  # the pool_mode; 1 is the average
 NOTHING = -10000  # mmcv's maximum of no samples at all
@@ -41,7 +42,7 @@ def roi_align_forward(
         RuntimeError: If a box ends before it begins, on a CPU and with `aligned`.
     """
     scale = single(spatial_scale)
-    if aligned and input.device.type == 'cpu' and not torch.compiler.is_compiling():
+    if aligned and input.device.type == 'cpu' and not is_compiling():
         _check(rois)
     if pool_mode == MAXIMUM:
         grid = aligned_height, aligned_width, sampling_ratio

@@ -1,6 +1,6 @@
 """What all backbones share: taps, weights, freezing, norm_eval and forward, written once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -8,10 +8,46 @@ from mmengine.model import BaseModule
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, check_choice, check_whole
 from mmscale.models.init_cfg import InitCfg, load_pretrained, other_rules, pretrained_cfg
 
 STRIDES = (4, 8, 16, 32, 32)
+OUTPUT_STRIDES = (8, 16, 32)
+
+
+class Sampling(NamedTuple):
+    """How a layer moves over its input.
+
+    Attributes:
+        stride (int): Its own, or 1 where the network's output stride is reached.
+        dilation (int): Of a layer that had the stride: pixels between its samples, before it.
+        after (int): The same for the layers that follow.
+    """
+
+    stride: int
+    dilation: int
+    after: int
+
+
+def samplings(strides: Iterable[int], start: int, output_stride: int) -> Iterator[Sampling]:
+    """Strides that become dilation where the stride of all layers would exceed `output_stride`.
+
+    Every second pixel of a map that is not subsampled is then what the strided layer gives, with
+    the same weights.
+
+    Args:
+        strides (Iterable[int]): Of layers in a row.
+        start (int): The stride of the map that goes into the first.
+        output_stride (int): The largest stride of any map.
+    """
+    reached, dilation = start, 1
+    for stride in strides:
+        before = dilation
+        if reached * stride > output_stride:
+            dilation *= stride
+            stride = 1
+        reached *= stride
+        yield Sampling(stride, before, dilation)
 
 
 class Variant(NamedTuple):
@@ -61,6 +97,11 @@ class Backbone(BaseModule):
         norm_eval (bool | str): Keep all BN layers in eval mode (their parameters still train).
             'auto' does so exactly when `init_cfg` names a checkpoint: without weights, BN has no
             statistics to keep.
+        in_channels (int): Of the images: 3, or what grey or multispectral ones have. Weights for
+            RGB are summed over the colours for one channel, else repeated (see
+            :mod:`mmscale.checkpoints.stems`).
+        output_stride (int): 8, 16 or 32: the largest stride of any map. Below 32 the layers that
+            would go beyond it are not strided but dilate all that follow, with the same weights.
         init_cfg (dict | list[dict], optional): As in mmengine. ``dict(type='Pretrained',
             checkpoint=X)`` takes any file of the architecture (see :mod:`mmscale.checkpoints`); X
             None, or no init_cfg, starts from the family's own initialisation.
@@ -74,6 +115,7 @@ class Backbone(BaseModule):
     # mmengine's rules for the layers of a network without weights; none are PyTorch's defaults.
     scratch_cfg: list = []
     min_size = 32  # of an image's sides, in pixels
+    in_channels = 3
     init_cfg: Any
     is_init: bool
 
@@ -84,6 +126,8 @@ class Backbone(BaseModule):
         out_indices: Sequence[int],
         frozen_stages: int,
         norm_eval: bool | str,
+        in_channels: int = 3,
+        output_stride: int = 32,
         init_cfg: InitCfg,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -99,7 +143,11 @@ class Backbone(BaseModule):
             )
         self.out_indices = check_out_indices(out_indices, len(channels))
         self.out_channels = tuple(channels[i] for i in self.out_indices)
-        self.out_strides = tuple(STRIDES[i] for i in self.out_indices)
+        check_whole('in_channels', in_channels)
+        check_choice('output_stride', output_stride, OUTPUT_STRIDES)
+        self.in_channels = in_channels
+        self.output_stride = output_stride
+        self.out_strides = tuple(min(STRIDES[i], output_stride) for i in self.out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self.stages = nn.ModuleList()
@@ -150,19 +198,19 @@ class Backbone(BaseModule):
         """Extract features.
 
         Args:
-            x (Tensor): Float images (N, 3, H, W), H and W at least ``min_size``.
+            x (Tensor): Float images (N, in_channels, H, W), H and W at least ``min_size``.
 
         Returns:
             tuple[Tensor]: One map (N, C, h, w) for each of `out_indices`.
 
         Raises:
-            UserError: If an image is smaller.
+            UserError: If an image is smaller, or has other channels.
         """
         return self.extract(x)
 
     def extract(self, x: torch.Tensor, *extra: Any) -> tuple[torch.Tensor, ...]:
         """The forward pass; the stem and every block get `extra` beside their input."""
-        check_size(x, self.min_size)
+        check_size(x, self.min_size, self.in_channels)
         x = self.stem(x, *extra)
         outputs = []
         for index, stage in enumerate(self.stages):
@@ -172,12 +220,13 @@ class Backbone(BaseModule):
         return tuple(outputs)
 
 
-def check_size(x: torch.Tensor, min_size: int) -> None:
+def check_size(x: torch.Tensor, min_size: int, channels: int = 3) -> None:
     """Refuse what is not a batch of images; not while tracing, where sizes are symbols."""
     if torch.jit.is_tracing():
         return
-    if x.dim() != 4 or x.size(1) != 3 or min(x.shape[2:]) < min_size:
+    if x.dim() != 4 or x.size(1) != channels or min(x.shape[2:]) < min_size:
         raise UserError(
-            f'images of shape {tuple(x.shape)} do not fit: expected (N, 3, H, W) with H and W of '
-            f'at least {min_size} px; resize or pad smaller images'
+            f'images of shape {tuple(x.shape)} do not fit: expected (N, {channels}, H, W) with '
+            f'H and W of at least {min_size} px; resize or pad smaller images, and give the '
+            'backbone in_channels= for other channels'
         )

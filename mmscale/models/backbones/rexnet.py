@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmscale.errors import UserError, check_number
-from mmscale.models.backbones.base import Backbone, Variant, check_out_indices
+from mmscale.models.backbones.base import Backbone, Variant, check_out_indices, samplings
 from mmscale.models.init_cfg import InitCfg
 from mmscale.models.layers import Stage, conv_norm, norm
 
@@ -68,18 +68,26 @@ def divisible_by_8(value: int) -> int:
     return multiple + 8 if multiple < 0.9 * value else multiple
 
 
-def block_table(widths: Widths) -> list[list[dict[str, Any]]]:
+def block_table(widths: Widths, output_stride: int = 32) -> list[list[dict[str, Any]]]:
     """The arguments of every block, as four lists: one for each stride 4, 8, 16, 32."""
+    strides = [
+        stride if position == 0 else 1
+        for stride, count in zip(STAGE_STRIDES, STAGE_BLOCKS)
+        for position in range(count)
+    ]
+    sampled = list(samplings(strides, 2, output_stride))
     table: list[list[dict[str, Any]]] = []
     index, in_channels = 0, widths.stem
     for stages in TAP_STAGES:
         table.append([])
         for stage in stages:
-            for position in range(STAGE_BLOCKS[stage]):
+            for _ in range(STAGE_BLOCKS[stage]):
                 row = dict(
                     in_channels=in_channels,
                     out_channels=widths.blocks[index],
-                    stride=STAGE_STRIDES[stage] if position == 0 else 1,
+                    stride=sampled[index].stride,
+                    dilation=sampled[index].dilation,
+                    shortcut=strides[index] == 1,
                     expansion=1 if stage == 0 else EXPANSION,
                     squeeze_excite=stage >= FIRST_SE_STAGE,
                 )
@@ -122,7 +130,8 @@ class LinearBottleneck(nn.Module):
     Args:
         in_channels (int): Input channels.
         out_channels (int): Output channels.
-        stride (int): Of the depthwise convolution.
+        stride, dilation (int): Of the depthwise convolution.
+        shortcut (bool): Whether there may be one: only with stride 1 and no fewer channels after.
         expansion (int): Hidden channels per input channel; 1 leaves the first convolution out.
         squeeze_excite (bool): Whether the depthwise convolution is followed by squeeze-excite.
         act (type): Activation after the expansion.
@@ -136,6 +145,8 @@ class LinearBottleneck(nn.Module):
         out_channels: int,
         *,
         stride: int = 1,
+        dilation: int = 1,
+        shortcut: bool = True,
         expansion: int = EXPANSION,
         squeeze_excite: bool = True,
         act: type[nn.Module] = nn.SiLU,
@@ -144,13 +155,19 @@ class LinearBottleneck(nn.Module):
     ) -> None:
         super().__init__()
         hidden = in_channels * expansion
-        self.shortcut = stride == 1 and in_channels <= out_channels
+        self.shortcut = shortcut and stride == 1 and in_channels <= out_channels
         self.extra_channels = out_channels - in_channels
         self.expand: nn.Module = nn.Identity()
         if expansion != 1:
             self.expand = conv_norm(in_channels, hidden, norm_cfg=norm_cfg, act=act)
         self.depthwise = conv_norm(
-            hidden, hidden, kernel_size=3, stride=stride, groups=hidden, norm_cfg=norm_cfg
+            hidden,
+            hidden,
+            kernel_size=3,
+            stride=stride,
+            dilation=dilation,
+            groups=hidden,
+            norm_cfg=norm_cfg,
         )
         self.se = SqueezeExcite(hidden, norm_cfg=norm_cfg) if squeeze_excite else nn.Identity()
         self.act = nn.ReLU6(inplace=True)
@@ -180,6 +197,8 @@ class ReXNet(Backbone):
         norm_eval (bool | str): Keep BN in eval mode while training; 'auto' if there are weights.
         with_cp (bool | str): Save memory in training by recomputing each block's activations;
             'cheap' recomputes all but the convolutions.
+        in_channels (int): Of the images; see :class:`Backbone`.
+        output_stride (int): 8, 16 or 32, the largest stride of any map; see :class:`Backbone`.
         drop_path_rate (float): Stochastic depth of the last block, in [0, 1); the rate grows
             linearly from 0 at the first.
         init_cfg (dict, optional): ``dict(type='Pretrained', checkpoint=X)`` loads the authors'
@@ -212,6 +231,8 @@ class ReXNet(Backbone):
         norm_eval: bool | str = False,
         with_cp: bool | str = False,
         drop_path_rate: float = 0.0,
+        in_channels: int = 3,
+        output_stride: int = 32,
         init_cfg: InitCfg = None,
     ) -> None:
         super().__init__(
@@ -219,16 +240,18 @@ class ReXNet(Backbone):
             out_indices=out_indices,
             frozen_stages=frozen_stages,
             norm_eval=norm_eval,
+            in_channels=in_channels,
+            output_stride=output_stride,
             init_cfg=init_cfg,
         )
         check_number('drop_path_rate', drop_path_rate, 0, below=1)
         self.variant = f'{self.name} {float(width_mult)}'
         widths = self.widths(width_mult)
         self.stem = conv_norm(
-            3, widths.stem, kernel_size=3, stride=2, norm_cfg=norm_cfg, act=self.act
+            in_channels, widths.stem, kernel_size=3, stride=2, norm_cfg=norm_cfg, act=self.act
         )
         index = 0
-        for rows in block_table(widths)[: self.last_stage + 1]:
+        for rows in block_table(widths, output_stride)[: self.last_stage + 1]:
             blocks = []
             for row in rows:
                 row['squeeze_excite'] &= self.squeeze_excite

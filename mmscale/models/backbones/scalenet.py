@@ -13,20 +13,31 @@ import torch.nn.functional as F
 from torch import nn
 
 from mmscale.errors import check_choice, check_whole
-from mmscale.models.backbones.base import Backbone, Variant, check_out_indices, pretrained_cfg
+from mmscale.models.backbones.base import (
+    Backbone,
+    Variant,
+    check_out_indices,
+    pretrained_cfg,
+    samplings,
+)
 from mmscale.models.init_cfg import InitCfg
 from mmscale.models.layers import Stage, conv_norm, norm
 from mmscale.structures import PUBLISHED, STAGE_SIDES, StructureLike, load_structure
 
 EXPANSION = 4
+STAGE_STRIDES = (1, 2, 2, 2)
 RESIZE_MODES = ('auto', 'nearest', 'bilinear')
 
 
 class ScaleBranch(nn.Module):
     """One scale of an SA block: pool by `scale`, convolve, resize back, normalise (section 3.1).
 
-    The norm comes after the resize, so that the norms' factors compare across scales.
+    The norm comes after the resize, so that the norms' factors compare across scales. In a dilated
+    network the convolution of scale 1 is dilated; a larger scale pools the same part of the image
+    as in the strided one, from every `dilation`-th pixel.
     """
+
+    dilation = 1  # pickles of before have none
 
     def __init__(
         self,
@@ -36,13 +47,21 @@ class ScaleBranch(nn.Module):
         *,
         kernel_size: int,
         resize: str,
+        dilation: int = 1,
         norm_cfg: dict | None = None,
     ) -> None:
         super().__init__()
         self.scale = scale
         self.resize = resize
+        self.dilation = dilation
+        spread = dilation if scale == 1 else 1  # a pooled map is as small as it was
         self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False
+            in_channels,
+            out_channels,
+            kernel_size,
+            padding=kernel_size // 2 * spread,
+            dilation=spread,
+            bias=False,
         )
         self.norm: Any = norm(out_channels, norm_cfg)
 
@@ -50,11 +69,42 @@ class ScaleBranch(nn.Module):
         """Take (N, in_channels, H, W) to (N, out_channels, H, W)."""
         size = x.shape[2:]
         if self.scale > 1:
-            x = F.max_pool2d(x, [min(self.scale, side) for side in size])
+            x = pooled(x, self.scale, self.dilation)
         x = self.conv(x)
         if self.scale > 1:
             x = resize_to(x, size, self.resize)
         return self.norm(x)
+
+
+def pooled(x: torch.Tensor, scale: int, dilation: int = 1) -> torch.Tensor:
+    """Maxima of (N, C, H, W) over windows side by side.
+
+    Args:
+        scale (int): A window's side, or the map's where that is smaller, in pixels that are
+            `dilation` apart.
+    """
+    windows = [max(1, min(scale, side // dilation)) for side in x.shape[2:]]
+    if dilation == 1:
+        return F.max_pool2d(x, windows)
+    steps = [window * dilation for window in windows]
+    return F.max_pool2d(x, windows, steps, dilation=dilation)
+
+
+class DilatedPool(nn.Module):
+    """The 2x2 max pool of a stage without its stride: a maximum for every pixel.
+
+    Args:
+        dilation (int): Pixels between the samples of a window.
+    """
+
+    def __init__(self, dilation: int) -> None:
+        super().__init__()
+        self.dilation = dilation
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Take (N, C, H, W), rectified, to the same shape."""
+        reach = self.dilation
+        return F.max_pool2d(F.pad(x, (0, reach, 0, reach)), 2, 1, dilation=reach)
 
 
 def resize_mode(x: torch.Tensor, size: Sequence[int], mode: str) -> str:
@@ -92,6 +142,7 @@ class ScaleAggregation(nn.Module):
         *,
         side: int,
         resize: str,
+        dilation: int = 1,
         norm_cfg: dict | None = None,
     ) -> None:
         super().__init__()
@@ -104,6 +155,7 @@ class ScaleAggregation(nn.Module):
                     scale,
                     kernel_size=3 if side > scale else 1,
                     resize=resize,
+                    dilation=dilation,
                     norm_cfg=norm_cfg,
                 )
         self.act = nn.ReLU(inplace=True)
@@ -120,8 +172,8 @@ class ScaleBottleneck(nn.Module):
         in_channels (int): Input channels.
         planes (int): Channels between the first 1x1 convolution and the SA block; the output has
             four times as many.
-        stride (int): 1, or 2 for a 2x2 max pool on the block's input, shortcut included.
-        neurons, scales, side, resize: As in :class:`ScaleAggregation`.
+        pool (nn.Module, optional): On the block's input, shortcut included.
+        neurons, scales, side, resize, dilation: As in :class:`ScaleAggregation`.
     """
 
     def __init__(
@@ -129,19 +181,26 @@ class ScaleBottleneck(nn.Module):
         in_channels: int,
         planes: int,
         *,
-        stride: int,
+        pool: nn.Module | None = None,
         neurons: Sequence[int],
         scales: Sequence[int],
         side: int,
         resize: str,
+        dilation: int = 1,
         norm_cfg: dict | None = None,
     ) -> None:
         super().__init__()
         out_channels = planes * EXPANSION
-        self.pool = nn.MaxPool2d(stride) if stride > 1 else nn.Identity()
+        self.pool = pool or nn.Identity()
         self.reduce = conv_norm(in_channels, planes, norm_cfg=norm_cfg, act=nn.ReLU)
         self.aggregate = ScaleAggregation(
-            planes, neurons, scales, side=side, resize=resize, norm_cfg=norm_cfg
+            planes,
+            neurons,
+            scales,
+            side=side,
+            resize=resize,
+            dilation=dilation,
+            norm_cfg=norm_cfg,
         )
         self.expand: Any = conv_norm(sum(neurons), out_channels, norm_cfg=norm_cfg)
         self.shortcut: nn.Module = nn.Identity()
@@ -150,7 +209,7 @@ class ScaleBottleneck(nn.Module):
         self.act = nn.ReLU(inplace=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Take (N, in_channels, H, W) to (N, 4 * planes, H // stride, W // stride)."""
+        """Take (N, in_channels, H, W) to (N, 4 * planes, H', W') of the pooled map."""
         x = self.pool(x)
         y = self.expand(self.aggregate(self.reduce(x)))
         y += self.shortcut(x)
@@ -176,6 +235,8 @@ class ScaleNet(Backbone):
         norm_eval (bool | str): Keep BN in eval mode while training; 'auto' if there are weights.
         with_cp (bool | str): Save memory in training by recomputing each block's activations;
             'cheap' recomputes all but the convolutions.
+        in_channels (int): Of the images; see :class:`Backbone`.
+        output_stride (int): 8, 16 or 32, the largest stride of any map; see :class:`Backbone`.
         zero_init_residual (bool): Begin, without weights, with blocks that add nothing to their
             shortcuts (the last norm's factors are 0), as mmdet's ResNets do. The authors do not,
             and then gradients are some 90 times larger at first; short warm-ups need it.
@@ -211,6 +272,8 @@ class ScaleNet(Backbone):
         norm_eval: bool | str = False,
         with_cp: bool | str = False,
         zero_init_residual: bool = False,
+        in_channels: int = 3,
+        output_stride: int = 32,
         init_cfg: InitCfg = None,
     ) -> None:
         super().__init__(
@@ -218,6 +281,8 @@ class ScaleNet(Backbone):
             out_indices=out_indices,
             frozen_stages=frozen_stages,
             norm_eval=norm_eval,
+            in_channels=in_channels,
+            output_stride=output_stride,
             init_cfg=init_cfg,
         )
         check_choice('resize', resize, RESIZE_MODES)
@@ -227,27 +292,34 @@ class ScaleNet(Backbone):
         if base_channels != 64:
             self.variant += f' of {base_channels} base channels'
         self.stem = conv_norm(
-            3, base_channels, kernel_size=7, stride=2, norm_cfg=norm_cfg, act=nn.ReLU
+            in_channels, base_channels, kernel_size=7, stride=2, norm_cfg=norm_cfg, act=nn.ReLU
         )
         self.stem.add_module('pool', nn.MaxPool2d(3, stride=2, padding=1))
-        in_channels = base_channels
-        for index in range(self.last_stage + 1):
+        width = base_channels
+        for index, sampling in enumerate(samplings(STAGE_STRIDES, 4, output_stride)):
+            if index > self.last_stage:
+                break
             planes = base_channels * 2**index
+            pool = None
+            if STAGE_STRIDES[index] > 1:
+                strided = sampling.stride > 1
+                pool = nn.MaxPool2d(2) if strided else DilatedPool(sampling.dilation)
             blocks = []
             for position, neurons in enumerate(self.structure.stages[index]):
                 blocks.append(
                     ScaleBottleneck(
-                        in_channels,
+                        width,
                         planes,
-                        stride=2 if index > 0 and position == 0 else 1,
+                        pool=pool if position == 0 else None,
                         neurons=neurons,
                         scales=self.structure.scales,
                         side=STAGE_SIDES[index],
                         resize=resize,
+                        dilation=sampling.after,
                         norm_cfg=norm_cfg,
                     )
                 )
-                in_channels = planes * EXPANSION
+                width = planes * EXPANSION
             self.stages.append(Stage(*blocks, with_cp=with_cp))
         self.freeze()
 

@@ -215,6 +215,10 @@ class SAN(Backbone):
         for name, module in ours.named_modules():
             if isinstance(module, _BatchNorm):
                 network.get_submodule(self.plain_name(name)).eps = module.eps
+            elif isinstance(module, nn.Conv2d):  # where output_stride is below 32
+                theirs: Any = network.get_submodule(self.plain_name(name))
+                theirs.stride, theirs.padding = module.stride, module.padding
+                theirs.dilation = module.dilation
         network.eval()  # mmdet's returns None
         return network
 

@@ -41,9 +41,11 @@ class GeneratedConv2d(nn.Module):
     """A convolution without bias whose weight is a linear function of the encoding (section 3.2).
 
     Args:
-        in_channels, out_channels, kernel_size, stride, groups: As in ``nn.Conv2d``; padding keeps
-            the size.
+        in_channels, out_channels, kernel_size, stride, dilation, groups: As in ``nn.Conv2d``;
+            padding keeps the size.
     """
+
+    dilation = 1  # pickles of before have none
 
     def __init__(
         self,
@@ -52,13 +54,20 @@ class GeneratedConv2d(nn.Module):
         kernel_size: int,
         *,
         stride: int = 1,
+        dilation: int = 1,
         groups: int = 1,
     ) -> None:
         super().__init__()
         self.shape = (out_channels, in_channels // groups, kernel_size, kernel_size)
         self.stride = stride
+        self.dilation = dilation
         self.groups = groups
         self.generator = nn.Linear(1, torch.Size(self.shape).numel())
+
+    @property
+    def padding(self) -> int:
+        """Pixels around the map, so that stride 1 keeps its size."""
+        return self.shape[-1] // 2 * self.dilation
 
     def generate(self, encoding: float) -> torch.Tensor:
         """The weight (out, in / groups, k, k) for an encoding (a number)."""
@@ -68,8 +77,9 @@ class GeneratedConv2d(nn.Module):
     def forward(self, x: torch.Tensor, scale: Scale) -> torch.Tensor:
         """Take (N, in, H, W) to (N, out, H / stride, W / stride)."""
         weight = self.generate(scale.encoding)
-        padding = self.shape[-1] // 2
-        return F.conv2d(x, weight, None, self.stride, padding, groups=self.groups)
+        return F.conv2d(
+            x, weight, None, self.stride, self.padding, self.dilation, groups=self.groups
+        )
 
     def at(self, scale: Scale) -> nn.Conv2d:
         """The ordinary convolution that this one is at a scale, in eval mode."""
@@ -80,7 +90,8 @@ class GeneratedConv2d(nn.Module):
             out_channels,
             size,
             self.stride,
-            size // 2,
+            self.padding,
+            self.dilation,
             groups=self.groups,
             bias=False,
             device='meta',
@@ -152,13 +163,19 @@ class GeneratedConvNorm(nn.Module):
         kernel_size: int,
         count: int,
         stride: int = 1,
+        dilation: int = 1,
         groups: int = 1,
         norm_cfg: dict | None = None,
         act: type[nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.conv = GeneratedConv2d(
-            in_channels, out_channels, kernel_size, stride=stride, groups=groups
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            dilation=dilation,
+            groups=groups,
         )
         self.norm = ResolutionNorm(out_channels, count, norm_cfg)
         self.act = act(inplace=True) if act else nn.Identity()

@@ -1,12 +1,13 @@
 """SAN's MobileNetV2."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import nn
 
-from mmscale.models.backbones.base import Variant, check_out_indices
+from mmscale.models.backbones.base import Variant, check_out_indices, samplings
 from mmscale.models.backbones.san.base import ENCODING_BASE, RESOLUTIONS, SAN
 from mmscale.models.backbones.san.generated import GeneratedConvNorm, Scale
 from mmscale.models.init_cfg import InitCfg
@@ -22,6 +23,7 @@ class InvertedResidual(nn.Module):
         out_channels: int,
         *,
         stride: int,
+        dilation: int,
         expansion: int,
         count: int,
         norm_cfg: dict | None = None,
@@ -35,7 +37,14 @@ class InvertedResidual(nn.Module):
                 in_channels, hidden, kernel_size=1, act=nn.ReLU6, **rest
             )
         self.depthwise = GeneratedConvNorm(
-            hidden, hidden, kernel_size=3, stride=stride, groups=hidden, act=nn.ReLU6, **rest
+            hidden,
+            hidden,
+            kernel_size=3,
+            stride=stride,
+            dilation=dilation,
+            groups=hidden,
+            act=nn.ReLU6,
+            **rest,
         )
         self.project = GeneratedConvNorm(hidden, out_channels, kernel_size=1, **rest)
         self.shortcut = stride == 1 and in_channels == out_channels
@@ -55,6 +64,8 @@ class SANMobileNetV2(SAN):
         out_indices (Sequence[int]): 0 to 3 are strides 4, 8, 16, 32 (24, 32, 96 and 320 channels);
             4 is the 1x1 convolution to 1280 channels before the classifier.
         frozen_stages, norm_cfg, norm_eval, with_cp, init_cfg: As in mmdet's backbones.
+        in_channels (int): Of the images; see :class:`Backbone`.
+        output_stride (int): 8, 16 or 32, the largest stride of any map; see :class:`Backbone`.
 
     Raises:
         UserError: If an argument is out of range.
@@ -91,6 +102,8 @@ class SANMobileNetV2(SAN):
         norm_cfg: dict | None = None,
         norm_eval: bool | str = False,
         with_cp: bool | str = False,
+        in_channels: int = 3,
+        output_stride: int = 32,
         init_cfg: InitCfg = None,
     ) -> None:
         super().__init__(
@@ -102,29 +115,41 @@ class SANMobileNetV2(SAN):
             out_indices=out_indices,
             frozen_stages=frozen_stages,
             norm_eval=norm_eval,
+            in_channels=in_channels,
+            output_stride=output_stride,
             init_cfg=init_cfg,
         )
         self.variant = 'SAN MobileNetV2'
         rest: dict[str, Any] = dict(count=len(self.resolutions), norm_cfg=norm_cfg)
-        self.stem = GeneratedConvNorm(3, self.STEM, kernel_size=3, stride=2, act=nn.ReLU6, **rest)
-        in_channels = self.STEM
+        self.stem = GeneratedConvNorm(
+            in_channels, self.STEM, kernel_size=3, stride=2, act=nn.ReLU6, **rest
+        )
+        inputs = self.STEM
+        strides = [
+            stride if position == 0 else 1
+            for groups in self.STAGES
+            for _, _, count, stride in groups
+            for position in range(count)
+        ]
+        sampled = samplings(strides, 2, output_stride)
         for groups in self.STAGES[: self.last_stage + 1]:
             blocks = []
-            for expansion, channels, count, stride in groups:
-                for position in range(count):
+            for expansion, channels, count, _ in groups:
+                for sampling in islice(sampled, count):
                     blocks.append(
                         InvertedResidual(
-                            in_channels,
+                            inputs,
                             channels,
-                            stride=stride if position == 0 else 1,
+                            stride=sampling.stride,
+                            dilation=sampling.dilation,
                             expansion=expansion,
                             **rest,
                         )
                     )
-                    in_channels = channels
+                    inputs = channels
             self.stages.append(Stage(*blocks, with_cp=with_cp))
         if self.last_stage == 4:
-            last = GeneratedConvNorm(in_channels, self.LAST, kernel_size=1, act=nn.ReLU6, **rest)
+            last = GeneratedConvNorm(inputs, self.LAST, kernel_size=1, act=nn.ReLU6, **rest)
             self.stages.append(Stage(last, with_cp=with_cp))
         self.freeze()
 
@@ -134,6 +159,7 @@ class SANMobileNetV2(SAN):
 
         taps = [self.PLAIN_TAPS[index] for index in self.out_indices]
         network = MobileNetV2(out_indices=taps, norm_eval=False)
+        network.conv1.conv = nn.Conv2d(self.in_channels, self.STEM, 3, 2, 1, bias=False)
         for name in network.layers[taps[-1] + 1 :]:  # what nothing is taken from
             delattr(network, name)
         network.layers = network.layers[: taps[-1] + 1]

@@ -8,25 +8,29 @@ import torch
 from torch import nn
 
 from mmscale.errors import UserError, check_whole
-from mmscale.models.backbones.base import Variant, check_out_indices
+from mmscale.models.backbones.base import Variant, check_out_indices, samplings
 from mmscale.models.backbones.san.base import ENCODING_BASE, RESOLUTIONS, SAN
 from mmscale.models.backbones.san.generated import AtScale, GeneratedConvNorm, ResolutionNorm, Scale
 from mmscale.models.init_cfg import InitCfg
 from mmscale.models.layers import Stage
 
+STAGE_STRIDES = (1, 2, 2, 2)
+
 
 class ResNetStem(nn.Module):
     """The ResNet's stem: its convolution is an ordinary one, shared by all resolutions."""
 
-    def __init__(self, channels: int, count: int, norm_cfg: dict | None = None) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, count: int, norm_cfg: dict | None = None
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, channels, 7, 2, 3, bias=False)
+        self.conv = nn.Conv2d(in_channels, channels, 7, 2, 3, bias=False)
         self.norm = ResolutionNorm(channels, count, norm_cfg)
         self.act = nn.ReLU(inplace=True)
         self.pool = nn.MaxPool2d(3, 2, 1)
 
     def forward(self, x: torch.Tensor, scale: Scale) -> torch.Tensor:
-        """Take (N, 3, H, W) to (N, channels, H / 4, W / 4)."""
+        """Take (N, in_channels, H, W) to (N, channels, H / 4, W / 4)."""
         return self.pool(self.act(self.norm(self.conv(x), scale)))
 
     def at(self, scale: Scale) -> nn.Module:
@@ -42,7 +46,7 @@ class ResidualBlock(nn.Module):
         in_channels (int): Input channels.
         planes (int): The stage's base width; a bottleneck's output has 4 times as many channels.
         bottleneck (bool): 1x1, 3x3 (with the stride and groups), 1x1; else two 3x3.
-        stride (int): 1 or 2.
+        stride, dilation (int): Of the first 3x3 convolution.
         groups, base_width (int): ResNeXt's, for bottlenecks.
         count (int): Trained resolutions.
     """
@@ -54,6 +58,7 @@ class ResidualBlock(nn.Module):
         *,
         bottleneck: bool,
         stride: int,
+        dilation: int = 1,
         groups: int,
         base_width: int,
         count: int,
@@ -61,19 +66,16 @@ class ResidualBlock(nn.Module):
     ) -> None:
         super().__init__()
         rest: dict[str, Any] = dict(count=count, norm_cfg=norm_cfg)
+        spatial: dict[str, Any] = dict(kernel_size=3, stride=stride, dilation=dilation, act=nn.ReLU)
         out_channels = planes * 4 if bottleneck else planes
         self.conv3: GeneratedConvNorm | None = None
         if bottleneck:
             width = planes * base_width // 64 * groups
             self.conv1 = GeneratedConvNorm(in_channels, width, kernel_size=1, act=nn.ReLU, **rest)
-            self.conv2 = GeneratedConvNorm(
-                width, width, kernel_size=3, stride=stride, groups=groups, act=nn.ReLU, **rest
-            )
+            self.conv2 = GeneratedConvNorm(width, width, groups=groups, **spatial, **rest)
             self.conv3 = GeneratedConvNorm(width, out_channels, kernel_size=1, **rest)
         else:
-            self.conv1 = GeneratedConvNorm(
-                in_channels, planes, kernel_size=3, stride=stride, act=nn.ReLU, **rest
-            )
+            self.conv1 = GeneratedConvNorm(in_channels, planes, **spatial, **rest)
             self.conv2 = GeneratedConvNorm(planes, planes, kernel_size=3, **rest)
         self.shortcut: GeneratedConvNorm | None = None
         if stride != 1 or in_channels != out_channels:
@@ -102,6 +104,9 @@ class SANResNet(SAN):
         resolutions, encoding_base, resolution, inference: See :class:`SAN`.
         out_indices (Sequence[int]): 0 to 3 are strides 4, 8, 16, 32.
         frozen_stages, norm_cfg, norm_eval, with_cp, init_cfg: As in mmdet's backbones.
+        in_channels (int): Of the images; see :class:`Backbone`.
+        output_stride (int): 8, 16 or 32, the largest stride of any map. Below 32 every block of a
+            stage that is not strided is dilated, its first one too, as with mmdet's ``dilations``.
 
     Raises:
         UserError: If an argument is out of range.
@@ -138,6 +143,8 @@ class SANResNet(SAN):
         norm_cfg: dict | None = None,
         norm_eval: bool | str = False,
         with_cp: bool | str = False,
+        in_channels: int = 3,
+        output_stride: int = 32,
         init_cfg: InitCfg = None,
     ) -> None:
         super().__init__(
@@ -149,6 +156,8 @@ class SANResNet(SAN):
             out_indices=out_indices,
             frozen_stages=frozen_stages,
             norm_eval=norm_eval,
+            in_channels=in_channels,
+            output_stride=output_stride,
             init_cfg=init_cfg,
         )
         self.arguments = dict(depth=depth, base_channels=base_channels)
@@ -159,26 +168,29 @@ class SANResNet(SAN):
             self.arguments.update(groups=groups, base_width=base_width)
             self.variant = f'SAN ResNeXt-{depth} {groups}x{base_width}d'
         count = len(self.resolutions)
-        self.stem = ResNetStem(base_channels, count, norm_cfg)
+        self.stem = ResNetStem(in_channels, base_channels, count, norm_cfg)
         bottleneck = depth >= 50
-        in_channels = base_channels
-        for index in range(self.last_stage + 1):
+        inputs = base_channels
+        for index, sampling in enumerate(samplings(STAGE_STRIDES, 4, output_stride)):
+            if index > self.last_stage:
+                break
             planes = base_channels * 2**index
             blocks = []
             for position in range(self.BLOCKS[depth][index]):
                 blocks.append(
                     ResidualBlock(
-                        in_channels,
+                        inputs,
                         planes,
                         bottleneck=bottleneck,
-                        stride=2 if index > 0 and position == 0 else 1,
+                        stride=sampling.stride if position == 0 else 1,
+                        dilation=sampling.after,
                         groups=groups,
                         base_width=base_width,
                         count=count,
                         norm_cfg=norm_cfg,
                     )
                 )
-                in_channels = planes * (4 if bottleneck else 1)
+                inputs = planes * (4 if bottleneck else 1)
             self.stages.append(Stage(*blocks, with_cp=with_cp))
         self.freeze()
 
@@ -190,6 +202,7 @@ class SANResNet(SAN):
         stages = self.last_stage + 1
         return network(
             **self.arguments,
+            in_channels=self.in_channels,
             stem_channels=self.arguments['base_channels'],
             num_stages=stages,
             strides=(1, 2, 2, 2)[:stages],

@@ -1,0 +1,302 @@
+"""This package's backbones in every config of mmdet: built, trained for a step, predicted with.
+
+    python docs/benchmarks/any_config.py FOLDER [--only NAME ...] [--page docs/any_config_table.md]
+
+Adapts every config that has a backbone for ReXNet 1.0, ScaleNet-50 and SAN ResNet-50, and lets two
+made-up pictures through loss and prediction. Models that differ only in weights, in norms and in
+what is frozen are run once. Keeps the results in FOLDER, goes on there when it is started again,
+and writes the table of docs/any_config_table.md.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / 'tests/helpers'))
+
+from trying import forked, in_a_line, root
+
+BACKBONES = {'ReXNet': 'ReXNet 1.0', 'ScaleNet': 'ScaleNet-50', 'SANResNet': 'SAN ResNet-50'}
+SECONDS = 300  # for one model
+# What a model can differ in and still be the same to this script.
+ALIKE = ('init_cfg', 'frozen_stages', 'norm_eval', 'with_cp', 'teacher_ckpt')
+# Families of the old backbones.
+FAMILIES = {
+    'ResNet-like': ('ResNet', 'ResNeXt', 'Res2Net', 'ResNeSt', 'RegNet'),
+    'Swin-like': ('SwinTransformer',),
+    'PVT': ('PyramidVisionTransformer', 'PyramidVisionTransformerV2'),
+    'CSP': ('CSPDarknet', 'CSPNeXt'),
+    'Darknet': ('Darknet',),
+}
+WORKS, REFUSED, BROKEN, FAILED = 'works', 'refused', 'the original fails', 'fails'
+
+
+def configs(only):
+    """Paths of mmdet's configs below its folders, as text."""
+    for path in sorted(root().rglob('*.py')):
+        name = path.relative_to(root()).as_posix()
+        if not name.startswith('_base_') and (not only or name.split('/')[0] in only):
+            yield name
+
+
+def plans(name):
+    """What becomes of a config with each backbone, without running it; None if it has none."""
+    from mmengine.config import Config
+
+    from mmscale.adapting import plan
+    from mmscale.adapting.hosts import find_host
+    from mmscale.adapting.observing import observe
+    from mmscale.engine.tasks import task_of
+    from mmscale.errors import UserError
+
+    try:
+        cfg = Config.fromfile(root() / name)
+    except FileNotFoundError:  # four of mmdet's inherit from files that are not there
+        return dict(missing=True)
+    model = cfg.get('model') or {}
+    backbone = model.get('backbone') or (model.get('detector') or {}).get('backbone')
+    if not backbone:
+        return dict(missing=True)
+    rows, old = {}, None
+    for key in BACKBONES:
+        try:
+            old = old or observe(find_host(cfg).backbone, task_of(cfg).package)
+            rows[key] = dict(model=digest(plan(cfg, key, {}, old).cfg))
+        except UserError as error:
+            rows[key] = dict(refused=str(error))
+        except Exception as error:  # a traceback, of which there must be none
+            rows[key] = dict(traceback=in_a_line(error))
+    kind = str(backbone.get('type')).rpartition('.')[2]
+    return dict(old=kind, text=bool(model.get('language_model')), rows=rows)
+
+
+def digest(cfg):
+    """Says which configs have the same model."""
+    text = json.dumps([_alike(cfg.model.to_dict()), cfg.get('default_scope')], default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _alike(node):
+    if isinstance(node, dict):
+        kept = {str(k): _alike(v) for k, v in sorted(node.items()) if k not in ALIKE}
+        if 'backbone' in kept:
+            kept['backbone'].pop('norm_cfg', None)
+        return kept
+    return [_alike(v) for v in node] if isinstance(node, (list, tuple)) else node
+
+
+def trial(name, backbone):
+    """How far the adapted model gets; where it ends early, what the original ends with, if so."""
+    from mmengine.config import Config
+
+    from mmscale.adapting import plan
+    from mmscale.adapting.proving import attempt, fault
+
+    cfg = Config.fromfile(root() / name)
+    done, error = attempt(plan(cfg, backbone, {}).cfg)
+    return dict(done=done, fault=error, original=fault(cfg)) if error else dict(done=done)
+
+
+def run(folder, only):
+    """Everything that is not in the folder yet."""
+    import mmdet.models  # noqa: F401  (once for all)
+    import mmpretrain.models  # noqa: F401
+    from mmdet.utils import register_all_modules
+    from rich.progress import track
+
+    import mmscale.adapting  # noqa: F401
+
+    register_all_modules()
+    names = list(configs(only))
+    # One of every folder first: a run that is stopped has seen something of them all.
+    firsts = {name.partition('/')[0]: name for name in reversed(names)}
+    for chosen in (sorted(firsts.values()), names):
+        _run_these(folder, chosen, track)
+
+
+def _run_these(folder, names, track):
+    found = read(folder / 'plans.json')
+    for name in track(names, 'adapting'):
+        if name not in found:
+            found[name] = plans(name)
+            write(folder / 'plans.json', found)
+    tried = read(folder / 'tried.json')
+    todo = {}
+    for backbone in BACKBONES:
+        for name in names:
+            row = found[name].get('rows', {}).get(backbone, {})
+            if 'model' in row and row['model'] not in tried:
+                todo.setdefault(row['model'], (name, backbone))
+    for model, (name, backbone) in track(todo.items(), 'running'):
+        kept = folder / 'one.json'
+        kept.unlink(missing_ok=True)
+        ended = forked(lambda n=name, b=backbone: trial(n, b), _saver(kept), SECONDS)
+        tried[model] = read(kept) or dict(done=[], fault=f'ended by signal {ended}', original=None)
+        tried[model]['config'] = name
+        write(folder / 'tried.json', tried)
+
+
+def _saver(path):
+    return lambda **result: write(path, result)
+
+
+def read(path):
+    """A JSON file, or an empty dict."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def write(path, content):
+    """A JSON file, whole."""
+    aside = path.with_suffix('.tmp')
+    aside.write_text(json.dumps(content))
+    aside.rename(path)
+
+
+def _done(plan, tried):
+    return all('model' not in row or row['model'] in tried for row in plan['rows'].values())
+
+
+def outcome(row, tried):
+    """What became of a config with a backbone, in a word, and why."""
+    if 'refused' in row:
+        return REFUSED, row['refused']
+    if 'model' not in row:
+        return FAILED, row['traceback']
+    result = tried[row['model']]
+    if not result.get('fault') and 'error' not in result:
+        return WORKS, ''
+    if result.get('original'):
+        return BROKEN, result['original']
+    return FAILED, result.get('fault') or result['error']
+
+
+def page(folder):
+    """The page, in Markdown."""
+    found, tried = read(folder / 'plans.json'), read(folder / 'tried.json')
+    rows = {name: plan for name, plan in found.items() if 'rows' in plan and _done(plan, tried)}
+    total = sum(1 for _ in configs(None))
+    unfinished = len(found) < total or any(
+        not _done(plan, tried) for plan in found.values() if 'rows' in plan
+    )
+    results = {
+        (name, backbone): outcome(row, tried)
+        for name, plan in rows.items()
+        for backbone, row in plan['rows'].items()
+    }
+    lines = [
+        "# mmdet's configs with other backbones",
+        '',
+        'Written by `python docs/benchmarks/any_config.py FOLDER --page docs/any_config_table.md`; '
+        'how a config is adapted: [any_config.md](any_config.md).',
+        '',
+        f"{len(rows)} configs: of mmdet's {total}, {total - len(rows)} "
+        + (
+            'were not run yet. '
+            if unfinished
+            else 'have no backbone: pieces, and some that '
+            'inherit from files that mmdet does not have. '
+        )
+        + 'Each was adapted, built, trained for a step and predicted with on two made-up '
+        f'pictures; {len(tried)} models differ in more than weights, norms and what is frozen.',
+        '',
+        *_counts(rows, results),
+        '',
+        *_reasons(rows, results),
+    ]
+    return '\n'.join(lines) + '\n'
+
+
+def _counts(rows, results):
+    """A row for every family of old backbones."""
+    yield (
+        '| old backbone | configs | ' + ' | '.join(f'{b}: work' for b in BACKBONES.values()) + ' |'
+    )
+    yield '|---' * (2 + len(BACKBONES)) + '|'
+    groups = {}
+    for name, plan in rows.items():
+        family = next((f for f, kinds in FAMILIES.items() if plan['old'] in kinds), plan['old'])
+        groups.setdefault(family, []).append(name)
+    known = [name for family in FAMILIES for name in groups.get(family, [])]
+    listed = {family: groups.get(family, []) for family in FAMILIES}
+    listed['**these families**'] = known
+    listed['of them, without text'] = [
+        name
+        for name in known
+        if not any('language_model' in results[name, b][1] for b in BACKBONES)
+    ]
+    listed |= {family: names for family, names in sorted(groups.items()) if family not in FAMILIES}
+    listed['**all**'] = list(rows)
+    for family, names in listed.items():
+        cells = []
+        for backbone in BACKBONES:
+            works = sum(results[name, backbone][0] == WORKS for name in names)
+            cells.append(f'{works} ({100 * works / max(len(names), 1):.1f} %)')
+        yield f'| {family} | {len(names)} | {" | ".join(cells)} |'
+
+
+def _reasons(rows, results):
+    """Every reason for which a config does not work, with the configs."""
+    for word, title in (
+        (REFUSED, 'Refused, in this line'),
+        (BROKEN, 'Not proven: the original does not run here either'),
+        (FAILED, 'Failed'),
+    ):
+        told = {}
+        for (name, backbone), (result, why) in results.items():
+            if result == word:
+                told.setdefault(why, {}).setdefault(name, []).append(backbone)
+        yield f'## {title}'
+        yield ''
+        if not told:
+            yield 'None.'
+        else:
+            yield '| why | configs | backbones |'
+            yield '|---|---|---|'
+        for why, names in sorted(told.items()):
+            backbones = Counter(b for found in names.values() for b in found)
+            every = (
+                'all'
+                if all(len(b) == len(BACKBONES) for b in names.values())
+                else ', '.join(backbones)
+            )
+            text = why.replace('|', '\\|').replace('\n', ' ')
+            yield f'| {text} | {len(names)}: {_shortened(names)} | {every} |'
+        yield ''
+
+
+def _shortened(names):
+    """Configs by folder."""
+    folders = {}
+    for name in sorted(names):
+        folder, _, rest = name.partition('/')
+        folders.setdefault(folder, []).append(rest.removesuffix('.py'))
+    return '; '.join(
+        f'{folder}/{found[0]}' if len(found) == 1 else f'{folder} ({len(found)})'
+        for folder, found in folders.items()
+    )
+
+
+def main():
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('folder', type=Path)
+    parser.add_argument('--only', nargs='*', help='folders of mmdet (default: all)')
+    parser.add_argument('--page', type=Path, help='write the page here (FOLDER/table.md)')
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    # mmcv compiles some operators for GPUs alone.
+    os.environ.setdefault('MMSCALE_OPERATORS', 'torchvision')
+    import mmscale  # noqa: F401  (before mmdet: operators stand in for mmcv's)
+
+    run(args.folder, args.only)
+    out = args.page or args.folder / 'table.md'
+    out.write_text(page(args.folder), encoding='utf-8')
+    print(out)
+
+
+if __name__ == '__main__':
+    main()

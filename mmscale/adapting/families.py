@@ -1,0 +1,85 @@
+"""What the adapter has to know of this package's backbones: arguments, weights, pixels."""
+
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any
+
+from mmscale.errors import UserError
+from mmscale.families import BACKBONES, feature_channels
+from mmscale.registry import MODELS, SCOPE
+
+# Published on the hub, as the configs of these widths name them (docs/weights.md).
+HUB = {
+    ('ReXNet', width): f'timm://rexnet_{round(100 * width)}.nav_in1k'
+    for width in (1.0, 1.3, 1.5, 2.0, 3.0)
+}
+# What the pictures are that the published weights have seen, in RGB: mean and standard deviation.
+IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
+ZERO_TO_ONE = ([0.0, 0.0, 0.0], [255.0, 255.0, 255.0])
+SAN_RESOLUTION = 224
+
+
+def backbone_name(name: str) -> str:
+    """A backbone's name without the scope.
+
+    Raises:
+        UserError: If there is no such backbone.
+    """
+    bare = str(name).removeprefix(f'{SCOPE}.')
+    if bare not in BACKBONES:
+        raise UserError(f'backbone {name!r} is unknown; choose from {list(BACKBONES)}')
+    return bare
+
+
+def complete(name: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """A backbone's arguments with those that a detector needs, and why it does.
+
+    Args:
+        name (str): Of the backbone.
+        arguments (dict): As the user gave them.
+
+    Raises:
+        UserError: If the backbone has no such argument, or it does not fit.
+    """
+    cls = MODELS.get(name)
+    known = signature(cls).parameters
+    if 'out_indices' in arguments:
+        raise UserError('out_indices cannot be chosen: they follow from what the model reads')
+    arguments, why = dict(arguments), {}
+    if 'width_mult' in known:
+        arguments.setdefault('width_mult', 1.0)
+    elif 'depth' in known and 'structure' not in arguments:
+        arguments.setdefault('depth', 50)
+    if 'resolutions' in known:
+        arguments.setdefault('resolutions', (SAN_RESOLUTION,))
+        arguments.setdefault('resolution', max(arguments['resolutions']))
+        why['resolution'] = (
+            "a detector's pictures are larger than anything SAN is trained at: they all get the "
+            'weights and norms of this resolution'
+        )
+    # Checks names and values without building anything.
+    feature_channels(name, **arguments)
+    return arguments, why
+
+
+def count_indices(name: str, arguments: Mapping[str, Any]) -> int:
+    """How many maps a backbone can hand out."""
+    for count in (5, 4):
+        try:
+            feature_channels(name, **{**arguments, 'out_indices': (count - 1,)})
+        except UserError:
+            continue
+        return count
+    raise AssertionError(f'{name} has neither 4 nor 5 indices')
+
+
+def published(name: str, arguments: Mapping[str, Any]) -> str | None:
+    """The weights on the hub, if there are any for exactly this network."""
+    if name != 'ReXNet':
+        return None
+    return HUB.get((name, arguments.get('width_mult', 1.0)))
+
+
+def pixels(name: str) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of the pictures, in RGB, that a backbone's weights expect."""
+    return ZERO_TO_ONE if name.startswith('SAN') else IMAGENET

@@ -1,0 +1,56 @@
+"""From a config to a file with its child, which has another backbone and was proven."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmscale.adapting.adapting import plan
+from mmscale.adapting.families import backbone_name
+from mmscale.adapting.proving import prove
+from mmscale.adapting.writing import base_name, child
+from mmscale.engine.config import load_config
+from mmscale.utils.files import check_out, written_aside
+
+
+class Written(NamedTuple):
+    """A child config that was kept.
+
+    Attributes:
+        path (Path): The file.
+        notes (list[str]): What is to be said of it.
+        unproven (str | None): Why the proof says nothing; None if it went well, or was not
+            asked for.
+    """
+
+    path: Path
+    notes: list[str]
+    unproven: str | None
+
+
+def adapt_file(
+    config: str, backbone: str, arguments: Mapping[str, Any], out: str | Path, *, proof: bool = True
+) -> Written:
+    """Write the child of a config that has another backbone, if it works.
+
+    Args:
+        config (str): As in :func:`mmscale.engine.config.load_config`.
+        backbone (str): Its name.
+        arguments (dict): Of the backbone, all but `out_indices`.
+        out (str | Path): The child, NAME.py.
+        proof (bool): Build its model and let one small batch through loss and prediction.
+
+    Returns:
+        Written: The file.
+
+    Raises:
+        UserError: See :func:`mmscale.adapting.adapt`. Nothing is written then.
+    """
+    former = load_config(config)
+    out = check_out(out, ('.py',), inputs=[former.filename])
+    found = plan(former, backbone, arguments)
+    title = f'{Path(str(config).rpartition("::")[2]).stem} with {backbone_name(backbone)}.'
+    text = child(base_name(config, former, out), title, former, found.changes)
+    with written_aside(out) as temporary:
+        temporary.write_text(text, encoding='utf-8')
+        unproven = prove(load_config(temporary), former) if proof else None
+    return Written(out, found.notes, unproven)

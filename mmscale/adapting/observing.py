@@ -1,0 +1,82 @@
+"""What a backbone hands out, seen by running it: there is no table of other networks."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.registry import MODELS, DefaultScope
+
+from mmscale.errors import UserError, first_line
+from mmscale.registry import type_name
+from mmscale.utils.environment import require
+
+SIDE = 256  # pixels of the picture: a map of stride 64 still has 4 x 4
+# They change no shape, and their operators run on real tensors alone.
+WITHOUT = ('init_cfg', 'pretrained', 'dcn', 'stage_with_dcn', 'plugins')
+SETTINGS = ('frozen_stages', 'norm_eval', 'with_cp')
+
+
+class Observed(NamedTuple):
+    """A backbone as it was seen.
+
+    Attributes:
+        channels, strides (tuple[int]): Of every map it hands out, in its own order.
+        parameters (tuple[str]): Names of its parameters.
+        kinds (tuple[str]): Names of its class and of those that it is derived from.
+        settings (dict): Its `frozen_stages`, `norm_eval` and `with_cp`, defaults included; those
+            that it does not have are missing.
+    """
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    parameters: tuple[str, ...]
+    kinds: tuple[str, ...]
+    settings: dict[str, Any]
+
+
+def observe(backbone: Mapping[str, Any], scope: str) -> Observed:
+    """Run a backbone without weights on one empty picture.
+
+    Args:
+        backbone (dict): Its config.
+        scope (str): The package whose names the config uses.
+
+    Raises:
+        UserError: If it cannot be built or run, or hands out anything but maps.
+    """
+    cfg = {key: deepcopy(value) for key, value in backbone.items() if key not in WITHOUT}
+    name = type_name(cfg['type'])
+    require(scope)
+    try:
+        network, maps = _run(cfg, scope, 'meta')
+    except Exception:
+        # Some are built from numbers, which the meta device has none of; what is wrong with the
+        # config ends the second try too.
+        try:
+            network, maps = _run(cfg, scope, 'cpu')
+        except Exception as error:  # anyone's backbone may end with anything
+            raise UserError(
+                f'the backbone {name} of the config cannot be run, so what it hands out is not '
+                f'known: {first_line(error)}'
+            ) from error
+    if not maps or not all(isinstance(x, torch.Tensor) and x.dim() == 4 for x in maps):
+        raise UserError(
+            f'the backbone {name} of the config hands out no maps (N, C, H, W): what reads them '
+            'cannot read those of another backbone'
+        )
+    return Observed(
+        tuple(x.size(1) for x in maps),
+        tuple(round(SIDE / x.size(3)) for x in maps),
+        tuple(name for name, _ in network.named_parameters()),
+        tuple(kind.__name__ for kind in type(network).__mro__),
+        {key: getattr(network, key) for key in SETTINGS if hasattr(network, key)},
+    )
+
+
+def _run(cfg, scope, device):
+    with torch.device(device), DefaultScope.overwrite_default_scope(scope), torch.no_grad():
+        network = MODELS.build(deepcopy(cfg))
+        network.eval()
+        maps = network(torch.zeros(1, 3, SIDE, SIDE))
+    return network, [maps] if isinstance(maps, torch.Tensor) else list(maps)
