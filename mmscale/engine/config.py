@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def _leave_scope(node):
 
 def find_config(name: str | Path) -> Path:
     """The path of a config given by path or by bare name (see :func:`load_config`)."""
-    if Path(name).is_file():
+    if os.path.isfile(name):
         return Path(name)
     wanted = str(name).removesuffix('.py')
     known = {p.relative_to(FOLDER).with_suffix('').as_posix(): p for p in FOLDER.rglob('*.py')}
