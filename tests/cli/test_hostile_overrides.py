@@ -142,8 +142,10 @@ def test_mutations_are_checked_or_refused(shapes, small_sets, name, piece, count
     'option',
     ['x', '=', '=3', '.=3', 'model', 'model=', 'model.=3', '..=3', 'a=[1', 'a=(1,2', 'a=[(1,2)', '',
      'a=' + '[' * 20_000, 'test_evaluator.ann_file=' + 'a' * 5000, 'default_scope=..',
-     'test_dataloader.dataset.pipeline.3.meta_keys=3.5', 'test_dataloader.dataset.pipeline.1.type= ',
-     'train_dataloader.dataset.data_root=' + 'b/' * 3000, 'train_dataloader.dataset.pipeline.99.type=x', 'model.neck=[1', 'a=\0'],
+     'test_dataloader.dataset.pipeline.3.meta_keys=3.5',
+     'test_dataloader.dataset.pipeline.1.type= ',
+     'train_dataloader.dataset.data_root=' + 'b/' * 3000,
+     'train_dataloader.dataset.pipeline.99.type=x', 'model.neck=[1', 'a=\0'],
     ids=lambda option: option[:30],
 )  # fmt: skip
 def test_options_of_no_form(shapes, small_sets, option, capsys):
