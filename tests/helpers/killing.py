@@ -20,6 +20,7 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 from mmengine.runner import runner as mmengine_runner
 
 from mmscale.engine.config import load_config
@@ -104,7 +105,11 @@ def weights(folder):
 def main(config, folder, how, count):
     folder, count = Path(folder), int(count)
     mmengine_runner.collect_env = dict  # asks compilers for their versions, for seconds
-    scope = load_config(config).get('default_scope')
+    Config.pretty_text = property(lambda cfg: str(cfg._cfg_dict))  # of which yapf takes seconds
+    cfg, config = load_config(config), folder / 'config.py'
+    folder.mkdir(parents=True)
+    config.write_text('\n'.join(f'{key} = {value!r}' for key, value in cfg.to_dict().items()))
+    scope = cfg.get('default_scope')
     if scope != 'mmengine':
         import_module(f'{scope}.apis')
     rng = random.Random(0)
@@ -121,10 +126,18 @@ def main(config, folder, how, count):
             before = functools.partial(counting, run, at)
             code = ended(fork(training(config, run), before))
         else:
-            process = fork(training(config, run))
-            time.sleep(rng.uniform(0.3, 1) * duration)
+            reader, writer = os.pipe()
+            before = functools.partial(counting, run, report=writer)
+            process = fork(training(config, run), before)
+            os.close(writer)
+            # By its progress, not by a clock alone: the machine may be busy.
+            at = rng.randrange(total // 4, total)
+            while at > 0 and (seen := os.read(reader, at)):
+                at -= len(seen)
+            time.sleep(rng.uniform(0, 2) * duration / total)
             os.kill(process, signal.SIGKILL if how == 'moments' else signal.Signals[how])
             code = ended(process)
+            os.close(reader)
         if code == 0:
             shutil.rmtree(run)
             continue
