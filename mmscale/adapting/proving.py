@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -229,7 +230,7 @@ def bare(cfg: Config) -> Config:
 
 def _teacher(name):
     """A teacher's config, named as from a checkout of mmdet."""
-    if Path(name).is_file():
+    if os.path.isfile(name):
         return Config.fromfile(name)
     root = Path(require('mmdet').__file__).parent / '.mim'
     return Config.fromfile(root / name)

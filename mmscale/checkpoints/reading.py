@@ -1,6 +1,7 @@
 """Checkpoint files: found, fetched and read, without running code that they may carry."""
 
 import hashlib
+import os
 import re
 import tarfile
 from contextlib import contextmanager
@@ -60,8 +61,8 @@ def find_file(source: str | Path) -> Path:
             'fetch it and give the file, or say --trust-checkpoint'
         )
     path = Path(source).expanduser()
-    if not path.is_file():
-        found = 'is a folder' if path.is_dir() else 'is missing'
+    if not os.path.isfile(path):
+        found = 'is a folder' if os.path.isdir(path) else 'is missing'
         raise UserError(f'checkpoint {source!r} {found}; give a file, a URL or timm://NAME')
     return path
 

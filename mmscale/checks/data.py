@@ -1,6 +1,7 @@
 """The data sets that a config names: what is wrong with them, and what a run reads instead."""
 
 import inspect
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,7 @@ def find_in_folders(
             continue
         seen.add(folder)
         readable = tuple(dataset.get('extensions', READABLE))
-        pictures = count_pictures(folder) if folder.is_dir() else 0
+        pictures = count_pictures(folder) if os.path.isdir(folder) else 0
         if lengths is not None and 0 < pictures <= FEW:
             lengths[split] = pictures
         headers = every or deep or pictures <= FEW
@@ -226,7 +227,7 @@ def _read(path, folder, dataset, unlabelled):
 def _classes(dataset):
     """The names of the classes; a file of them is read as mmengine does."""
     classes = (dataset.get('metainfo') or {}).get('classes')
-    if isinstance(classes, str) and Path(classes).is_file():
+    if isinstance(classes, str) and os.path.isfile(classes):
         classes = list_from_file(classes)
     return classes or _dataset_class(dataset.type).METAINFO['classes']
 
@@ -267,7 +268,7 @@ def _evaluator_files(metrics, split):
                 f'{split}_evaluator.ann_file={path!r} must be one file',
                 'without it, the truth is taken from the data set (with instances in meta_keys)',
             )
-        elif path and '://' not in str(path) and not Path(path).is_file():
+        elif path and '://' not in str(path) and not os.path.isfile(path):
             yield Finding(
                 FAULT,
                 'evaluator-file-missing',
@@ -279,7 +280,7 @@ def _other_file(metrics, content, path, split, repaired):
     """An evaluator that reads another truth than the loader."""
     for metric in metrics:
         given = metric.get('ann_file')
-        if not isinstance(given, (str, Path)) or not Path(given).is_file():
+        if not isinstance(given, (str, Path)) or not os.path.isfile(given):
             continue
         if Path(given).resolve() == path.resolve() or metric.get('format_only'):
             continue

@@ -60,7 +60,7 @@ def find_in_environment(*, detects: bool) -> Iterator[Finding]:
         )
     for name, default in CACHES.items():
         folder = Path(os.environ.get(name) or default).expanduser()
-        nearest = next(p for p in (folder, *folder.parents) if p.exists())
+        nearest = next(p for p in (folder, *folder.parents) if os.path.exists(p))
         if not os.access(nearest, os.W_OK):
             yield Finding(
                 NOTE,

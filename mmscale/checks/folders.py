@@ -26,7 +26,7 @@ def check_folder(
     Yields:
         Finding: A kind of mistake.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         yield Finding(
             FAULT,
             'folder-missing',

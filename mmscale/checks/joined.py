@@ -1,5 +1,6 @@
 """Several data sets behind one evaluator."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -64,7 +65,7 @@ def find_in_joined(
         return
     for metric in metrics:
         given = metric.get('ann_file')
-        if not isinstance(given, str) or not Path(given).is_file() or metric.get('format_only'):
+        if not isinstance(given, str) or not os.path.isfile(given) or metric.get('format_only'):
             continue
         content, _ = read_annotations(Path(given), Path())
         if content is None:

@@ -146,7 +146,7 @@ def _not_there(missing, names, folder):
     if any('\\' in name for name in missing):
         remedy = 'write the paths with /, not backslashes'
     else:
-        spelt = {name.lower() for name in os.listdir(folder)} if folder.is_dir() else set()
+        spelt = {name.lower() for name in os.listdir(folder)} if os.path.isdir(folder) else set()
         if missing[0].lower() in spelt:
             remedy = 'write the names as the files have them: upper and lower case differ'
         elif os.path.isabs(missing[0]) and os.path.basename(missing[0]).lower() in spelt:

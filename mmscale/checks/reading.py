@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def read_annotations(
         tuple: The content and None; or None and why there is none.
     """
     named = f'annotation file {str(path)!r}'
-    if not path.is_file():
+    if not os.path.isfile(path):  # of a name that is too long, Path's raises
         return None, Finding(
             FAULT,
             'file-missing',

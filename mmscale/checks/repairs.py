@@ -5,6 +5,7 @@ A run reads a corrected copy in its work dir; the file itself is left as it is.
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
@@ -161,7 +162,11 @@ def _separators(content, path, folder):
     written = [i for i in images if isinstance(i.get('file_name'), str) and '\\' in i['file_name']]
     new = [PureWindowsPath(image['file_name']).as_posix() for image in written]
     # One look: exporters write all of them alike.
-    if written and (folder / new[0]).is_file() and not (folder / written[0]['file_name']).exists():
+    if (
+        written
+        and os.path.isfile(folder / new[0])
+        and not os.path.exists(folder / written[0]['file_name'])
+    ):
         yield Finding(
             REPAIRED,
             'backslashes',

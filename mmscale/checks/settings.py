@@ -205,6 +205,10 @@ def _last_step(cfg, split, where, step):
         if type_name(metric.get('type', '')) in COCO_METRICS
     ]
     keys = step.get('meta_keys')
+    if keys is not None and not isinstance(keys, (list, tuple, set)):
+        text = f'{where}: meta_keys={keys!r:.60} of the last transform is no list of names'
+        yield Finding(FAULT, 'meta-keys', text, "meta_keys=('img_id', 'ori_shape', ...)")
+        return
     if split == 'train' or not metrics:
         return
     needed = list(NEEDED_META) if isinstance(keys, (list, tuple)) else []

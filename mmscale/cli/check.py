@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -53,14 +54,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _examine(args) -> list[Finding]:
     path = Path(args.target)
     found: Iterable[Finding] | None
-    if path.is_dir():
+    if os.path.isdir(path):
         found = find_in_tree(path, deep=args.deep)
         if found is None:
             raise FileNotFoundError(
                 f'folder {str(path)!r} has neither annotation files (*.json, or in a folder of it) '
                 'nor class folders with pictures'
             )
-    elif path.is_file() and path.suffix != '.py':
+    elif os.path.isfile(path) and path.suffix != '.py':
         if path.suffix.lower() != '.json':
             raise FileNotFoundError(f'{str(path)!r} is neither a config (.py) nor a .json file')
         found = find_in_file(path, folder=args.pictures, deep=args.deep)

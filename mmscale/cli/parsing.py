@@ -12,7 +12,7 @@ from typing import Any
 
 from mmengine.config import DictAction
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, first_line
 
 
 @contextlib.contextmanager
@@ -68,10 +68,34 @@ def add_trust(parser: argparse.ArgumentParser, dest: str, what: str) -> None:
     )
 
 
+class _Overrides(DictAction):
+    """mmengine's reader of KEY=VALUE, whose asserts and errors end in argparse's one line."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        for value in values:
+            key, separator, _ = value.partition('=')
+            if not separator or not all(key.split('.')):
+                parser.error(
+                    f'{option_string} {value!r:.200} must be KEY=VALUE, and KEY names with dots '
+                    'between them: model.backbone.width_mult=1.3'
+                )
+            try:
+                super().__call__(parser, namespace, [value], option_string)
+            except (AssertionError, ValueError, IndexError, RecursionError) as error:
+                reason = first_line(error)
+                parser.error(f'{option_string} {value!r:.200} cannot be read: {reason:.200}')
+
+
 def add_overrides(parser: argparse.ArgumentParser, help: str, dest: str = 'overrides') -> None:
     """mmengine's --cfg-options."""
     parser.add_argument(
-        '--cfg-options', dest=dest, nargs='+', action=DictAction, metavar='KEY=VALUE', help=help
+        '--cfg-options', dest=dest, nargs='+', action=_Overrides, metavar='KEY=VALUE', help=help
     )
 
 

@@ -1,5 +1,6 @@
 """Pictures on the disk, as the commands take them: files, and folders of such."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,13 +21,13 @@ def list_pictures(given: Iterable[str | Path]) -> list[str]:
     paths = []
     for path in map(Path, given):
         inside = [path]
-        if path.is_dir():
+        if os.path.isdir(path):
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES)
         if not inside:
             raise UserError(f'folder {str(path)!r} has no pictures ({" ".join(PICTURES)})')
         paths += inside
     for path in paths:
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise UserError(f'picture {str(path)!r} is missing')
         if not _decodes(path):  # the whole of it: a head alone says nothing
             raise UserError(f'picture {str(path)!r} cannot be read: it is broken, or no picture')

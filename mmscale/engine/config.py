@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,10 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
         try:
             cfg.merge_from_dict(overrides)
         except (TypeError, KeyError, AttributeError) as error:  # a value where there is no place
-            raise UserError(f'--cfg-options {overrides} do not fit {name}: {error}') from error
+            given, reason = f'{overrides}', f'{error}'
+            raise UserError(
+                f'--cfg-options {given:.500} do not fit {name}: {reason:.500}'
+            ) from error
     settle(find_values(cfg))
     _shorten_topk(cfg)
     return cfg
@@ -113,7 +117,7 @@ def _leave_scope(node):
 
 def find_config(name: str | Path) -> Path:
     """The path of a config given by path or by bare name (see :func:`load_config`)."""
-    if Path(name).is_file():
+    if os.path.isfile(name):
         return Path(name)
     wanted = str(name).removesuffix('.py')
     known = {p.relative_to(FOLDER).with_suffix('').as_posix(): p for p in FOLDER.rglob('*.py')}

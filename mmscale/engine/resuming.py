@@ -1,6 +1,7 @@
 """Where a run goes on: the checkpoint to resume from, and whether it is one."""
 
 import logging
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def _named(folder):
     except (OSError, UnicodeDecodeError):
         return None
     name = re.split(r'[\\/]', text.strip())[-1]
-    found = re.fullmatch(r'[^\0]+\.pth', name) and (folder / name).is_file()
+    found = re.fullmatch(r'[^\0]+\.pth', name) and os.path.isfile(folder / name)
     return folder / name if found else None
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmscale.engine.pipelines import test_set
 from mmscale.engine.tasks import DETECTOR, task_of
 from mmscale.errors import UserError, first_line
 from mmscale.exported.description import check_metainfo
 from mmscale.registry import type_name
+from mmscale.utils.configs import test_set
 from mmscale.utils.environment import require
 
 READERS = ('LoadImageFromFile', 'LoadImage')

@@ -11,7 +11,7 @@ from mmengine.evaluator import DumpResults
 from mmscale.checkpoints import trusting
 from mmscale.datasets.checks import check_labels
 from mmscale.engine.checks import check_run
-from mmscale.engine.pipelines import check_tested, sets_with_pipeline, test_set
+from mmscale.engine.pipelines import check_tested
 from mmscale.engine.running import build_runner, prepare
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import DETECTOR, task_of
@@ -20,6 +20,7 @@ from mmscale.errors import UserError
 from mmscale.exported.engines import is_exported
 from mmscale.exported.files import ExportedFile
 from mmscale.registry import type_name
+from mmscale.utils.configs import sets_with_pipeline, test_set
 from mmscale.utils.environment import require
 
 

@@ -1,6 +1,7 @@
 """Training on mmengine's Runner, for detectors and classifiers alike."""
 
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,7 +89,7 @@ def _choose_checkpoint(cfg, resume, trust):
         folder = checkpoint_folder(cfg)
         resume = newest_checkpoint(folder, trust=trust)
         if resume is None:
-            found = 'holds no checkpoint' if folder.is_dir() else 'is missing'
+            found = 'holds no checkpoint' if os.path.isdir(folder) else 'is missing'
             start = cfg.get('load_from')
             print_log(
                 f'--resume: {str(folder)!r} {found}: the run starts from '

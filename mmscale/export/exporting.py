@@ -14,7 +14,7 @@ from mmscale.checkpoints import find_file
 from mmscale.checkpoints.reading import sha256
 from mmscale.datasets.pictures import list_pictures
 from mmscale.engine.config import load_config
-from mmscale.engine.pipelines import fit_pipeline, last_size, test_set
+from mmscale.engine.pipelines import fit_pipeline, last_size
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import CLASSIFIER, TASKS, task_of
 from mmscale.errors import UserError, check_whole
@@ -26,6 +26,7 @@ from mmscale.exported.engines import engine_of
 from mmscale.exported.files import ExportedFile
 from mmscale.families import backbone_class
 from mmscale.inference.loading import load_model
+from mmscale.utils.configs import test_set
 from mmscale.utils.environment import require_optional
 from mmscale.utils.files import check_out
 from mmscale.utils.folders import folder_aside

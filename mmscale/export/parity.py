@@ -12,10 +12,10 @@ from mmengine.dataset import Compose
 
 from mmscale.datasets.pictures import list_pictures
 from mmscale.datasets.shapes import make_shapes
-from mmscale.engine.pipelines import test_set
 from mmscale.engine.tasks import task_of
 from mmscale.exported.files import ExportedFile, pad_to
 from mmscale.exported.models import adapter, shrink
+from mmscale.utils.configs import test_set
 from mmscale.utils.environment import require
 
 COUNT = 8  # pictures of a test set

@@ -6,10 +6,10 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
-from mmscale.engine.pipelines import test_set
 from mmscale.exported.engines import engine_of
 from mmscale.exported.files import ExportedFile
 from mmscale.exported.models import adapter
+from mmscale.utils.configs import test_set
 from mmscale.utils.environment import require_optional
 
 COUNT = 100  # pictures that the ranges are taken from

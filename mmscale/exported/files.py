@@ -30,7 +30,7 @@ class ExportedFile:
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
         path = Path(path)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise UserError(f'exported file {str(path)!r} is missing')
         threads = threads or int(os.environ.get('OMP_NUM_THREADS', 0))
         text, self._compute, self.inputs, self.outputs = engine_of(path).open(path, threads)

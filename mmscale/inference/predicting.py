@@ -1,6 +1,7 @@
 """Pictures in; drawn pictures and JSON out: from a checkpoint or from an exported file alike."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def infer(
     except (RuntimeError, AssertionError) as error:  # torch's own words for what there is not
         raise UserError(f'--device {device!r}: {first_line(error)}') from error
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):
         raise UserError(f'{str(out)!r} is a file; give a folder to write to')
     folder.mkdir(parents=True, exist_ok=True)
     if task_of(model.cfg) is DETECTOR:

@@ -10,8 +10,8 @@ from mmengine.config import Config
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mmscale.engine.pipelines import test_set
 from mmscale.registry import SCOPE
+from mmscale.utils.configs import test_set
 from mmscale.utils.figures import write_png
 
 # pycocotools' twelve figures, in its order.

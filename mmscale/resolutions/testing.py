@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 from mmscale.engine.config import load_config
-from mmscale.engine.pipelines import check_tested, pipeline_at, sets_with_pipeline
+from mmscale.engine.pipelines import check_tested, pipeline_at
 from mmscale.engine.tasks import CLASSIFIER, task_of
 from mmscale.engine.testing import evaluate
 from mmscale.errors import UserError, check_choice
@@ -14,6 +14,7 @@ from mmscale.exported.engines import is_exported
 from mmscale.families import backbone_class
 from mmscale.models.backbones.san import SAN, WAYS
 from mmscale.reports.tables import print_table
+from mmscale.utils.configs import sets_with_pipeline
 from mmscale.utils.files import check_out, written_aside
 
 

@@ -15,6 +15,7 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmscale.errors import UserError
 from mmscale.utils.locks import claimed
 
+ASIDE = re.compile(r'.+\.[0-9a-f]{8}\.tmp(\.\w+)?')
 STEM = 48  # characters of a name that its temporary name repeats: names have at most 255 bytes
 
 FULL = 'free some space there, or name a place on another disk'
@@ -126,12 +127,15 @@ def written_aside(out: str | Path) -> Iterator[Path]:
     What earlier programs left when they were killed while they wrote the same file is removed.
 
     Yields:
-        Path: The temporary name, with the suffix of `out`.
+        Path: The temporary name, with the suffix of `out`; `out` itself if it is such a name.
 
     Raises:
         UserError: If the file cannot be written; it is as it was then.
     """
     out = Path(out)
+    if ASIDE.fullmatch(out.name):  # of a temporary name of its own nobody would know the file
+        yield out
+        return
     temporary = aside_of(out)
     try:
         try:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from commands import ROOT, tool
-from runs import DETECTOR
+from runs import CLASSIFIER, DETECTOR
 
 WRONG_COMMANDS = {
     'config': (['train', 'faster_rcn_rexnet_fpn'], 'faster_rcnn_rexnet_fpn'),
@@ -26,6 +26,34 @@ WRONG_COMMANDS = {
         'base_batch_size',
     ),
 }
+
+
+# Longer than a system takes, with a NUL, a folder of a file, and what is no file.
+STRANGE = (
+    'a' * 5000 + '.pth',
+    'b/' * 3000 + 'c.onnx',
+    'x\0y.pth',
+    'README.md/x.pth',
+    '/dev/null/x.xml',
+)
+
+
+@pytest.mark.parametrize('path', STRANGE, ids=lambda path: path[:12])
+@pytest.mark.parametrize(
+    'command',
+    [['test', DETECTOR, 0], ['train', DETECTOR, '--resume', 0], ['train', 0], ['infer', 0, 'x.png'],
+     ['infer', 'a.onnx', 0], ['convert_weights', 0, 'out.pth'], ['convert_weights', 'in.pth', 0],
+     ['export', CLASSIFIER, 'in.pth', 0], ['check', 0], ['plot_structures', 0],
+     ['allocate_neurons', CLASSIFIER, 0, '-o', 'x.json', '--neurons', '3'], ['make_shapes', 0]],
+    ids=lambda command: '-'.join(map(str, command))[:30],
+)  # fmt: skip
+def test_paths_that_no_file_can_have(shapes, tmp_path, monkeypatch, capsys, command, path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'README.md').touch()
+    with pytest.raises(SystemExit) as error:
+        tool(command[0])([path if part == 0 else part for part in command[1:]])
+    assert error.value.code not in (0, None)
+    assert 'Traceback' not in str(error.value) + capsys.readouterr().err
 
 
 @pytest.mark.parametrize(('command', 'words'), WRONG_COMMANDS.values(), ids=WRONG_COMMANDS)

@@ -7,10 +7,17 @@ import subprocess
 import sys
 
 import pytest
+import small_runs
 import toy_runs
 from commands import ROOT
 
-CONFIGS = {'epochs': toy_runs.BY_EPOCH, 'iterations': toy_runs.BY_ITERATION}
+CONFIGS = {
+    'epochs': toy_runs.BY_EPOCH,
+    'iterations': toy_runs.BY_ITERATION,
+    'detector': small_runs.DETECTOR,
+    'classifier': small_runs.CLASSIFIER,
+}
+HOW = ('events', 'moments', 'SIGTERM', 'SIGINT')
 
 
 def environment():
@@ -51,12 +58,36 @@ def test_a_few_kills(kind, how, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('kind', CONFIGS)
-@pytest.mark.parametrize('how', ['events', 'moments', 'SIGTERM', 'SIGINT'])
+@pytest.mark.parametrize('kind', ['epochs', 'iterations'])
+@pytest.mark.parametrize('how', HOW)
 def test_many_kills(kind, how, tmp_path):
-    figures = figures_of(tmp_path, kind, how, 100)
+    figures = figures_of(tmp_path, kind, how, 110)
     print(kind, how, figures)
     assert_nothing_is_lost(figures)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['detector', 'classifier'])
+@pytest.mark.parametrize('how', HOW)
+def test_real_networks_end_bit_for_bit(shapes, kind, how, tmp_path):
+    figures = figures_of(tmp_path, kind, how, 8)
+    print(kind, how, figures)
+    assert figures['kills'] >= 3
+    assert_nothing_is_lost(figures)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('tool', ['convert', 'allocate', 'plot', 'shapes', 'export'])
+def test_tools_are_killed_at_their_writes(tool, tmp_path):
+    command = [sys.executable, ROOT / 'tests/helpers/killing_tools.py', tool, tmp_path / 'runs']
+    done = subprocess.run(
+        [*map(str, command), '20'], env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    figures = json.loads(done.stdout.splitlines()[-1])
+    print(tool, figures)
+    assert figures['kills'] >= 3
+    assert (figures['torn'], figures['failed'], figures['left']) == (0, 0, 0)
 
 
 def stopping_config(tmp_path, kind, number, place, workers=0):

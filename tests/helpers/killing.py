@@ -1,4 +1,4 @@
-"""Kills toy runs again and again, resumes each to its end, and counts what was lost.
+"""Kills short runs again and again, resumes each to its end, and counts what was lost.
 
     python tests/helpers/killing.py CONFIG FOLDER HOW COUNT
 
@@ -8,6 +8,7 @@ and 'SIGINT' send that signal at random moments. Prints the figures as JSON. One
 everything and is forked for each run, which takes a fraction of a second then.
 """
 
+import functools
 import json
 import os
 import random
@@ -15,22 +16,23 @@ import shutil
 import signal
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import torch
-import toy_runs
+from mmengine.config import Config
 from mmengine.runner import runner as mmengine_runner
 
+from mmscale.engine.config import load_config
 from mmscale.engine.resuming import newest_checkpoint
 from mmscale.engine.training import train
 
-mmengine_runner.collect_env = dict  # asks compilers for their versions, for seconds
 EVENTS = ('os.rename', 'os.remove', 'os.truncate', 'os.mkdir')
 write_bytes = Path.write_bytes
 
 
-def fork(config, work_dir, last=None, before=None):
-    """Start a run in a process of its own; `last` is the name of its last event."""
+def fork(run, before=None):
+    """Call `run` in a process of its own."""
     process = os.fork()
     if process:
         return process
@@ -41,10 +43,10 @@ def fork(config, work_dir, last=None, before=None):
         before()
     status = 1
     try:
-        train(config, work_dir=work_dir, resume='auto')
+        run()
         status = 0
     except SystemExit as error:
-        status = error.code
+        status = error.code if isinstance(error.code, int) else 1
     finally:
         os._exit(status)
 
@@ -81,39 +83,61 @@ def ended(process):
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def events_of(config, folder):
-    """How many events a whole run has."""
+def events_of(run, folder):
+    """How many events in a folder a whole run has."""
     reader, writer = os.pipe()
-    assert ended(fork(config, folder, before=lambda: counting(folder, report=writer))) == 0
+    assert ended(fork(run, before=lambda: counting(folder, report=writer))) == 0
     os.close(writer)
     return len(os.read(reader, 1 << 16))
 
 
+def training(config, work_dir):
+    """A run to be forked."""
+    return functools.partial(train, config, work_dir=work_dir, resume='auto')
+
+
 def weights(folder):
     content = torch.load(newest_checkpoint(folder), weights_only=False)
-    return content['meta']['iter'], {**content['state_dict'], **content['ema_state_dict']}
+    averaged = content.get('ema_state_dict', {})
+    return content['meta']['iter'], {**content['state_dict'], **averaged}
 
 
 def main(config, folder, how, count):
     folder, count = Path(folder), int(count)
+    mmengine_runner.collect_env = dict  # asks compilers for their versions, for seconds
+    Config.pretty_text = property(lambda cfg: str(cfg._cfg_dict))  # of which yapf takes seconds
+    cfg, config = load_config(config), folder / 'config.py'
+    folder.mkdir(parents=True)
+    config.write_text('\n'.join(f'{key} = {value!r}' for key, value in cfg.to_dict().items()))
+    scope = cfg.get('default_scope')
+    if scope != 'mmengine':
+        import_module(f'{scope}.apis')
     rng = random.Random(0)
     start = time.monotonic()
-    assert ended(fork(config, folder / 'whole')) == 0
+    assert ended(fork(training(config, folder / 'whole'))) == 0
     duration = time.monotonic() - start
-    iteration, expected = weights(folder / 'whole')
-    assert iteration == toy_runs.LAST
-    total = events_of(config, folder / 'counted')
+    last, expected = weights(folder / 'whole')
+    total = events_of(training(config, folder / 'counted'), folder / 'counted')
     figures = dict(kills=0, lost=0, wrong=0, failed=0, left=0, outdated=0, events=total, stopped=0)
     for number in range(count):
         run = folder / f'{number}'
         if how == 'events':
             at = 1 + number * total // count
-            code = ended(fork(config, run, before=lambda run=run, at=at: counting(run, at)))
+            before = functools.partial(counting, run, at)
+            code = ended(fork(training(config, run), before))
         else:
-            process = fork(config, run)
-            time.sleep(rng.uniform(0.3, 1) * duration)
+            reader, writer = os.pipe()
+            before = functools.partial(counting, run, report=writer)
+            process = fork(training(config, run), before)
+            os.close(writer)
+            # By its progress, not by a clock alone: the machine may be busy.
+            at = rng.randrange(total // 4, total)
+            while at > 0 and (seen := os.read(reader, at)):
+                at -= len(seen)
+            time.sleep(rng.uniform(0, 2) * duration / total)
             os.kill(process, signal.SIGKILL if how == 'moments' else signal.Signals[how])
             code = ended(process)
+            os.close(reader)
         if code == 0:
             shutil.rmtree(run)
             continue
@@ -121,11 +145,11 @@ def main(config, folder, how, count):
         figures['stopped'] += code > 128
         noted = (run / 'last_checkpoint').exists()
         figures['lost'] += noted and newest_checkpoint(run) is None
-        if ended(fork(config, run)):
+        if ended(fork(training(config, run))):
             figures['failed'] += 1
             continue
         iteration, actual = weights(run)
-        same = actual.keys() == expected.keys() and iteration == toy_runs.LAST
+        same = actual.keys() == expected.keys() and iteration == last
         figures['wrong'] += not same or not all(
             torch.equal(value, actual[name]) for name, value in expected.items()
         )

@@ -48,7 +48,6 @@ BY_ITERATION = (
     )
     .replace('interval=1,', 'interval=3, by_epoch=False,')
 )
-LAST = 20  # iterations of either
 
 
 @registry.MODELS.register_module()

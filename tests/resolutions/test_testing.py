@@ -9,10 +9,11 @@ from runs import CLASSIFIER, loaders
 from small_san import SAN, arguments
 
 from mmscale.engine.config import load_config
-from mmscale.engine.pipelines import pipeline_at, sets_with_pipeline
+from mmscale.engine.pipelines import pipeline_at
 from mmscale.engine.training import train
 from mmscale.errors import UserError
 from mmscale.resolutions.testing import evaluate_resolutions
+from mmscale.utils.configs import sets_with_pipeline
 
 
 def test_one_table_for_all_ways(options, checkpoint, tmp_path, capsys):

@@ -50,14 +50,17 @@ KILLED = """
 import os, signal, sys
 from mmscale.utils.files import written_aside
 with written_aside(sys.argv[1]) as temporary:
+    if sys.argv[2] == 'twice':
+        temporary = written_aside(temporary).__enter__()
     temporary.write_bytes(b'half')
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_a_killed_tool_left_goes_with_the_next(tmp_path):
+@pytest.mark.parametrize('times', ['once', 'twice'])
+def test_what_a_killed_tool_left_goes_with_the_next(tmp_path, times):
     path = tmp_path / 'file.json'
-    subprocess.run([sys.executable, '-W', 'ignore', '-c', KILLED, str(path)], cwd=ROOT)
+    subprocess.run([sys.executable, '-W', 'ignore', '-c', KILLED, str(path), times], cwd=ROOT)
     assert len(os.listdir(tmp_path)) == 1
     with written_aside(tmp_path / 'other.json') as temporary:
         temporary.write_text('{}')
@@ -65,6 +68,17 @@ def test_what_a_killed_tool_left_goes_with_the_next(tmp_path):
     with written_aside(path) as temporary:
         temporary.write_text('{}')
     assert sorted(os.listdir(tmp_path)) == ['file.json', 'other.json']
+
+
+def test_what_is_written_aside_is_not_written_aside_again(tmp_path):
+    path = tmp_path / 'file.json'
+    with written_aside(path) as first:
+        with written_aside(first) as second:
+            second.write_text('1')
+        assert os.listdir(tmp_path) == [first.name]
+        assert not path.exists()
+    assert path.read_text() == '1'
+    assert os.listdir(tmp_path) == ['file.json']
 
 
 def test_what_is_being_written_stays(tmp_path):
