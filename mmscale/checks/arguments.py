@@ -118,7 +118,7 @@ def class_of(kind: Any, registry: Any, scope: str | None) -> Any:
             return getattr(import_module(module), name)
         except ImportError:
             return found
-    return found
+    return found if callable(found) else None  # the name of a module, say
 
 
 def parameters(found: Any) -> tuple[list[str], bool]:

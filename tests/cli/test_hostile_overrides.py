@@ -142,6 +142,7 @@ def test_mutations_are_checked_or_refused(shapes, small_sets, name, piece, count
     'option',
     ['x', '=', '=3', '.=3', 'model', 'model=', 'model.=3', '..=3', 'a=[1', 'a=(1,2', 'a=[(1,2)', '',
      'a=' + '[' * 20_000, 'test_evaluator.ann_file=' + 'a' * 5000, 'default_scope=..',
+     'val_dataloader.dataset.type=mmdet',
      'test_dataloader.dataset.pipeline.3.meta_keys=3.5',
      'test_dataloader.dataset.pipeline.1.type= ',
      'train_dataloader.dataset.data_root=' + 'b/' * 3000,
