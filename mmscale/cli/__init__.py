@@ -31,6 +31,8 @@ COMMANDS = {
     'finds.',
     'export': 'Write a model as an ONNX or OpenVINO file: export.py CONFIG CHECKPOINT OUT.',
     'infer': 'Find or classify what pictures show: infer.py MODEL PICTURES..., drawn and as JSON.',
+    'make-semantic': "Draw semantic maps from COCO's instance masks: things, or COCO's twelve "
+    'supercategories.',
     'make-shapes': 'Draw the shapes data set: COCO detection and segmentation, and class folders '
     'of crops.',
     'plot-structures': 'Draw neuron structures of ScaleNet: the share of each scale in every '
