@@ -1,16 +1,13 @@
-"""Semantic maps of COCO's twelve supercategories, by tools/make_semantic.py in $SEMANTIC_ROOT.
+"""COCO's things against the background: pictures in $COCO_ROOT, maps in $SEMANTIC_ROOT.
 
-The pictures are those in $COCO_ROOT.
+The maps are made by tools/make_semantic.py --classes things.
 """
 
 import os
 
 data_root = os.path.join(os.environ.get('COCO_ROOT') or 'data/coco', '')
 maps_root = os.path.join(os.environ.get('SEMANTIC_ROOT') or 'data/semantic', '')
-classes = (
-    'background', 'person', 'vehicle', 'outdoor', 'animal', 'accessory', 'sports', 'kitchen',
-    'food', 'furniture', 'electronic', 'appliance', 'indoor',
-)  # fmt: skip
+classes = ('background', 'thing')
 
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -69,6 +69,8 @@ def _compare_tensors(model, file, samples, names):
 def _tensors(model, images, part):
     if part == 'classifier':
         return [model(images, mode='tensor')]
+    if part == 'segmentor':
+        return [model.encode_decode(images, [dict(img_shape=images.shape[2:])])]
     maps = model.backbone(images)
     return model.neck(maps) if part == 'neck' else maps
 

@@ -8,7 +8,14 @@ from mmengine.model import BaseModel
 
 from mmscale.deploy import fuse
 from mmscale.errors import UserError
-from mmscale.export.graphs import Classifier, Maps, TwoStage, check_two_stage
+from mmscale.export.graphs import (
+    Classifier,
+    Maps,
+    Segmentor,
+    TwoStage,
+    check_segmentor,
+    check_two_stage,
+)
 from mmscale.export.operators import translations
 from mmscale.models.backbones.san import SAN
 from mmscale.models.backbones.scalenet import ScaleBranch
@@ -36,6 +43,8 @@ def build_graph(model: BaseModel, part: str, size: tuple[int, int] | None) -> Gr
     """
     if part == 'detector':
         check_two_stage(model)
+    if part == 'segmentor':
+        check_segmentor(model)
     smallest = check_sizes(model, size)
     if part in ('detector', 'neck') and not getattr(model, 'with_neck', False):
         raise UserError('this detector has no neck: --part backbone')
@@ -44,6 +53,8 @@ def build_graph(model: BaseModel, part: str, size: tuple[int, int] | None) -> Gr
     names: list[str] | None
     if part == 'classifier':
         graph, names = Classifier(model), ['logits']
+    elif part == 'segmentor':
+        graph, names = Segmentor(model), ['logits']
     elif part == 'detector':
         graph = TwoStage(model, fixed=size is not None)
         names = ['boxes', 'scores', 'labels', 'masks'][: 4 if model.roi_head.with_mask else 3]
