@@ -159,9 +159,9 @@ def number_categories(
 def _maps(content, numbers, file) -> Iterator[tuple[Path, np.ndarray]]:
     """The path and the map of every picture."""
     objects: dict = {image['id']: [] for image in content['images']}
-    for index, annotation in enumerate(content['annotations']):
+    for annotation in content['annotations']:
         if annotation['category_id'] in numbers and annotation['image_id'] in objects:
-            objects[annotation['image_id']].append((index, annotation))
+            objects[annotation['image_id']].append(annotation)
     written: dict[Path, str] = {}
     for image in track(content['images'], file.stem):
         path = _map_path(image, file)
@@ -171,10 +171,7 @@ def _maps(content, numbers, file) -> Iterator[tuple[Path, np.ndarray]]:
         size = int(image['height']), int(image['width'])
         if max(size) > LARGEST:
             raise UserError(f'{str(file)!r}: {image["file_name"]} is larger than {LARGEST} px')
-        for index, annotation in objects[image['id']]:
-            if not annotation['segmentation']:
-                raise UserError(f'{str(file)!r}: annotations[{index}] has no mask')
-        yield path, draw_map(size, [entry for _, entry in objects[image['id']]], numbers)
+        yield path, draw_map(size, objects[image['id']], numbers)
 
 
 def _map_path(image, file):

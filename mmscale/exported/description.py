@@ -179,12 +179,16 @@ def _check(meta):
         for key, value in _section(meta, 'thresholds').items():
             _require(f'thresholds.{key}', value, is_number, 'a number')
     check_runtime(meta.get('runtime'))
-    if meta['part'] == 'segmentor':
-        _require('align_corners', meta.get('align_corners'), _SWITCH, 'true or false')
     scopes = dict(detector='mmdet', classifier='mmpretrain', segmentor='mmseg')
     scope = meta['runtime']['default_scope']
     wanted = scopes.get(meta['part'], scope)
     _require('runtime.default_scope', scope, _is_one_of(wanted), f'{wanted} of a {meta["part"]}')
+    if meta['part'] == 'segmentor':
+        _require('align_corners', meta.get('align_corners'), _SWITCH, 'true or false')
+        metainfo = meta['runtime']['test_dataloader']['dataset']['metainfo']
+        classes, palette = metainfo['classes'] or (), metainfo['palette']
+        known = isinstance(palette, (list, tuple)) and 0 < len(classes) == len(palette)
+        _require('palette', palette, lambda _: known, 'a colour for each class')
     rest = {key: value for key, value in meta.items() if key != 'runtime'}
     _refuse_types(rest, '', NESTED)
 

@@ -136,8 +136,10 @@ def _segment(
     """Predict neighbours of one size together, draw each picture, and yield what it shows."""
     pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
     visualizer = require('mmseg.visualization').SegLocalVisualizer(name='segmentations')
-    classes, palette = (model.dataset_meta[key] for key in ('classes', 'palette'))
-    visualizer.dataset_meta = dict(classes=classes, palette=palette)
+    classes = model.dataset_meta['classes']
+    if not classes:
+        raise UserError('the data set names no classes: give it metainfo=dict(classes=...)')
+    visualizer.set_dataset_meta(classes, _colours(model.dataset_meta['palette'], len(classes)))
     imread = require('mmcv').imread
     (folder / 'maps').mkdir(exist_ok=True)
     pairs = ((path, pipeline(dict(img_path=path, img_id=0))) for path in paths)
@@ -160,6 +162,13 @@ def _segment(
                     map=str(write_png(target, labels)),
                     shares={name: float(share) for name, share in zip(classes, shares) if share},
                 )
+
+
+def _colours(palette, count):
+    """A colour for each class: the data set's, or, where it has not as many, others."""
+    if isinstance(palette, (list, tuple)) and len(palette) == count:
+        return list(palette)
+    return np.random.RandomState(0).randint(0, 256, (count, 3)).tolist()
 
 
 def _classify(

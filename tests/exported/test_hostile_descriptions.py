@@ -53,6 +53,13 @@ DETECTOR = dict(
     ),
 )
 
+SEGMENTOR = deepcopy(DETECTOR)
+SEGMENTOR.update(part='segmentor', thresholds=None, align_corners=False)
+SEGMENTOR['runtime']['default_scope'] = 'mmseg'
+SEGMENTOR['runtime']['visualizer']['type'] = 'SegLocalVisualizer'
+SEGMENTOR['runtime']['test_dataloader']['dataset']['type'] = 'BaseSegDataset'
+SEGMENTOR['runtime']['test_dataloader']['dataset']['pipeline'][2] = dict(type='PackSegInputs')
+
 
 def places(value, path=()):
     """Every key and index inside a description."""
@@ -77,8 +84,29 @@ def read(meta):
     return read_description(json.dumps(meta), 'a.onnx')
 
 
-def test_a_description_of_ours_is_read():
-    assert read(DETECTOR) == DETECTOR
+@pytest.mark.parametrize('ours', [DETECTOR, SEGMENTOR], ids=lambda meta: meta['part'])
+def test_a_description_of_ours_is_read(ours):
+    assert read(ours) == ours
+
+
+METAINFO = ('runtime', 'test_dataloader', 'dataset', 'metainfo')
+
+
+@pytest.mark.parametrize(
+    ('path', 'value', 'words'),
+    [
+        (('align_corners',), 'no', "align_corners is 'no'"),
+        (('align_corners',), None, 'align_corners is None'),
+        ((*METAINFO, 'palette'), None, 'palette is None, but should be a colour for each class'),
+        ((*METAINFO, 'palette'), 'random', "palette is 'random'"),
+        ((*METAINFO, 'palette'), [[0, 0, 0]], 'a colour for each class'),
+        ((*METAINFO, 'classes'), None, 'a colour for each class'),
+        (('part',), 'detector', "default_scope is 'mmseg'"),
+    ],
+)
+def test_what_is_wrong_with_a_segmentor_is_named(path, value, words):
+    with pytest.raises(UserError, match=words):
+        read(put(path, value, SEGMENTOR))
 
 
 PIPELINE = ('runtime', 'test_dataloader', 'dataset', 'pipeline')
