@@ -121,6 +121,7 @@ def _read(file):
     """The content of an annotation file that was looked through."""
     content, fault = read_annotations(file, file.parent)
     settle([fault] if fault else [])
+    assert content is not None  # of which `fault` would say why
     settle(repair(content, file, None))
     use = Use(file, masks=True)
     settle(check_entries(content, use))

@@ -199,9 +199,9 @@ def image_size(
         UserError: If that is not a shape, or the part is not one of this config's.
     """
     task = task_of(cfg)
-    suit = ('detector', 'neck', 'backbone')
+    suit = ['detector', 'neck', 'backbone']
     if task in (CLASSIFIER, SEGMENTOR):
-        suit = (task.name, 'backbone')
+        suit = [task.name, 'backbone']
     if part not in suit:
         raise UserError(f'--part {part!r} does not suit this config; choose from {suit}')
     if shape is None and task is CLASSIFIER:

@@ -94,6 +94,6 @@ def test_other_segmentors_are_refused_in_a_line(changes, words):
 
 
 def test_a_detectors_part_does_not_suit(segmentor, tmp_path):
-    with pytest.raises(UserError, match=r"does not suit.*\('segmentor', 'backbone'\)"):
+    with pytest.raises(UserError, match=r"does not suit.*'segmentor', 'backbone'"):
         export(*segmentor, tmp_path / 'x.onnx', part='detector')
     assert load_config(segmentor[0]).default_scope == 'mmseg'
