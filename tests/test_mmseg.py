@@ -151,6 +151,12 @@ def test_a_checkpoint_of_other_classes_is_refused(run, segmentor):
         tool('test')([segmentor[0], str(run / 'iter_2.pth'), *other])
 
 
+def test_heads_that_read_other_channels_are_named(segmentor):
+    wider = ['--cfg-options', 'model.backbone.width_mult=1.3']
+    with pytest.raises(SystemExit, match=r'decode_head\.in_channels=\[50, 79, 167, 240\]'):
+        tool('train')([segmentor[0], *wider])
+
+
 def test_pictures_are_segmented(segmentor, pictures, tmp_path):
     small = tmp_path / 'small.png'
     cv2.imwrite(str(small), cv2.imread(pictures[0])[:100, :150])

@@ -113,7 +113,7 @@ def _mend_best(cfg, splits):
 
 
 def _check_channels(cfg):
-    """Compare a backbone of this package with the pyramid or classifier that takes its maps."""
+    """Compare a backbone of this package with the parts that take its maps."""
     backbone = cfg.get('model', {}).get('backbone') or {}
     if not is_backbone(backbone):
         return
@@ -128,6 +128,29 @@ def _check_channels(cfg):
                 f'model.{name}.in_channels={given}, but the backbone has {own}: '
                 f'--cfg-options "model.{name}.in_channels={own}"'
             )
+    if not cfg.model.get('neck'):
+        for name in ('decode_head', 'auxiliary_head'):
+            _check_head(name, cfg.model.get(name), channels)
+
+
+def _check_head(name, head, channels):
+    """Compare what a segmentor's head reads with the maps that it names."""
+    if isinstance(head, (list, tuple)):
+        for index, inner in enumerate(head):
+            _check_head(f'{name}.{index}', inner, channels)
+        return
+    given = (head or {}).get('in_channels')
+    several = isinstance(given, (list, tuple))
+    index = (head or {}).get('in_index', range(len(channels)) if several else -1)
+    indices = [index] if isinstance(index, int) else list(index)
+    if given is None or not all(-len(channels) <= i < len(channels) for i in indices):
+        return
+    own = channels[index] if isinstance(index, int) else [channels[i] for i in indices]
+    if (list(given) if several else given) != own:
+        raise UserError(
+            f'model.{name}.in_channels={given}, but the maps that it reads of the backbone have '
+            f'{own}: --cfg-options "model.{name}.in_channels={own}"'
+        )
 
 
 def _check_counts(cfg, splits):
