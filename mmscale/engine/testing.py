@@ -141,10 +141,12 @@ def _set_out(cfg, out):
 
 
 def _use_tta(cfg):
-    """Wrap the model as the config says, or (detectors) average with the flipped image."""
+    """Wrap the model as the config says, or average with the flipped image (no classifiers)."""
     if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
-        if task_of(cfg) is not DETECTOR:
+        task = task_of(cfg)
+        if task not in (DETECTOR, SEGMENTOR):
             raise UserError('--tta: the config has no tta_model and tta_pipeline')
+        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
         pack = dict(
             type='PackDetInputs',
             meta_keys=(
@@ -152,14 +154,17 @@ def _use_tta(cfg):
                 'flip', 'flip_direction',
             ),
         )  # fmt: skip
-        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
-        pipeline = deepcopy(test_set(cfg).pipeline)
-        pipeline[-1] = dict(type='TestTimeAug', transforms=[flips, [pack]])
-        cfg.tta_pipeline = pipeline
         cfg.tta_model = dict(
             type='DetTTAModel',
             tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
         )
+        if task is SEGMENTOR:
+            flips.reverse()  # the labels of the first are compared
+            pack = dict(type='PackSegInputs')
+            cfg.tta_model = dict(type='SegTTAModel')
+        pipeline = deepcopy(test_set(cfg).pipeline)
+        pipeline[-1] = dict(type='TestTimeAug', transforms=[flips, [pack]])
+        cfg.tta_pipeline = pipeline
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
     for dataset in sets_with_pipeline(cfg.test_dataloader.dataset):
         dataset.pipeline = cfg.tta_pipeline

@@ -71,6 +71,7 @@ _base_.train_pipeline[2].scale = _base_.test_pipeline[1].scale = (64, 64)
 train_dataloader = loader('train', _base_.train_pipeline)
 val_dataloader = test_dataloader = loader('val', _base_.test_pipeline)
 train_cfg = dict(max_iters=2, val_interval=2)
+default_hooks = dict(logger=dict(interval=1))
 """
 
 
