@@ -141,10 +141,11 @@ def _indexed(node: Any, path: Path, old, new) -> Iterator[tuple[Path, Any, Any]]
             yield (*path, 'in_channels'), given, value[1]
         if node.get('c1_in_channels') == old[0]:  # the finest map, which DeepLabV3+ reads too
             yield (*path, 'c1_in_channels'), old[0], new[0]
-    inner = node.items() if isinstance(node, Mapping) else enumerate(node)
-    for key, part in inner:
-        if isinstance(part, (Mapping, list, tuple)):
-            yield from _indexed(part, (*path, key), old, new)
+        for key, inner in node.items():
+            yield from _indexed(inner, (*path, key), old, new)
+    elif isinstance(node, (list, tuple)):
+        for position, inner in enumerate(node):
+            yield from _indexed(inner, (*path, position), old, new)
 
 
 def _at(channels, index):

@@ -74,7 +74,7 @@ HEADS = {
 @pytest.mark.parametrize(('head', 'changed'), HEADS.values(), ids=HEADS)
 @pytest.mark.parametrize('listed', [True, False])
 def test_heads_read_the_maps_that_their_indices_name(head, changed, listed):
-    cfg = dict(decode_head=[head, head] if listed else head)
+    cfg = dict(decode_head=[head, head] if listed else head, auxiliary_head=None)
     found = {c.path: c.value for c in channel_changes(Host(('model',), cfg), OLD, NEW, 0)}
     flat = {(key,): value for key, value in changed.items() if not isinstance(value, dict)} or {
         ('generate', 'in_channels'): 185
