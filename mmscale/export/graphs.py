@@ -367,9 +367,9 @@ def check_segmentor(model: Any) -> None:
             f'test_cfg.mode={model.test_cfg.get("mode")!r} cuts pictures into windows, which a '
             'file does not: --cfg-options model.test_cfg.mode=whole'
         )
-    if (model.data_preprocessor.test_cfg or {}).get('size'):
+    if model.data_preprocessor.test_cfg:
         raise UserError(
-            'data_preprocessor.test_cfg.size pads pictures to a size that a file does not know: '
+            'data_preprocessor.test_cfg pads pictures to sizes that a file does not know: '
             '--cfg-options model.data_preprocessor.test_cfg=None'
         )
 
