@@ -15,7 +15,7 @@ from commands import ROOT, tool
 from mmengine.config import Config
 from mmengine.config import utils as config_utils
 from mmengine.registry import MODELS, DefaultScope
-from runs import scalars
+from runs import log_of, scalars
 
 from mmscale import feature_channels
 from mmscale.engine.config import load_config
@@ -139,8 +139,7 @@ def test_a_segmentor_is_trained_and_validated(run):
 def test_a_segmentor_is_tested_and_drawn(run, segmentor, tmp_path, capsys):
     arguments = [segmentor[0], str(run / 'iter_2.pth'), '--work-dir', str(tmp_path)]
     tool('test')([*arguments, '--show-dir', 'drawn', '--out', str(tmp_path / 'out.pkl'), '--tta'])
-    (row,) = [row for row in scalars(tmp_path) if 'mIoU' in row]
-    assert 0 <= row['mIoU'] <= 100
+    assert 'mIoU: ' in log_of(tmp_path)
     assert len(list((tmp_path / 'drawn').rglob('*.png'))) == 6
     assert (tmp_path / 'out.pkl').exists()
 

@@ -67,4 +67,5 @@ def _plain(described):
 def _metainfo(dataset, package):
     """Classes and palette of a data set of mmdet or mmseg, of which no file is read."""
     datasets = require(f'{package}.registry').DATASETS
-    return dict(datasets.build({**deepcopy(dataset), 'lazy_init': True}).metainfo)
+    plain = {**deepcopy(dataset), 'lazy_init': True, 'pipeline': []}
+    return dict(datasets.build(plain).metainfo)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModel
+from torch import nn
 
 from mmscale.deploy import fuse
 from mmscale.errors import UserError
@@ -45,6 +46,7 @@ def build_graph(model: BaseModel, part: str, size: tuple[int, int] | None) -> Gr
         check_two_stage(model)
     if part == 'segmentor':
         check_segmentor(model)
+        check_pools(model, size)
     smallest = check_sizes(model, size)
     if part in ('detector', 'neck') and not getattr(model, 'with_neck', False):
         raise UserError('this detector has no neck: --part backbone')
@@ -94,6 +96,21 @@ def check_sizes(model: BaseModel, size: tuple[int, int] | None) -> int:
         )
     # Maps of stride 32 must not be smaller than the largest scale that pools them.
     return max([SMALLEST] + [32 * branch.scale for branch in branches])
+
+
+def check_pools(model: BaseModel, size: tuple[int, int] | None) -> None:
+    """Refuse a file for any size if the model pools its maps to a fixed number of cells.
+
+    Raises:
+        UserError: If the cells would be those of the size that the graph is traced with.
+    """
+    for module in model.modules():
+        cells = getattr(module, 'output_size', None)
+        if isinstance(module, nn.AdaptiveAvgPool2d) and cells not in (1, (1, 1)) and size is None:
+            raise UserError(
+                f'the model pools its maps to {cells} cells (a pyramid pooling), which a file can '
+                'only do for images of one size: --shape 512 1024, or as they are tested'
+            )
 
 
 def fixed_resolution(model: BaseModel, size: tuple[int, int] | None) -> BaseModel:

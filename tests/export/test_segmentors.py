@@ -9,7 +9,7 @@ import pytest
 import torch
 from commands import tool
 from mmengine.registry import MODELS, DefaultScope
-from small_segmentors import HEAD, fcn
+from small_segmentors import HEAD, LOSS, fcn
 
 from mmscale.engine.config import load_config
 from mmscale.engine.testing import evaluate
@@ -91,6 +91,16 @@ def test_other_segmentors_are_refused_in_a_line(changes, words):
     with pytest.raises(UserError, match=words) as error:
         build_graph(model, 'segmentor', (64, 64))
     assert '\n' not in str(error.value)
+
+
+def test_pyramid_pooling_needs_a_fixed_size():
+    head = dict(type='UPerHead', in_channels=[16, 32, 64, 128], in_index=[0, 1, 2, 3])
+    head |= dict(channels=8, num_classes=3, loss_decode=LOSS)
+    cfg = fcn(pretrained=None, auxiliary_head=None, decode_head=head)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = MODELS.build(cfg.model)
+    with pytest.raises(UserError, match='2 cells .*--shape'):
+        build_graph(model, 'segmentor', None)
 
 
 def test_a_detectors_part_does_not_suit(segmentor, tmp_path):

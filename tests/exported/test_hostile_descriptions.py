@@ -4,6 +4,7 @@ import json
 import random
 import re
 from copy import deepcopy
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import given, settings
@@ -224,7 +225,8 @@ def test_mutated_descriptions_are_read_or_refused(count):
 
 
 def test_pipelines_of_all_our_configs_can_be_described():
-    names = sorted(path for path in FOLDER.rglob('*.py') if '_base_' not in path.parts)
+    left_out = {'_base_'} if find_spec('mmseg') else {'_base_', 'segmentation'}
+    names = sorted(path for path in FOLDER.rglob('*.py') if not left_out & {*path.parts})
     seen = set()
     for name in names:
         cfg = load_config(name)
