@@ -17,7 +17,7 @@ from mmscale.engine.config import load_config
 from mmscale.engine.pipelines import fit_pipeline, last_size
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import CLASSIFIER, DETECTOR, SEGMENTOR, TASKS, task_of
-from mmscale.errors import UserError, check_whole
+from mmscale.errors import UserError, check_whole, first_line
 from mmscale.export.parity import compare, data_set, pictures_for, spread
 from mmscale.export.quantization import COUNT, quantise
 from mmscale.export.tracing import build_graph, to_onnx
@@ -118,7 +118,7 @@ def export(
     meta |= describe(model, graph, part, size, batch)
     with folder_aside(out) as folder:
         aside = folder / out.name
-        engine_of(out).write(to_onnx(graph, batch, size), meta, aside)
+        engine_of(out).write(_traced(graph, batch, size, part), meta, aside)
         file, paths = ExportedFile(aside), pictures_for(cfg, images, folder)
         compared, wrong = compare(model, file, paths)
         if wrong:
@@ -137,6 +137,16 @@ def export(
         for path in sorted(p for p in aside.parent.iterdir() if p.stem == out.stem):
             path.replace(out.with_name(path.name))
     return Written(out, compared)
+
+
+def _traced(graph, batch, size, part):
+    try:
+        return to_onnx(graph, batch, size)
+    except Exception as error:  # anyone's model may end torch's exporter with anything
+        raise UserError(
+            f"the {part} has an operation that torch's exporter cannot write: {first_line(error)}. "
+            '--part backbone exports less of it'
+        ) from error
 
 
 def _check_tools(out):

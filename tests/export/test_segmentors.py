@@ -107,3 +107,19 @@ def test_a_detectors_part_does_not_suit(segmentor, tmp_path):
     with pytest.raises(UserError, match=r"does not suit.*'segmentor', 'backbone'"):
         export(*segmentor, tmp_path / 'x.onnx', part='detector')
     assert load_config(segmentor[0]).default_scope == 'mmseg'
+
+
+def test_what_the_exporter_cannot_write_is_said_in_a_line(segmentor, tmp_path, monkeypatch):
+    def cannot(*args, **kwargs):
+        raise NotImplementedError('no such operator\nand so on')
+
+    monkeypatch.setattr('mmscale.export.exporting.to_onnx', cannot)
+    with pytest.raises(UserError, match='the segmentor has .*no such operator') as error:
+        export(*segmentor, tmp_path / 'x.onnx')
+    assert '\n' not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_pictures_that_a_file_cannot_compute_are_said_in_a_line(written):
+    with pytest.raises(UserError, match=r'cannot be computed for \(1, 2, 64, 64\)'):
+        ExportedFile(written.path).run(np.zeros((1, 2, 64, 64), np.uint8))

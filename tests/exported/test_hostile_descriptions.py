@@ -4,12 +4,14 @@ import json
 import random
 import re
 from copy import deepcopy
+from functools import cache
 from importlib.util import find_spec
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
+from mmengine.config import utils as config_utils
 
 from mmscale.engine.config import FOLDER, load_config
 from mmscale.engine.runtime import runtime_config
@@ -224,7 +226,9 @@ def test_mutated_descriptions_are_read_or_refused(count):
     assert sum(found.values()) == count
 
 
-def test_pipelines_of_all_our_configs_can_be_described():
+def test_pipelines_of_all_our_configs_can_be_described(monkeypatch):
+    # mmengine reads hundreds of metafiles for every base of another package.
+    monkeypatch.setattr(config_utils, 'load', cache(config_utils.load))
     left_out = {'_base_'} if find_spec('mmseg') else {'_base_', 'segmentation'}
     names = sorted(path for path in FOLDER.rglob('*.py') if not left_out & {*path.parts})
     seen = set()
