@@ -120,6 +120,11 @@ def test_what_the_exporter_cannot_write_is_said_in_a_line(segmentor, tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
-def test_pictures_that_a_file_cannot_compute_are_said_in_a_line(written):
-    with pytest.raises(UserError, match=r'cannot be computed for \(1, 2, 64, 64\)'):
-        ExportedFile(written.path).run(np.zeros((1, 2, 64, 64), np.uint8))
+def test_what_an_engine_cannot_compute_is_said_in_a_line(written, monkeypatch):
+    def cannot(arrays):
+        raise RuntimeError('indices out of bounds\nand so on')
+
+    file = ExportedFile(written.path)
+    monkeypatch.setattr(file, '_compute', cannot)
+    with pytest.raises(UserError, match=r'cannot be computed for \(1, 3, 64, 64\): .*bounds$'):
+        file.run(np.zeros((1, 3, 64, 64), np.uint8))
