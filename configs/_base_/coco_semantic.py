@@ -3,6 +3,8 @@
 The maps are made by tools/make_semantic.py --classes things.
 """
 
+_base_ = []  # which makes it a text config
+
 import os
 
 data_root = os.path.join(os.environ.get('COCO_ROOT') or 'data/coco', '')

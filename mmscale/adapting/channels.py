@@ -11,6 +11,8 @@ from mmscale.registry import type_name
 
 # Necks that hand the backbone's maps on as they are, before maps of their own: heads read both.
 HANDING_ON = ('SSDNeck',)
+# The same of mmseg, which put all that they make in the place of the last map.
+JOINING = ('JPU',)
 NO_READERS = ('backbone', 'neck', 'data_preprocessor', 'train_cfg', 'test_cfg', 'init_cfg', *BESIDE)
 
 
@@ -91,6 +93,10 @@ def _in_neck(host, neck, old, new):
         yield Change((*path, 'out_channels'), _prefixed(neck['out_channels'], value), why)
         head = host.cfg['bbox_head']['in_channels']
         yield Change((*host.path, 'bbox_head', 'in_channels'), _prefixed(head, value))
+    if type_name(neck['type']) in JOINING:
+        joined = neck.get('mid_channels', 512) * len(neck.get('dilations', (1, 2, 4, 8)))
+        changes = _head_changes(host, [*old[:-1], joined], [*new[:-1], joined])
+        yield from (change for change in changes if change.value != joined)
 
 
 def _prefixed(values, first):
@@ -98,20 +104,22 @@ def _prefixed(values, first):
 
 
 def _in_heads(host, old, new):
-    found = False
+    changes = list(_head_changes(host, old, new))
+    if not changes:
+        raise UserError(
+            f'nothing in the model says that it reads the {list(old)} channels that the old '
+            'backbone hands out: neither neck.in_channels nor in_channels of a head'
+        )
+    yield from changes
+
+
+def _head_changes(host, old, new):
     # A segmentor's heads say which map they read, a detector's are told by the number alone.
     readers = _indexed if 'decode_head' in host.cfg else _readers
     for key, part in host.cfg.items():
         if not str(key).startswith(NO_READERS):
             for path, given, value in readers(part, (*host.path, key), old, new):
-                found = True
-                why = f"the backbone's, in the place of {_text(given)}"
-                yield Change(path, value, why)
-    if not found:
-        raise UserError(
-            f'nothing in the model says that it reads the {list(old)} channels that the old '
-            'backbone hands out: neither neck.in_channels nor in_channels of a head'
-        )
+                yield Change(path, value, f"the backbone's, in the place of {_text(given)}")
 
 
 def _readers(node: Any, path: Path, old, new) -> Iterator[tuple[Path, Any, Any]]:

@@ -83,6 +83,24 @@ def test_heads_read_the_maps_that_their_indices_name(head, changed, listed):
     assert found == {(*start, *path): value for start in starts for path, value in flat.items()}
 
 
+def test_heads_read_past_a_neck_that_hands_maps_on():
+    neck = dict(type='JPU', in_channels=(512, 1024, 2048), mid_channels=512)
+    heads = dict(
+        decode_head=dict(in_channels=[512, 1024, 2048], in_index=(0, 1, 2)),
+        auxiliary_head=[
+            dict(in_channels=1024, in_index=1),
+            dict(in_channels=2048, in_index=2),
+        ],
+    )
+    host = Host(('model',), dict(neck=neck, **heads))
+    found = {c.path[1:]: c.value for c in channel_changes(host, OLD[1:], NEW[1:], 0)}
+    assert found == {
+        ('neck', 'in_channels'): [61, 128, 185],
+        ('decode_head', 'in_channels'): [61, 128, 2048],
+        ('auxiliary_head', 0, 'in_channels'): 128,
+    }
+
+
 def test_heads_that_read_nothing_of_it_are_refused():
     cfg = dict(decode_head=dict(in_channels=512, in_index=3))
     with pytest.raises(UserError, match='nothing in the model says'):
