@@ -1,9 +1,10 @@
 """Kills a command at each of its writes, looks at what is there, and runs it to its end after that.
 
-    python tests/helpers/killing_tools.py TOOL FOLDER [COUNT]
+    python tests/helpers/killing_tools.py TOOL FOLDER [HOW] [COUNT]
 
-TOOL: a key of `TOOLS`. COUNT: at most so many of its writes, renamings and removals, from the first
-to the last. Prints the figures as JSON: 'torn' are files that are neither whole nor temporary.
+TOOL: a key of `TOOLS`. HOW: 'events', 'fails', 'full' or 'memory' as in ``killing.py``. COUNT: at
+most so many of its writes, renamings and removals, from the first to the last. Prints the figures
+as JSON: 'torn' are files that are neither whole nor temporary.
 """
 
 import functools
@@ -75,9 +76,9 @@ def emptied(folder):
     folder.mkdir()
 
 
-def main(name, folder, count=1000):
+def main(name, folder, how='events', count=1000):
     folder = Path(folder)
-    out = folder / 'out'
+    out, log = folder / 'out', folder / 'log'
     out.mkdir(parents=True)
     command, *arguments = [str(argument) for argument in TOOLS[name](folder, out)]
 
@@ -85,12 +86,14 @@ def main(name, folder, count=1000):
     total = killing.events_of(run, out)
     expected = contents(out)
     count = min(int(count), total)
-    figures = dict(events=total, kills=0, torn=0, failed=0, left=0)
+    figures = dict(events=total, kills=0, torn=0, silent=0, tracebacks=0, failed=0, left=0)
     for number in range(count):
         emptied(out)
         at = 1 + number * total // count
-        code = killing.ended(killing.fork(run, functools.partial(killing.counting, out, at)))
+        code = killing.ended(killing.fork(run, killing.spoiler(how, out, at), log))
         figures['kills'] += code != 0
+        figures['silent'] += code == 0 and contents(out) != expected
+        figures['tracebacks'] += 'Traceback' in log.read_text()
         there = {key: value for key, value in contents(out).items() if '.tmp' not in key}
         figures['torn'] += not there.items() <= expected.items()
         figures['failed'] += killing.ended(killing.fork(run)) != 0
