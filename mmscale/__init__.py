@@ -9,20 +9,34 @@ from importlib import import_module
 from typing import Any
 
 from mmscale.operators import finder
+from mmscale.utils import lazy_configs
 from mmscale.utils.environment import check_family
 
 check_family()
 finder.install()
+lazy_configs.install()
 
 from mmscale import registry  # noqa: E402  (after the environment was checked)
 from mmscale.errors import UserError  # noqa: E402
 from mmscale.families import feature_channels  # noqa: E402
 from mmscale.version import __version__  # noqa: E402
 
-__all__ = ['UserError', '__version__', 'adapt', 'feature_channels', 'registry']
+__all__ = [
+    'UserError',
+    '__version__',
+    'adapt',
+    'create',
+    'feature_channels',
+    'list_backbones',
+    'registry',
+]
 
 # What takes seconds to import, and the module that has it.
-LATER = {'adapt': 'mmscale.adapting'}
+LATER = {
+    'adapt': 'mmscale.adapting',
+    'create': 'mmscale.models.creating',
+    'list_backbones': 'mmscale.models.creating',
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -30,3 +44,8 @@ def __getattr__(name: str) -> Any:
     if name not in LATER:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(import_module(LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Names what is imported later too."""
+    return sorted({*globals(), *LATER})

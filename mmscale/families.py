@@ -29,11 +29,12 @@ def backbone_class(cfg: dict) -> Any:
     return MODELS.get(type_name(backbone['type'])) if is_backbone(backbone) else object
 
 
-def feature_channels(type: str, **kwargs: Any) -> tuple[int, ...]:
+def feature_channels(type: Any, **kwargs: Any) -> tuple[int, ...]:
     """Channels of a backbone's outputs, without building it.
 
     Args:
-        type (str): A backbone's name: ``'ReXNet'``, or with the scope, ``'mmscale.ReXNet'``.
+        type (str | type): A backbone's name: ``'ReXNet'``, or with the scope,
+            ``'mmscale.ReXNet'``; or its class.
         **kwargs: The backbone's own arguments. Those the channels do not depend on are accepted,
             so that a whole ``model.backbone`` dict can be handed over.
 
@@ -48,7 +49,7 @@ def feature_channels(type: str, **kwargs: Any) -> tuple[int, ...]:
         >>> mmscale.feature_channels('ReXNet', width_mult=1.3)
         (50, 79, 167, 240)
     """
-    name = str(type).removeprefix(f'{SCOPE}.')
+    name = getattr(type, '__name__', str(type)).removeprefix(f'{SCOPE}.')
     if name not in BACKBONES:
         raise UserError(f'backbone {type!r} is unknown; choose from {list(BACKBONES)}')
     backbone = MODELS.get(name)

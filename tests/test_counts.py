@@ -1,15 +1,15 @@
 """Parameters and multiply-adds: the README's table, and small models counted by hand."""
 
 import json
-import re
 
 import pytest
 import torch
-from commands import ROOT, tool
+from commands import tool
 from mmcv.ops import DeformConv2dPack
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.registry import MODELS
+from readme import config_name, readme_table
 from torch import nn
 
 from mmscale.engine.config import load_config
@@ -33,26 +33,6 @@ MASK = 14 * 14 * 256 * 256 * (4 * 9 + 4) + 28 * 28 * 256 * 80
 
 
 # The README's table
-
-
-def readme_table():
-    """Rows of the README's table of networks, each a dict from its column's title to its cell."""
-    lines = (ROOT / 'README.md').read_text(encoding='utf-8').splitlines()
-    first = next(number for number, line in enumerate(lines) if line.startswith('| backbone |'))
-    rows = []
-    for line in lines[first:]:
-        if not line.startswith('|'):
-            break
-        rows.append([cell.strip(' *') for cell in line.strip('|').split('|')])
-    titles, _, *rows = rows
-    return [dict(zip(titles, row, strict=True)) for row in rows]
-
-
-def config_name(label):
-    """How configs call a network of the table: 'ReXNet-lite 1.3' is rexnet-lite-130."""
-    if label == 'ResNet-50 (mmdet)':
-        return 'r50'
-    return re.sub(r'(\d)\.(\d)$', r'\1\g<2>0', label).lower().replace(' ', '-')
 
 
 def readme_cells(title, fast):

@@ -42,18 +42,33 @@ def config(name, coco_root='/some/where/'):
 
 
 def is_detector(name):
-    return re.search(r'(faster|mask)[-_]rcnn', name)
+    return re.search(r'(^|/)(faster|mask)[-_]rcnn', name)
 
 
 DETECTORS = [name for name in CONFIGS if is_detector(name)]
 PUBLISHED = [
     name for name in CONFIGS if re.match(r'(faster|mask|rexnet/|scalenet/|san/|class)', name)
 ]
+OTHERS = [name for name in PUBLISHED if re.match(r'(rexnet|scalenet)/(?!faster|mask-)', name)]
 
 
 def build(model):
     with DefaultScope.overwrite_default_scope('mmdet'):
         return MODELS.build(model)
+
+
+def losses_and_results(detector, data):
+    """Let a batch through loss, gradients and prediction."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        batch = detector.data_preprocessor(copy.deepcopy(data), True)
+        loss, _ = detector.parse_losses(detector(**batch, mode='loss'))
+        loss.backward()
+        assert loss.isfinite()
+        assert all(p.grad is not None for p in detector.backbone.parameters())
+
+        detector.eval()
+        with torch.no_grad():
+            return detector(**detector.data_preprocessor(data, False), mode='predict')
 
 
 # mmdet's configs with our backbones
@@ -76,19 +91,9 @@ def test_drop_in(path, backbone):
     model.neck.in_channels = list(feature_channels(**backbone))
     torch.manual_seed(0)
     detector = build(model)
-    detector.train()
     data = demo_mm_inputs(2, [[3, 128, 128], [3, 120, 96]], num_classes=80)
-    with DefaultScope.overwrite_default_scope('mmdet'):
-        losses = detector(**detector.data_preprocessor(data, True), mode='loss')
-        loss, _ = detector.parse_losses(losses)
-        loss.backward()
-        assert loss.isfinite()
-        assert all(p.grad is not None for p in detector.backbone.parameters())
-        assert any(p.grad.any() for p in detector.backbone.stem.parameters())
-
-        detector.eval()
-        with torch.no_grad():
-            results = detector(**detector.data_preprocessor(data, False), mode='predict')
+    results = losses_and_results(detector.train(), data)
+    assert any(p.grad.any() for p in detector.backbone.stem.parameters())
     assert len(results) == 2
     for result in results:
         assert result.pred_instances.bboxes.shape[1] == 4
@@ -121,6 +126,45 @@ def test_detector_builds(name):
     assert detector.with_mask is name.rpartition('/')[2].startswith('mask')
 
 
+def test_five_other_detectors_of_two_families():
+    kinds = [re.sub(r'.*/([a-z\d-]+)_.*', r'\1', name) for name in OTHERS]
+    five = ['cascade-mask-rcnn', 'mask2former', 'retinanet', 'rtmdet-ins', 'ssdlite']
+    assert kinds == five * 2
+
+
+def made_small(cfg):
+    """The same model with fewer proposals, queries and points, which is where the time goes."""
+    model = copy.deepcopy(cfg.model)
+    model.backbone.init_cfg = None
+    if 'panoptic_head' in model:
+        model.panoptic_head.num_queries = 10
+        model.train_cfg.num_points = 64
+        model.test_cfg.max_per_image = 5
+        model.data_preprocessor.batch_augments = None
+    elif 'rpn_head' in model:
+        model.train_cfg.rpn_proposal.max_per_img = model.test_cfg.rpn.max_per_img = 20
+        for stage in model.train_cfg.rcnn:
+            stage.sampler.num = 16
+        model.test_cfg.rcnn.max_per_img = 5
+    else:
+        model.test_cfg.max_per_img = 5
+    return model
+
+
+@pytest.mark.parametrize('name', OTHERS)
+def test_other_detectors_learn_and_predict(name):
+    torch.manual_seed(0)
+    cfg = config(name)
+    detector = build(made_small(cfg))
+    detector.backbone.init_weights()
+    side = 320 if 'ssdlite' in name else 96  # SSD's last map is of one pixel at 320
+    shapes = [[3, side, side]] * 2
+    data = demo_mm_inputs(2, shapes, num_items=[2, 2], num_classes=80, with_mask=True)
+    found = losses_and_results(detector.train(), data)
+    masks = name.rpartition('/')[2].startswith(('cascade', 'mask2former', 'rtmdet'))
+    assert ('masks' in found[0].pred_instances) is masks
+
+
 @pytest.mark.parametrize('name', [name for name in CONFIGS if name.startswith('classification')])
 def test_classifier_builds(name):
     from mmpretrain.registry import MODELS
@@ -140,7 +184,8 @@ def test_name_is_what_it_holds(name):
     if short:
         variant = defaults[short[2]]
     else:
-        pattern = r'(?:(?:faster|mask)-rcnn_([\w-]+)_fpn_(?:1x|overfit)_coco|([a-z\d-]+)_in1k)'
+        schedule = r'(?:fpn_1x|fpn_overfit|\d+xb\d+(?:-lsj)?-\d+e)'
+        pattern = rf'(?:[a-z\d-]+_([a-z\d-]+)_{schedule}_coco|([a-z\d-]+)_in1k)'
         match = re.fullmatch(pattern, stem)
         assert match, f'{name} does not follow the convention'
         variant = match[1] or match[2]
@@ -148,15 +193,16 @@ def test_name_is_what_it_holds(name):
         label = build(copy.deepcopy(config(name).model.backbone)).variant
     expected = {v.label: v.config for cls in BACKBONES for v in cls.variants()}[label]
     assert variant == expected
-    if '/' in name and is_detector(name):
+    if '/' in name and (is_detector(name) or name in OTHERS):
         assert name.split('/')[0] == variant.split('-')[0]
 
 
-@pytest.mark.parametrize('name', [name for name in PUBLISHED if is_detector(name)])
+@pytest.mark.parametrize('name', [name for name in PUBLISHED if not name.startswith('class')])
 def test_data_root(name):
     for root in ('/some/where', '/some/where/'):
         cfg = config(name, root)
         datasets = [cfg[f'{split}_dataloader'].dataset for split in ('train', 'val', 'test')]
+        datasets = [dataset.get('dataset', dataset) for dataset in datasets]
         files = [os.path.join(dataset.data_root, dataset.ann_file) for dataset in datasets]
         files += [cfg.val_evaluator.ann_file, cfg.test_evaluator.ann_file]
         folder = '/some/where/annotations'

@@ -8,11 +8,6 @@ from mmscale.errors import UserError
 from mmscale.families import BACKBONES, feature_channels
 from mmscale.registry import MODELS, SCOPE
 
-# Published on the hub, as the configs of these widths name them (docs/weights.md).
-HUB = {
-    ('ReXNet', width): f'timm://rexnet_{round(100 * width)}.nav_in1k'
-    for width in (1.0, 1.3, 1.5, 2.0, 3.0)
-}
 # What the pictures are that the published weights have seen, in RGB: mean and standard deviation.
 IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
 ZERO_TO_ONE = ([0.0, 0.0, 0.0], [255.0, 255.0, 255.0])
@@ -75,9 +70,10 @@ def count_indices(name: str, arguments: Mapping[str, Any]) -> int:
 
 def published(name: str, arguments: Mapping[str, Any]) -> str | None:
     """The weights on the hub, if there are any for exactly this network."""
-    if name != 'ReXNet':
-        return None
-    return HUB.get((name, arguments.get('width_mult', 1.0)))
+    for variant in MODELS.get(name).variants():
+        if variant.weights and variant.arguments.items() <= arguments.items():
+            return variant.weights
+    return None
 
 
 def pixels(name: str) -> tuple[list[float], list[float]]:

@@ -1,7 +1,6 @@
 """The proof of an adapted config: its model is built, and a small batch goes through it."""
 
 import contextlib
-import logging
 import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.logging import MessageHub, MMLogger
+from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
 from mmscale.adapting.hosts import INNER
@@ -23,6 +22,7 @@ from mmscale.errors import UserError, first_line
 from mmscale.models.init_cfg import is_pretrained
 from mmscale.registry import type_name
 from mmscale.utils.environment import require
+from mmscale.utils.logs import warnings_only
 
 Shapes = Sequence[tuple[int, int]]
 
@@ -99,21 +99,15 @@ def attempt(cfg: Config) -> tuple[tuple[str, ...], str | None]:
 def untouched() -> Iterator[None]:
     """Whatever is drawn inside, the random numbers after the block are those without it.
 
-    The block is quiet: mmengine would list every parameter that it initialises.
+    The block is quiet.
     """
     before = random.getstate(), np.random.get_state()
-    loggers = [MMLogger.get_current_instance(), *MMLogger._instance_dict.values()]
-    levels = [logger.level for logger in loggers]
     try:
-        for logger in loggers:
-            logger.setLevel(logging.WARNING)
-        with torch.random.fork_rng(devices=[]):
+        with warnings_only(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             np.random.seed(0)
             yield
     finally:
-        for logger, level in zip(loggers, levels):
-            logger.setLevel(level)
         random.setstate(before[0])
         np.random.set_state(before[1])
 

@@ -37,7 +37,12 @@ class LoadImage(LoadImageFromFile):
         self.shape = (224, 224, 3)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
-        """Read ``results['img_path']``; None if it cannot be read (and `replace` is off)."""
+        """Read ``results['img_path']``; None if it cannot be read (and `replace` is off).
+
+        What has an image and no path is left as it is: mmpretrain's inferencers read by themselves.
+        """
+        if 'img_path' not in results and 'img' in results:
+            return results
         path = results['img_path']
         try:
             loaded = super().transform(results)

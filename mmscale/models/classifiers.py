@@ -14,7 +14,7 @@ from mmscale.models.init_cfg import InitCfg, load_pretrained, other_rules
 from mmscale.registry import MODELS as SCOPED
 
 
-@SCOPED.register_module()
+@SCOPED.register_module(force=True)
 class ImageClassifier(mmpretrain.ImageClassifier):
     """mmpretrain's classifier, whose ``init_cfg=dict(type='Pretrained', checkpoint=X)`` takes any
     file of its architecture (see :mod:`mmscale.checkpoints`).
@@ -56,7 +56,7 @@ class DropoutLinearClsHead(mmpretrain.LinearClsHead):
         return self.dropout(super().pre_logits(feats))
 
 
-@SCOPED.register_module()
+@SCOPED.register_module(force=True)
 class SANClassifier(ImageClassifier):
     """Trains all resolutions of a SAN backbone at once, from one crop of every image (section 3.3).
 

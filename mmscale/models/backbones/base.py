@@ -51,17 +51,51 @@ def samplings(strides: Iterable[int], start: int, output_stride: int) -> Iterato
 
 
 class Variant(NamedTuple):
-    """A published network: its name in messages and in configs, its class and its arguments."""
+    """A published network.
+
+    Attributes:
+        label (str): Its name in messages: ``ReXNet 1.0``.
+        config (str): In the names of configs: ``rexnet-100``.
+        backbone (type): Its class.
+        arguments (dict): What makes the class this network.
+        weights (str | None): Those on the hub, if they were published there.
+    """
 
     label: str
     config: str
     backbone: Any
     arguments: dict
+    weights: str | None = None
+
+    @property
+    def name(self) -> str:
+        """In :func:`mmscale.create`: ``rexnet_100``."""
+        return self.config.replace('-', '_')
 
     def build(self) -> 'Backbone':
         """The backbone with all of its stages."""
         last = len(self.backbone.stage_channels(**self.arguments)) - 1
         return self.backbone(**self.arguments, out_indices=(last,))
+
+
+class FeatureInfo(list[dict[str, Any]]):
+    """What a backbone hands out, as in timm: a dict for each map.
+
+    Each has ``num_chs`` (channels), ``reduction`` (stride in pixels), ``module`` (the name of the
+    stage whose output it is) and ``index`` (as in `out_indices`).
+    """
+
+    def channels(self) -> list[int]:
+        """Of every map."""
+        return [info['num_chs'] for info in self]
+
+    def reduction(self) -> list[int]:
+        """Of every map: image pixels per pixel of it."""
+        return [info['reduction'] for info in self]
+
+    def module_name(self) -> list[str]:
+        """Of every map: the stage, for :meth:`torch.nn.Module.get_submodule`."""
+        return [info['module'] for info in self]
 
 
 def check_out_indices(out_indices: Sequence[int], num_stages: int) -> tuple[int, ...]:
@@ -151,6 +185,15 @@ class Backbone(BaseModule):
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         self.stages = nn.ModuleList()
+
+    @property
+    def feature_info(self) -> FeatureInfo:
+        """Channels, strides and modules of the outputs, as timm gives them."""
+        rows = zip(self.out_indices, self.out_channels, self.out_strides)
+        return FeatureInfo(
+            dict(num_chs=channels, reduction=stride, module=f'stages.{index}', index=index)
+            for index, channels, stride in rows
+        )
 
     @property
     def last_stage(self) -> int:

@@ -216,6 +216,8 @@ class ReXNet(Backbone):
     """
 
     PUBLISHED_WIDTHS: tuple[float, ...] = (0.6, 0.9, 1.0, 1.3, 1.5, 2.0, 2.2, 3.0)
+    # On the Hugging Face hub (docs/weights.md).
+    HUB_WIDTHS: tuple[float, ...] = (1.0, 1.3, 1.5, 2.0, 3.0)
     name = 'ReXNet'
     widths = staticmethod(rexnet_widths)
     act: type[nn.Module] = nn.SiLU
@@ -270,8 +272,10 @@ class ReXNet(Backbone):
     def variants(cls) -> Iterator[Variant]:
         """The published networks, as :class:`Variant`."""
         for width in cls.PUBLISHED_WIDTHS:
-            config = f'{cls.name.lower()}-{round(100 * width):03}'
-            yield Variant(f'{cls.name} {width}', config, cls, dict(width_mult=width))
+            number = f'{round(100 * width):03}'
+            weights = f'timm://rexnet_{number}.nav_in1k' if width in cls.HUB_WIDTHS else None
+            config = f'{cls.name.lower()}-{number}'
+            yield Variant(f'{cls.name} {width}', config, cls, dict(width_mult=width), weights)
 
     @classmethod
     def stage_channels(cls, width_mult: float = 1.0) -> tuple[int, ...]:
@@ -302,6 +306,7 @@ class ReXNetLite(ReXNet):
     """
 
     PUBLISHED_WIDTHS = (1.0, 1.3, 1.5, 2.0)
+    HUB_WIDTHS = ()
     name = 'ReXNet-lite'
     widths = staticmethod(rexnet_lite_widths)
     act = nn.ReLU6
