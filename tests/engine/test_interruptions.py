@@ -86,7 +86,7 @@ def test_real_networks_end_bit_for_bit(shapes, kind, how, tmp_path):
 def test_tools_write_whole_or_not_at_all(tool, how, tmp_path):
     figures = figures_of('killing_tools.py', tool, tmp_path / 'runs', how, 20)
     assert figures['kills'] >= 3
-    wrong = ['torn', 'silent', 'failed', 'left'] + ['tracebacks'] * (how != 'memory')
+    wrong = ['torn', 'lost', 'silent', 'failed', 'left'] + ['tracebacks'] * (how != 'memory')
     assert [figures[key] for key in wrong] == [0] * len(wrong), figures
 
 
