@@ -149,7 +149,7 @@ def _referred_ids(content, path, kind, key):
             annotation[key] = numbers.get(annotation[key], 0)
     yield Finding(
         REPAIRED,
-        key.replace('_', '-'),
+        f'{key.removesuffix("_id")}-id',
         f'{len(wrong)} of {len(ids)} {kind} in {str(path)!r} have ids that the metrics cannot take '
         f'(whole numbers up to {LARGEST_ID}), such as {ids[wrong[0]]!r}: a run numbers the '
         f'{kind} anew, 1, 2, ... in the order of the file',

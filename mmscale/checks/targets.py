@@ -95,6 +95,8 @@ def picture_folder(path: Path, names: list[str]) -> Path | None:
     near = [path.parent, above, *(p for p in sorted(path.parent.iterdir()) if p.is_dir())]
     if path.parent.name in ('annotations', 'labels', 'json'):
         near += [p for p in sorted(above.iterdir()) if p.is_dir() and p != path.parent]
+        inside = above / 'images'  # as Datumaro and CVAT write: images/train, images/val
+        near += sorted(p for p in inside.iterdir() if p.is_dir()) if inside.is_dir() else []
     # Of folders with pictures of the same names, that which the file is called after.
     near.sort(key=lambda p: p.name not in path.stem)
     shown = [name.replace('\\', '/') for name in names[:100]]

@@ -1,17 +1,21 @@
 """What training and testing share: a config made ready for a run, and mmengine's Runner."""
 
+import logging
+import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from mmscale.engine.config import load_config
 from mmscale.engine.saving import save_whole
 from mmscale.errors import UserError, first_line
-from mmscale.utils.files import writing
+from mmscale.utils.files import cannot_write, writing
 
 # What classes of anyone raise at arguments that do not fit.
 BUILDING = (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError)
@@ -58,8 +62,29 @@ def build_runner(cfg: Config) -> Runner:
     """
     try:
         with writing(cfg.work_dir):
-            return Runner.from_cfg(cfg)
+            return _Runner.from_cfg(cfg)
     except (UserError, ImportError):
         raise  # which say what to do
     except BUILDING as error:
         raise UserError(f'the config does not fit: {first_line(error)}') from error
+
+
+class _Runner(Runner):
+    """mmengine's, whose log says once that its file cannot be written."""
+
+    def build_logger(self, *args: Any, **options: Any) -> MMLogger:
+        logger = super().build_logger(*args, **options)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                # Python's own prints a traceback for each line of the log.
+                handler.handleError = partial(_say_once, handler, [])  # type: ignore[method-assign]
+        return logger
+
+
+def _say_once(handler, said, record):
+    error = sys.exc_info()[1]
+    if not isinstance(error, OSError):
+        logging.Handler.handleError(handler, record)
+    elif not said:
+        said.append(error)
+        print(f'{cannot_write(handler.baseFilename, error)}; the log goes on here', file=sys.stderr)

@@ -55,7 +55,12 @@ def replace_folder(out: Path, new: Path, keep: Iterable[Path] = ()) -> None:
     old = new.with_name(f'{new.name}{OLD}')
     if out.exists():
         out.rename(old)
-    new.rename(out)
+    try:
+        new.rename(out)
+    except BaseException:
+        if old.exists():
+            old.rename(out)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

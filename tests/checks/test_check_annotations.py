@@ -1,17 +1,24 @@
 """Each kind of mistake in an annotation file has a name; a clean file has none."""
 
+import errno
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from annotation_files import HEIGHT, WIDTH, content, each, one, without, write
+from PIL import Image
 from pycocotools.mask import encode
 
+from mmscale.checks import reading
 from mmscale.checks.annotations import Use, check_content
-from mmscale.checks.findings import NOTE, settle
+from mmscale.checks.findings import NOTE, REPAIRED, settle
 from mmscale.checks.reading import read_annotations
-from mmscale.checks.targets import find_in_file, find_in_tree
+from mmscale.checks.targets import annotation_files, find_in_file, find_in_tree
+from mmscale.engine.checks import find_in_run
+from mmscale.engine.config import load_config
 from mmscale.errors import UserError
 
 
@@ -169,6 +176,32 @@ def test_a_clean_file_has_none(tmp_path):
     assert list(find_in_file(write(tmp_path), deep=True)) == []
 
 
+def test_a_file_that_the_system_does_not_give(tmp_path, monkeypatch):
+    def fail(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(reading, '_parsed', fail)
+    (found,) = find_in_file(write(tmp_path))
+    assert found.kind == 'file-unreadable'
+    assert 'Input/output error' in str(found)
+
+
+def test_pictures_that_are_not_near(tmp_path):
+    path = write(tmp_path)
+    shutil.move(tmp_path / 'val', tmp_path.with_name('elsewhere'))
+    (found,) = find_in_file(path)
+    assert (found.severity, found.kind) == (NOTE, 'pictures-elsewhere')
+    assert list(find_in_file(path, folder=tmp_path.with_name('elsewhere'))) == []
+
+
+def test_a_set_to_be_evaluated_needs_objects():
+    data = content()
+    use = Use(Path('x.json'), trained=False)
+    assert list(check_content(data, use)) == []
+    each('annotations', lambda a: a.update(iscrowd=1))(data)
+    assert [found.kind for found in check_content(data, use)] == ['nothing-to-find']
+
+
 @pytest.mark.parametrize('name', ['val.json', 'image_info_test-dev2017.json'])
 def test_a_file_without_annotations_can_be_tested_on(tmp_path, name):
     path = write(tmp_path, without_annotations)
@@ -191,45 +224,89 @@ def test_names_that_no_file_can_have(tmp_path, name):
     assert found & {'picture-missing', 'picture-no-file'}
 
 
+def drawn(folder, data, suffix='.jpg'):
+    """Give the pictures of a content names and files as an exporter does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for image in data['images']:
+        image['file_name'] = Path(image['file_name']).stem + suffix
+        pixels = rng.integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / image['file_name'])
+
+
 def roboflow(root):
     """Its layout: pictures beside the file, ids from 0, a root category without objects."""
-    data = content()
-    path = write(root)
-    data['categories'] = [dict(id=0, name='things', supercategory='none')] + [
-        dict(c, supercategory='things') for c in data['categories']
-    ]
-    renumbered(data, lambda i: i - 1)
-    for annotation in data['annotations']:
-        annotation.update(id=annotation['id'] - 1, segmentation=[])
-    for image in data['images']:
-        image.update(license=1, date_captured='2024-01-01T00:00:00+00:00')
-    beside = root / 'val' / '_annotations.coco.json'
-    beside.write_text(json.dumps(data))
-    path.unlink()
+    for part in ('train', 'valid', 'test'):
+        data = content()
+        drawn(root / part, data, f'_png.rf.{part}0123456789abcdef.jpg')
+        data['categories'] = [dict(id=0, name='things', supercategory='none')] + [
+            dict(c, supercategory='things') for c in data['categories']
+        ]
+        renumbered(data, lambda i: i - 1)
+        for annotation in data['annotations']:
+            annotation.update(id=annotation['id'] - 1, segmentation=[])
+        for image in data['images']:
+            image.update(license=1, date_captured='2024-01-01T00:00:00+00:00', extra={'name': 'x'})
+        info = dict(year='2024', version='1', description='', contributor='', url='')
+        licences = [dict(id=1, url='', name='CC BY 4.0')]
+        whole = dict(info=info, licenses=licences, **dict(sorted(data.items())))
+        (root / part / '_annotations.coco.json').write_text(json.dumps(whole))
+    (root / 'README.dataset.txt').write_text('things')
+
+
+def datumaro(root, pictures='images/{}'):
+    """Its layout, and CVAT's: annotations/instances_X.json, images/X, attributes, crowds as RLE."""
+    (root / 'annotations').mkdir()
+    for part in ('train', 'val'):
+        data = content()
+        drawn(root / pictures.format(part), data)
+        for annotation in data['annotations']:
+            annotation['attributes'] = dict(occluded=False, rotation=0.0)
+        runs = [0, WIDTH * HEIGHT]
+        data['annotations'][0].update(
+            iscrowd=1, segmentation=dict(counts=runs, size=[HEIGHT, WIDTH])
+        )
+        for image in data['images']:
+            image.update(license=0, flickr_url='', coco_url='', date_captured=0)
+        for category in data['categories']:
+            category['supercategory'] = ''
+        licences = [dict(name='', id=0, url='')]
+        whole = dict(licenses=licences, info=dict(contributor='', year=''), **data)
+        path = root / 'annotations' / f'instances_{part}.json'
+        path.write_text(json.dumps(whole))
 
 
 def cvat(root):
-    """Its layout: annotations/instances_X.json, attributes, more keys in every image."""
-    data = content()
-    path = write(root)
-    for annotation in data['annotations']:
-        annotation['attributes'] = dict(occluded=False, rotation=0.0)
-    for image in data['images']:
-        image.update(license=0, flickr_url='', coco_url='', date_captured=0)
-    data.update(licenses=[dict(name='', id=0, url='')], info=dict(year='', version=''))
-    path.with_name('instances_val.json').write_text(json.dumps(data))
-    path.unlink()
+    """Another layout of CVAT's: the pictures of all parts in one folder."""
+    datumaro(root, 'images')
 
 
-@pytest.mark.parametrize('export', [roboflow, cvat])
+@pytest.mark.parametrize('export', [roboflow, datumaro, cvat])
 def test_exporters_layouts_are_clean(tmp_path, export):
     export(tmp_path)
-    found = list(find_in_tree(tmp_path))
-    assert {f.kind for f in found if f.severity != NOTE} <= {'annotation-id'}  # which is mended
+    found = list(find_in_tree(tmp_path, deep=True))
+    named = {'annotation-id': REPAIRED, 'category-unused': NOTE} if export is roboflow else {}
+    assert {finding.kind: finding.severity for finding in found} == named
+    broken = next(tmp_path.rglob('1*.jpg'))
+    broken.write_bytes(b'')
+    assert 'picture-empty' in {
+        finding.kind for finding in find_in_tree(tmp_path)
+    }  # it was looked at
 
 
 def test_the_shapes_are_clean(shapes):
     assert [f for f in find_in_tree(shapes, deep=True) if f.severity != NOTE] == []
+
+
+def test_coco_is_clean(coco_root):
+    """Of the whole of COCO the smaller files: the largest alone takes a minute."""
+    paths = [path for path in annotation_files(coco_root) if path.stat().st_size < 1e8]
+    found = [finding for path in paths for finding in find_in_file(path)]
+    assert paths
+    assert [finding for finding in found if finding.severity != NOTE] == []
+    for name in ('rexnet/faster-rcnn_rexnet-100_fpn_1x_coco', 'mask_rcnn_scalenet_fpn'):
+        found = find_in_run(load_config(name), ('val', 'test'))
+        assert [finding for finding in found if finding.severity != NOTE] == []
 
 
 def test_corners_well_inside_their_pictures():

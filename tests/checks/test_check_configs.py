@@ -12,7 +12,9 @@ from mmengine.config import Config
 from mmscale.checks.findings import FAULT, NOTE
 from mmscale.checks.norms import find_in_norms
 from mmscale.checks.schedules import find_in_schedule
+from mmscale.checks.sections import find_overrides, find_values
 from mmscale.checks.settings import find_in_settings
+from mmscale.datasets.shapes import CLASSES
 from mmscale.engine import config as configs
 from mmscale.engine.checks import check_run, find_in_config, find_in_run
 from mmscale.engine.config import load_config
@@ -22,7 +24,9 @@ DETECTOR = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
 CLASSIFIER = 'shapes/rexnet-100_shapes'
 SPLITS = ('train', 'val', 'test')
 HOOK = 'default_hooks.checkpoint'
+VAL = ('val_dataloader', 'val_cfg', 'val_evaluator')
 FILE = 'train_dataloader.dataset.ann_file'
+NAMES = 'train_dataloader.dataset.metainfo.classes'
 
 # What is wrong, and words of the remedy.
 KINDS = {
@@ -71,6 +75,7 @@ KINDS = {
         ({'val_dataloader.dataset.pipeline.3.meta_keys': ('img_path',)}, 'meta_keys'),
         ({'val_evaluator.ann_file': None}, 'or give the evaluator its ann_file'),
     ],
+    'best-without-validation': [({**dict.fromkeys(VAL), f'{HOOK}.save_best': 'auto'}, 'give val_')],
     'best-unknown': [({f'{HOOK}.save_best': 'bbox_mAP'}, "did you mean 'coco/bbox_mAP'?")],
     'groups': [
         ({'model.backbone.norm_cfg': dict(type='GN', num_groups=n)}, 'num_groups that')
@@ -106,6 +111,17 @@ KINDS = {
     'schedule-after-end': [({'train_cfg.max_iters': 50}, 'as long as the run')],
     'schedule-before-end': [({'train_cfg.max_iters': 5000}, 'the same length as train_cfg')],
     'warm-up-after-end': [({'train_cfg.max_iters': 20}, 'never reached')],
+    'milestones-after-end': [
+        (
+            {'param_scheduler': [dict(type='MultiStepLR', by_epoch=False, milestones=[9, 5000])]},
+            '[5000] never come',
+        )
+    ],
+    'type-missing': [({'train_dataloader.dataset': dict(data_root='x', _delete_=True)}, 'no type')],
+    'classes-text': [({NAMES: 'circle'}, "('circle',)")],
+    'classes-unknown': [({NAMES: ('hart', *CLASSES[1:])}, "classes ['hart'] are not in")],
+    'classes-twice': [({NAMES: CLASSES[:1] * 2}, 'come twice')],
+    'classes-order': [({NAMES: CLASSES[::-1]}, f'write them as {CLASSES}')],
     'validation-never': [({'train_cfg.val_interval': 5000}, 'val_interval=330')],
     'ann-file-list': [({FILE: ['a.json', 'b.json']}, 'ConcatDataset')],
     'file-missing': [({FILE: 'none.json'}, 'correct data_root and ann_file')],
@@ -185,6 +201,18 @@ def test_a_value_where_a_section_belongs(shapes, change):
         load_config(DETECTOR, change)
 
 
+def test_such_an_override_has_a_kind_of_its_own():
+    (found,) = find_overrides(load_config(DETECTOR), {'model': 'x'})
+    assert found.kind == 'override-kind'
+
+
+@pytest.mark.parametrize('key', ['model', 'default_hooks', 'train_dataloader', 'default_scope'])
+def test_a_config_with_a_value_where_a_section_belongs(key):
+    whole = load_config(DETECTOR)
+    whole[key] = 3
+    assert {found.kind for found in find_values(whole)} == {'section-value'}
+
+
 def dotted(node, prefix=''):
     for key, value in node.items() if isinstance(node, dict) else enumerate(node):
         yield f'{prefix}{key}'
@@ -259,22 +287,30 @@ def test_a_set_to_be_submitted_needs_no_annotations(shapes, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('target', 'status'),
-    [('clean', None), ('faulty', 1), ('none', 2), ('empty', 2), ('config', None)],
+    ('target', 'status', 'kinds'),
+    [
+        ('clean', None, []),
+        ('faulty', 1, ['annotations-bbox-strange']),
+        ('none', 2, []),
+        ('empty', 2, []),
+        ('config', None, []),
+        ('config model=3', 1, ['config']),
+    ],
 )
-def test_the_command(shapes, tmp_path, capsys, target, status):
+def test_the_command(shapes, tmp_path, capsys, target, status, kinds):
     from annotation_files import one, write
 
     write(tmp_path / 'clean')
     write(tmp_path / 'faulty', one('annotations', bbox=None))
     (tmp_path / 'empty').mkdir()
-    given = DETECTOR if target == 'config' else str(tmp_path / target)
+    name, _, option = target.partition(' ')
+    given = DETECTOR if name == 'config' else str(tmp_path / name)
     try:
-        tool('check')([given, '--json'])
+        tool('check')([given, '--json', *(['--cfg-options', option] if option else [])])
         left = None
     except SystemExit as error:
         left = error.code
     said = json.loads(capsys.readouterr().out)
     assert left == status
     assert said['status'] == (status or 0)
-    assert bool(said['findings']) == (status == 1)
+    assert [finding['kind'] for finding in said['findings']] == kinds

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from mmscale.checks.findings import FAULT, NOTE
+from mmscale.checks.folders import check_folder
 from mmscale.checks.targets import find_in_tree
 from mmscale.engine.checks import find_in_run
 from mmscale.engine.config import load_config
@@ -91,6 +92,12 @@ def test_clean_folders_have_none(tmp_path):
     make(tmp_path)
     assert list(find_in_tree(tmp_path, deep=True)) == []
     assert list(find_in_tree(tmp_path / 'train')) == []
+
+
+def test_folders_that_are_no_class_folders(tmp_path):
+    assert [found.kind for found in check_folder(tmp_path / 'none')] == ['folder-missing']
+    Image.new('RGB', (32, 32)).save(tmp_path / '0.png')
+    assert [found.kind for found in check_folder(tmp_path)] == ['folder-no-classes']
 
 
 def test_a_folder_of_neither_layout(tmp_path):

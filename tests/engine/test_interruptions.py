@@ -18,6 +18,9 @@ CONFIGS = {
     'classifier': small_runs.CLASSIFIER,
 }
 HOW = ('events', 'moments', 'SIGTERM', 'SIGINT')
+FAULTS = ('fails', 'full', 'memory', 'allocations')
+TOOLS = ('convert', 'allocate', 'plot', 'shapes', 'export')
+NONE = dict(lost=0, wrong=0, failed=0, silent=0, hung=0, left=0)
 
 
 def environment():
@@ -25,69 +28,66 @@ def environment():
     return {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': path}
 
 
-def figures_of(tmp_path, kind, how, count):
+def figures_of(program, *arguments):
+    """What one of the helpers prints at its end."""
+    command = [sys.executable, ROOT / 'tests/helpers' / program, *arguments]
+    done = subprocess.run([*map(str, command)], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    figures = json.loads(done.stdout.splitlines()[-1])
+    print(*arguments, figures)
+    return figures
+
+
+def assert_nothing_is_lost(tmp_path, kind, how, count, least):
+    if how == 'allocations':
+        pytest.importorskip('_testcapi')
     config = tmp_path / 'config.py'
     config.write_text(CONFIGS[kind])
-    command = [
-        sys.executable,
-        str(ROOT / 'tests/helpers/killing.py'),
-        config,
-        tmp_path / 'runs',
-        how,
-    ]
-    done = subprocess.run(
-        [*map(str, command), str(count)], env=environment(), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def assert_nothing_is_lost(figures):
-    wrong = {key: figures[key] for key in ('lost', 'wrong', 'failed', 'left')}
-    assert wrong == dict(lost=0, wrong=0, failed=0, left=0), figures
+    figures = figures_of('killing.py', config, tmp_path / 'runs', how, count)
+    assert {key: figures[key] for key in NONE} == NONE, figures
+    assert figures['kills'] >= least
+    assert how not in ('fails', 'full') or figures['tracebacks'] == 0, figures
+    return figures
 
 
 @pytest.mark.parametrize(
-    ('kind', 'how'), [('epochs', 'events'), ('iterations', 'events'), ('iterations', 'SIGTERM')]
+    ('kind', 'how'),
+    [('epochs', 'events'), ('iterations', 'events'), ('iterations', 'SIGTERM'), ('epochs', 'full')],
 )
 def test_a_few_kills(kind, how, tmp_path):
-    figures = figures_of(tmp_path, kind, how, 6)
+    figures = assert_nothing_is_lost(tmp_path, kind, how, 6, least=4)
     assert figures['events'] > 40
-    assert figures['kills'] >= 4
-    assert_nothing_is_lost(figures)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('kind', ['epochs', 'iterations'])
 @pytest.mark.parametrize('how', HOW)
 def test_many_kills(kind, how, tmp_path):
-    figures = figures_of(tmp_path, kind, how, 110)
-    print(kind, how, figures)
-    assert_nothing_is_lost(figures)
+    assert_nothing_is_lost(tmp_path, kind, how, 110, least=60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', ['epochs', 'iterations'])
+@pytest.mark.parametrize('how', FAULTS)
+def test_faults_at_writes_and_allocations(kind, how, tmp_path):
+    assert_nothing_is_lost(tmp_path, kind, how, 40, least=20)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('kind', ['detector', 'classifier'])
-@pytest.mark.parametrize('how', HOW)
+@pytest.mark.parametrize('how', [*HOW, 'full', 'allocations'])
 def test_real_networks_end_bit_for_bit(shapes, kind, how, tmp_path):
-    figures = figures_of(tmp_path, kind, how, 8)
-    print(kind, how, figures)
-    assert figures['kills'] >= 3
-    assert_nothing_is_lost(figures)
+    assert_nothing_is_lost(tmp_path, kind, how, 8, least=3)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('tool', ['convert', 'allocate', 'plot', 'shapes', 'export'])
-def test_tools_are_killed_at_their_writes(tool, tmp_path):
-    command = [sys.executable, ROOT / 'tests/helpers/killing_tools.py', tool, tmp_path / 'runs']
-    done = subprocess.run(
-        [*map(str, command), '20'], env=environment(), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    figures = json.loads(done.stdout.splitlines()[-1])
-    print(tool, figures)
+@pytest.mark.parametrize('tool', TOOLS)
+@pytest.mark.parametrize('how', ['events', 'fails', 'full', 'memory'])
+def test_tools_write_whole_or_not_at_all(tool, how, tmp_path):
+    figures = figures_of('killing_tools.py', tool, tmp_path / 'runs', how, 20)
     assert figures['kills'] >= 3
-    assert (figures['torn'], figures['failed'], figures['left']) == (0, 0, 0)
+    wrong = ['torn', 'lost', 'silent', 'failed', 'left'] + ['tracebacks'] * (how != 'memory')
+    assert [figures[key] for key in wrong] == [0] * len(wrong), figures
 
 
 def stopping_config(tmp_path, kind, number, place, workers=0):

@@ -101,7 +101,7 @@ main()
 """
 
 
-@pytest.mark.parametrize('limit', [3000, 8000])
+@pytest.mark.parametrize('limit', [1000, 3000, 8000])
 def test_a_full_disk_is_one_line(limit, tmp_path):
     config = tmp_path / 'toy.py'
     config.write_text(toy_runs.BY_EPOCH)
@@ -118,4 +118,6 @@ def test_a_full_disk_is_one_line(limit, tmp_path):
     assert last.startswith('error: '), done.stderr[-2000:]
     assert str(tmp_path / 'run') in last
     assert 'File too large' in last
+    assert 'Traceback' not in done.stderr
+    assert done.stderr.count('the log goes on here') == (limit < 8000)
     assert not list((tmp_path / 'run').glob('*.pth'))

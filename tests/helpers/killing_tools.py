@@ -1,14 +1,17 @@
 """Kills a command at each of its writes, looks at what is there, and runs it to its end after that.
 
-    python tests/helpers/killing_tools.py TOOL FOLDER [COUNT]
+    python tests/helpers/killing_tools.py TOOL FOLDER [HOW] [COUNT]
 
-TOOL: a key of `TOOLS`. COUNT: at most so many of its writes, renamings and removals, from the first
-to the last. Prints the figures as JSON: 'torn' are files that are neither whole nor temporary.
+TOOL: a key of `TOOLS`. HOW: 'events', 'fails', 'full' or 'memory' as in ``killing.py``. COUNT: at
+most so many of its writes, renamings and removals, from the first to the last, of a call that finds
+nothing and of one that finds the files of an earlier one. Prints the figures as JSON: 'torn' are
+files that are neither whole nor temporary.
 """
 
 import functools
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -22,6 +25,8 @@ from commands import tool
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from small_scalenet import BASE, CLASSIFIER
+
+OLD = re.compile(r'\.[0-9a-f]{8}\.tmp-old(?=/)')  # a folder that is being replaced
 
 
 def convert(folder, out):
@@ -70,29 +75,45 @@ def contents(folder):
     }
 
 
-def emptied(folder):
-    shutil.rmtree(folder)
-    folder.mkdir()
+def prepared(out, kept):
+    """Have the folder hold nothing, or what an earlier call of the command left."""
+    shutil.rmtree(out)
+    shutil.copytree(kept, out) if kept else out.mkdir()
 
 
-def main(name, folder, count=1000):
+def missing(found, expected):
+    """Files of an earlier call that are gone: not even in a folder that waits to be put back."""
+    there = {OLD.sub('', key) for key in found}
+    return any(key not in there for key in expected)
+
+
+def main(name, folder, how='events', count=1000):
     folder = Path(folder)
-    out = folder / 'out'
+    out, log = folder / 'out', folder / 'log'
     out.mkdir(parents=True)
     command, *arguments = [str(argument) for argument in TOOLS[name](folder, out)]
 
     run = functools.partial(tool(command), arguments)
-    total = killing.events_of(run, out)
+    first = killing.events_of(run, out)
     expected = contents(out)
-    count = min(int(count), total)
-    figures = dict(events=total, kills=0, torn=0, failed=0, left=0)
+    shutil.copytree(out, folder / 'kept')
+    again = killing.events_of(run, out)
+    count = min(int(count), first + again)
+    figures = dict(events=first + again, kills=0)
+    figures |= dict(torn=0, lost=0, silent=0, tracebacks=0, failed=0, left=0)
     for number in range(count):
-        emptied(out)
-        at = 1 + number * total // count
-        code = killing.ended(killing.fork(run, functools.partial(killing.counting, out, at)))
+        at = 1 + number * (first + again) // count
+        kept = at > first  # the second half finds the files of an earlier call
+        prepared(out, folder / 'kept' if kept else None)
+        spoiled = killing.spoiler(how, out, at - first if kept else at)
+        code = killing.ended(killing.fork(run, spoiled, log))
+        found = contents(out)
         figures['kills'] += code != 0
-        there = {key: value for key, value in contents(out).items() if '.tmp' not in key}
+        figures['silent'] += code == 0 and found != expected
+        figures['tracebacks'] += 'Traceback' in log.read_text()
+        there = {key: value for key, value in found.items() if '.tmp' not in key}
         figures['torn'] += not there.items() <= expected.items()
+        figures['lost'] += kept and missing(found, expected)
         figures['failed'] += killing.ended(killing.fork(run)) != 0
         figures['left'] += any('.tmp' in key for key in contents(out))
         figures['torn'] += contents(out).keys() != expected.keys()

@@ -4,13 +4,14 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from commands import ROOT
 
 from mmscale.errors import UserError
 from mmscale.utils.files import REMEDIES, WholeFileBackend, check_out, sweep, written_aside
-from mmscale.utils.folders import folder_aside
+from mmscale.utils.folders import folder_aside, replace_folder
 from mmscale.utils.locks import claimed
 
 
@@ -95,6 +96,28 @@ def test_what_is_being_written_stays(tmp_path):
         assert sweep(tmp_path) == []
         assert (folder / 'x').is_file()
     assert os.listdir(tmp_path) == ['file.json']
+
+
+@pytest.mark.parametrize('error', [OSError(errno.EACCES, 'no'), KeyboardInterrupt()])
+def test_a_folder_that_cannot_be_replaced_stays(error, tmp_path, monkeypatch):
+    out = tmp_path / 'set'
+    out.mkdir()
+    (out / 'x').write_text('old')
+    rename = Path.rename
+
+    def fail(path, target):
+        if target == out and not path.name.endswith('-old'):
+            raise error
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, 'rename', fail)
+    new = tmp_path / 'set.0123abcd.tmp'
+    new.mkdir()
+    with pytest.raises(type(error)):
+        replace_folder(out, new)
+    new.rmdir()
+    assert os.listdir(tmp_path) == ['set']
+    assert (out / 'x').read_text() == 'old'
 
 
 def test_a_link_is_not_followed(tmp_path):
