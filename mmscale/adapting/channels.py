@@ -85,6 +85,8 @@ def _in_neck(host, neck, old, new):
             f'neck.in_channels={given!r} of {type_name(neck["type"])} are not the channels '
             f'{list(old)} that the old backbone hands out: the config does not fit itself'
         )
+    if isinstance(given, tuple):  # some necks take nothing else
+        value = tuple(value)
     first: Path = (0,) if isinstance(host.cfg['neck'], (list, tuple)) else ()
     path = (*host.path, 'neck', *first)
     yield Change((*path, 'in_channels'), value, f"the backbone's, in the place of {_text(given)}")

@@ -13,6 +13,13 @@ from mmscale.errors import first_line
 from mmscale.utils.configs import sets_with_pipeline
 from mmscale.utils.environment import require
 
+MISSING = {'pictures-missing': 'pictures', 'maps-missing': 'maps'}
+WRONG = {
+    'map-unreadable': 'cannot be read',
+    'map-colours': 'are pictures, not one number for every pixel',
+    'map-size': 'are of another size than their pictures',
+    'map-numbers': 'have numbers that no class has',
+}
 LOOKED_AT = 20  # maps of a set whose pixels are read before every run
 DEPTH = ('L', 'P', 'I', 'I;16', '1')  # modes of pictures with one number for every pixel
 
@@ -109,13 +116,13 @@ def _pairs(dataset) -> tuple[list[tuple[str, str]], list[Finding]]:
         for name in names
     ]
     faults = []
-    for index, what in ((0, 'pictures'), (1, 'maps')):
+    for index, (kind, what) in enumerate(MISSING.items()):
         missing_files = [pair[index] for pair in pairs if not os.path.isfile(pair[index])]
         if missing_files:
             faults.append(
                 Finding(
                     FAULT,
-                    f'{what}-missing',
+                    kind,
                     f'{count(missing_files, pairs, what)} are missing: {first(missing_files)}',
                     "COCO's masks become maps by tools/make_semantic.py; else correct data_prefix "
                     'and seg_map_suffix',
@@ -145,42 +152,39 @@ def _some(pairs):
 def _pixels(dataset, pairs):
     """What is in maps: numbers that no class has, other sizes, colours."""
     classes = len(dataset.metainfo.get('classes') or ()) if dataset.label_map is None else 0
-    wrong: dict[str, list[str]] = {}
-    texts: dict[str, str] = {}
+    wrong: dict[str, dict[str, str]] = {}
     for picture, path in pairs:
-        fault = _map_fault(picture, path, classes, dataset)
-        if fault:
-            kind, texts[kind] = fault
-            wrong.setdefault(kind, []).append(path)
-    for kind, paths in wrong.items():
+        kind, what = _map_fault(picture, path, classes, dataset)
+        if kind:
+            wrong.setdefault(kind, {})[path] = what
+    for kind, found in wrong.items():
+        paths = list(found)
         yield Finding(
-            FAULT, kind, f'{count(paths, pairs, "maps looked at")}, {first(paths)}: {texts[kind]}'
+            FAULT,
+            kind,
+            f'{count(paths, pairs, "maps")} that were looked at {WRONG[kind]}: {first(paths)}; of '
+            f'the first, {found[paths[0]]}',
         )
 
 
 def _map_fault(picture, path, classes, dataset):
-    """The kind of mistake in a map, and what of it; None if there is none."""
+    """The kind of mistake in a map, '' for none, and what is there."""
     try:
         with Image.open(path) as image, Image.open(picture) as shown:
             if image.mode not in DEPTH:
-                return 'map-colours', (
-                    f'a map has one number for every pixel, this one is a picture ({image.mode}): '
-                    'turn its colours into the numbers of classes'
-                )
+                return 'map-colours', f'the mode is {image.mode}'
             if image.size != shown.size:
-                return 'map-size', (
-                    f'it is {image.size[0]} x {image.size[1]} px, its picture {shown.size[0]} x '
-                    f'{shown.size[1]}'
-                )
+                sizes = [f'{width} x {height} px' for width, height in (image.size, shown.size)]
+                return 'map-size', f'the sizes are {sizes[0]} and {sizes[1]}'
             numbers = np.unique(np.asarray(image))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
-        return 'map-unreadable', f'it cannot be read ({first_line(error)})'
+        return 'map-unreadable', f'the error is {first_line(error)}'
     numbers = numbers[numbers != dataset.ignore_index].astype(int)
     shift = 1 if dataset.reduce_zero_label else 0  # 0 is ignored, 1 the first class
     beyond = numbers[numbers >= classes + shift]
     if classes and len(beyond):
         return 'map-numbers', (
-            f'it has the number {beyond[0]}, but the {classes} classes are {shift} to '
-            f'{classes + shift - 1}, and {dataset.ignore_index} is ignored'
+            f'the number is {beyond[0]}; the classes have {shift} to {classes + shift - 1}, and '
+            f'{dataset.ignore_index} is ignored'
         )
-    return None
+    return '', ''

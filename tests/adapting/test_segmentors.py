@@ -95,7 +95,7 @@ def test_heads_read_past_a_neck_that_hands_maps_on():
     host = Host(('model',), dict(neck=neck, **heads))
     found = {c.path[1:]: c.value for c in channel_changes(host, OLD[1:], NEW[1:], 0)}
     assert found == {
-        ('neck', 'in_channels'): [61, 128, 185],
+        ('neck', 'in_channels'): (61, 128, 185),
         ('decode_head', 'in_channels'): [61, 128, 2048],
         ('auxiliary_head', 0, 'in_channels'): 128,
     }

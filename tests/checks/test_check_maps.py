@@ -86,6 +86,14 @@ def test_other_classes_than_the_heads_are_found(tmp_path):
     assert kinds(cfg) == []
 
 
+def test_pictures_that_a_list_names_are_looked_for(tmp_path):
+    (tmp_path / 'list.txt').write_text('a\nz\n')
+    assert kinds(segmentation_set(tmp_path, ann_file='list.txt')) == [
+        'pictures-missing',
+        'maps-missing',
+    ]
+
+
 def test_sets_on_servers_are_passed_over(tmp_path):
     cfg = segmentation_set(tmp_path, backend_args=dict(backend='petrel'))
     (tmp_path / 'maps/b.png').unlink()
