@@ -108,7 +108,7 @@ def _draw(cfg, config, show, show_dir, wait_time):
     if hook is None:
         raise UserError(f'{config} has no visualization hook to draw pictures with')
     if task_of(cfg) is SEGMENTOR:  # whose pictures go where the visualizer's go
-        hook.update(draw=True, show=show, wait_time=wait_time)
+        hook.update(draw=True, show=show, wait_time=wait_time, interval=1)
         if show_dir:
             cfg.visualizer.save_dir = str(Path(cfg.work_dir) / show_dir)
         return
