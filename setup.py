@@ -72,6 +72,7 @@ setup(
             'mmpretrain>=1.2.0',
             OPENCV,
             'numpy<2',
+            'setuptools<82',  # mmengine imports pkg_resources; Python 3.12 brings none
             'torchvision',
         ],
         # Segmentors. Upstream's does not say that it imports the last two.
