@@ -30,7 +30,7 @@ OPENCV = 'opencv-python>=4.8.1.78,!=4.10.*,!=4.11.*'
 setup(
     name='mmscale',
     version=VERSION,
-    description='ReXNet, ScaleNet and SAN backbones for MMDetection and MMPretrain',
+    description='ReXNet, ScaleNet and SAN backbones for MMDetection, MMPretrain and MMSegmentation',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
@@ -72,8 +72,12 @@ setup(
             'mmpretrain>=1.2.0',
             OPENCV,
             'numpy<2',
+            'setuptools<82',  # mmengine imports pkg_resources; Python 3.12 brings none
             'torchvision',
         ],
+        # Segmentors. Upstream's does not say that it imports the last two.
+        'onedl-seg': ['onedl-mmsegmentation>=1.4.2'],
+        'openmmlab-seg': ['mmsegmentation>=1.2.2', 'ftfy', 'regex'],
         'fast-eval': ['faster-coco-eval'],
         'export': EXPORT,
         'dev': [
@@ -83,6 +87,7 @@ setup(
             'faster-coco-eval',
             'hypothesis',
             'mypy',
+            'onedl-mmsegmentation',
             'pytest',
             'pytest-xdist',
             'ruff',

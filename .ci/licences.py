@@ -19,7 +19,13 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / 'docs/licences.md'
 LINE = re.compile(r'^\| (?!package )([a-z0-9-]+) \| (.+) \| (.+) \|$', re.MULTILINE)
-GROUPS = ('onedl', 'export', 'fast-eval', 'dev')  # the extras of setup.py, in this order
+GROUPS = (
+    'onedl',
+    'onedl-seg',
+    'export',
+    'fast-eval',
+    'dev',
+)  # the extras of setup.py, in this order
 OTHERWISE = 'set-up or Python 3.10'
 
 # Names that say the same, and what a text without a name begins with.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the checkout's .venv with the versions in constraints.txt; `make setup` calls this. With the
-# argument `dev` it adds what the linters, the tests and the export need to the .venv that is there.
+# argument `dev` it adds what the linters and the tests need, mmsegmentation too, to the .venv that
+# is there.
 # May be interrupted and run again at any time: pip skips what is installed already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -62,10 +63,18 @@ interrupted() {
 }
 trap interrupted INT TERM
 
+one_opencv() {  # the one that needs no display
+    # mmcv and mmseg ask for the first, imaug for both, which hold the same files. The second line
+    # brings back what the first took with it.
+    run .venv/bin/python -m pip uninstall --yes opencv-python || true
+    pip_install --no-compile --no-deps --force-reinstall opencv-python-headless || failed "$NETWORK"
+}
+
 if [[ ${1:-} == dev ]]; then
     STEPS=1
-    step 'Linters, pytest and the exporters'
+    step 'Linters, pytest, the exporters and mmsegmentation'
     pip_install --editable '.[dev]' || failed "$NETWORK"
+    one_opencv
     run .venv/bin/python -m compileall -q -j 0 .venv/lib || true  # what --no-compile left below
     touch .venv/dev
     exit
@@ -153,10 +162,7 @@ fi
 
 step 'mmcv, mmdetection, mmpretrain and mmscale'
 pip_install --no-compile --editable '.[onedl]' || failed "$NETWORK"
-# mmcv asks for the first, imaug for both, which hold the same files: the one that needs no display
-# stays. The second line brings back what the first took with it.
-run .venv/bin/python -m pip uninstall --yes opencv-python || true
-pip_install --no-compile --no-deps --force-reinstall opencv-python-headless || failed "$NETWORK"
+one_opencv
 # An mmcv that is installed already, or in pip's cache, may be compiled for another torch, or not at
 # all where it should be.
 check || {

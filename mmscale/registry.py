@@ -17,6 +17,8 @@ SCOPE = 'mmscale'
 
 # Lets mmengine resolve configs written as mmscale::folder/name.
 config_utils.MODULE2PACKAGE.setdefault(SCOPE, SCOPE)
+# And those of mmseg, by the module: a distribution called mmsegmentation is upstream's alone.
+config_utils.MODULE2PACKAGE['mmseg'] = 'mmseg'
 
 ROOT = roots.MODELS
 MODELS = Registry(

@@ -109,6 +109,25 @@ def detector(shapes, tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def semantic(shapes, tmp_path_factory):
+    """Semantic maps of the shapes, in ``train`` and ``val``."""
+    from mmscale.semantic import make_semantic
+
+    root = tmp_path_factory.mktemp('semantic') / 'maps'
+    files = [shapes / f'annotations/instances_{split}.json' for split in ('train', 'val')]
+    make_semantic(root, files, classes='categories')
+    return root
+
+
+@pytest.fixture(scope='session')
+def segmentor(shapes, semantic, tmp_path_factory):
+    """Paths of a small segmentor's config and checkpoint."""
+    pytest.importorskip('mmseg')
+    text = exportable.SEGMENTOR.format(shapes=shapes, maps=semantic)
+    return exportable.built(text, tmp_path_factory.mktemp('mm'), 'mmseg')
+
+
+@pytest.fixture(scope='session')
 def pictures(shapes):
     """Three pictures."""
     return [str(path) for path in sorted((shapes / 'val').iterdir())[:3]]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from commands import ROOT
+from mmengine.registry import DefaultScope
 from mmpretrain import ImageClassificationInferencer, get_model
 from mmpretrain.registry import MODELS
 from networks import small_generators
@@ -12,6 +13,13 @@ from mmscale.engine.config import load_config
 from mmscale.models.classifiers import ImageClassifier
 
 CONFIGS = ['rexnet-100_in1k', 'san-resnet-18_in1k']
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    """mmpretrain's inferencer takes whatever scope another test has left."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        yield
 
 
 def test_classifier_is_in_the_registry():

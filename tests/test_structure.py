@@ -17,6 +17,7 @@ ORDER = (
     'structures',  # ScaleNet's neuron structures
     'datasets',
     'checks',  # what is wrong with a data set or a config
+    'semantic',  # maps of classes from instance masks
     'evaluation',
     'models',
     'checkpoints',

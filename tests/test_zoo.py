@@ -7,6 +7,7 @@ import mmpretrain.apis.model as hub
 import numpy as np
 import pytest
 from commands import ROOT
+from mmengine.registry import DefaultScope
 from mmpretrain import get_model, inference_model, list_models
 from modelindex.load_model_index import load
 from networks import small_generators
@@ -16,6 +17,13 @@ import mmscale
 ZOO = runpy.run_path(str(ROOT / '.ci/zoo.py'))
 # Where an installed package has them too.
 INDEX = Path(mmscale.__file__).parent / '.mim/model-index.yml'
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    """mmpretrain's inferencer takes whatever scope another test has left."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        yield
 
 
 @pytest.fixture(scope='module')

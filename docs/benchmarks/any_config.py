@@ -2,6 +2,8 @@
 
     python docs/benchmarks/any_config.py FOLDER [--only NAME ...] [--page docs/any_config_table.md]
 
+With ``--package mmseg`` in those of mmseg (``--page docs/any_config_mmseg.md``).
+
 Adapts every config that has a backbone for ReXNet 1.0, ScaleNet-50 and SAN ResNet-50, and lets two
 made-up pictures through loss and prediction. Models that differ only in weights, in norms and in
 what is frozen are run once. Keeps the results in FOLDER, goes on there when it is started again,
@@ -14,6 +16,7 @@ import json
 import os
 import sys
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / 'tests/helpers'))
@@ -36,15 +39,15 @@ ADAPTED = 'not run yet'
 WORKS, REFUSED, BROKEN, FAILED = 'works', 'refused', 'the original fails', 'fails'
 
 
-def configs(only):
-    """Paths of mmdet's configs below its folders, as text."""
-    for path in sorted(root().rglob('*.py')):
-        name = path.relative_to(root()).as_posix()
+def configs(package, only):
+    """Paths of a package's configs below its folders, as text."""
+    for path in sorted(root(package).rglob('*.py')):
+        name = path.relative_to(root(package)).as_posix()
         if not name.startswith('_base_') and (not only or name.split('/')[0] in only):
             yield name
 
 
-def plans(name):
+def plans(package, name):
     """What becomes of a config with each backbone, without running it; None if it has none."""
     from mmengine.config import Config
 
@@ -55,7 +58,7 @@ def plans(name):
     from mmscale.errors import UserError
 
     try:
-        cfg = Config.fromfile(root() / name)
+        cfg = Config.fromfile(root(package) / name)
     except FileNotFoundError:  # four of mmdet's inherit from files that are not there
         return dict(missing=True)
     model = cfg.get('model') or {}
@@ -90,19 +93,19 @@ def _alike(node):
     return [_alike(v) for v in node] if isinstance(node, (list, tuple)) else node
 
 
-def trial(name, backbone):
+def trial(package, name, backbone):
     """How far the adapted model gets; where it ends early, what the original ends with, if so."""
     from mmengine.config import Config
 
     from mmscale.adapting import plan
     from mmscale.adapting.proving import attempt, fault
 
-    cfg = Config.fromfile(root() / name)
+    cfg = Config.fromfile(root(package) / name)
     done, error = attempt(plan(cfg, backbone, {}).cfg)
     return dict(done=done, fault=error, original=fault(cfg)) if error else dict(done=done)
 
 
-def run(folder, only):
+def run(folder, package, only):
     """Everything that is not in the folder yet."""
     import mmdet.models  # noqa: F401  (once for all)
     import mmpretrain.models  # noqa: F401
@@ -111,19 +114,20 @@ def run(folder, only):
 
     import mmscale.adapting  # noqa: F401
 
+    import_module(f'{package}.models')
     register_all_modules()
-    names = list(configs(only))
+    names = list(configs(package, only))
     # One of every folder first: a run that is stopped has seen something of them all.
     firsts = {name.partition('/')[0]: name for name in reversed(names)}
     for chosen in (sorted(firsts.values()), names):
-        _run_these(folder, chosen, track)
+        _run_these(folder, package, chosen, track)
 
 
-def _run_these(folder, names, track):
+def _run_these(folder, package, names, track):
     found = read(folder / 'plans.json')
     for name in track(names, 'adapting'):
         if name not in found:
-            found[name] = plans(name)
+            found[name] = plans(package, name)
             write(folder / 'plans.json', found)
     tried = read(folder / 'tried.json')
     todo = {}
@@ -135,7 +139,7 @@ def _run_these(folder, names, track):
     for model, (name, backbone) in track(todo.items(), 'running'):
         kept = folder / 'one.json'
         kept.unlink(missing_ok=True)
-        ended = forked(lambda n=name, b=backbone: trial(n, b), _saver(kept), SECONDS)
+        ended = forked(lambda n=name, b=backbone: trial(package, n, b), _saver(kept), SECONDS)
         tried[model] = read(kept) or dict(done=[], fault=f'ended by signal {ended}', original=None)
         tried[model]['config'] = name
         write(folder / 'tried.json', tried)
@@ -173,7 +177,7 @@ def outcome(row, tried):
     return FAILED, result.get('fault') or result['error']
 
 
-def page(folder):
+def page(folder, package):
     """The page, in Markdown."""
     found, tried = read(folder / 'plans.json'), read(folder / 'tried.json')
     rows = {name: plan for name, plan in found.items() if 'rows' in plan}
@@ -183,14 +187,17 @@ def page(folder):
         for backbone, row in plan['rows'].items()
     }
     models = {row.get('model') for plan in rows.values() for row in plan['rows'].values()} - {None}
-    left = sum(1 for _ in configs(None)) - len(found)
+    left = sum(1 for _ in configs(package, None)) - len(found)
+    command = 'any_config.py FOLDER --page docs/any_config_table.md'
+    if package != 'mmdet':
+        command = f'any_config.py FOLDER --package {package} --page docs/any_config_{package}.md'
     lines = [
-        "# mmdet's configs with other backbones",
+        f"# {package}'s configs with other backbones",
         '',
-        'Written by `python docs/benchmarks/any_config.py FOLDER --page docs/any_config_table.md`; '
+        f'Written by `python docs/benchmarks/{command}`; '
         'how a config is adapted: [any_config.md](any_config.md).',
         '',
-        f'{len(rows)} configs of mmdet have a backbone'
+        f'{len(rows)} configs of {package} have a backbone'
         + (f' so far; {left} were not looked at yet' if left else '')
         + f'. Their {len(models)} models that differ in more than weights, norms and what is '
         'frozen are built, trained for a step and predicted with, on two made-up pictures'
@@ -279,7 +286,8 @@ def main():
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('folder', type=Path)
-    parser.add_argument('--only', nargs='*', help='folders of mmdet (default: all)')
+    parser.add_argument('--only', nargs='*', help='folders of configs (default: all)')
+    parser.add_argument('--package', default='mmdet', choices=['mmdet', 'mmseg'])
     parser.add_argument('--page', type=Path, help='write the page here (FOLDER/table.md)')
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -287,9 +295,9 @@ def main():
     os.environ.setdefault('MMSCALE_OPERATORS', 'torchvision')
     import mmscale  # noqa: F401  (before mmdet: operators stand in for mmcv's)
 
-    run(args.folder, args.only)
+    run(args.folder, args.package, args.only)
     out = args.page or args.folder / 'table.md'
-    out.write_text(page(args.folder), encoding='utf-8')
+    out.write_text(page(args.folder, args.package), encoding='utf-8')
     print(out)
 
 

@@ -136,6 +136,13 @@ def _backbone_changes(host, name, arguments, reasons, levels, old, weights) -> I
     for key, value in arguments.items():
         yield Change((*path, key), value, reasons.get(key, ''))
     strides = [OFFERED[min(i, len(OFFERED) - 1)] for i in levels.out_indices]
+    if levels.output_stride and 'output_stride' not in arguments:
+        yield Change(
+            (*path, 'output_stride'),
+            levels.output_stride,
+            'dilated from there on, as the old one',
+        )
+        strides = [min(stride, levels.output_stride) for stride in strides]
     why = f'the maps of stride {", ".join(map(str, strides))}, as before'
     if levels.out_indices == (len(OFFERED),):
         why = 'the last convolution of the classifier'
@@ -159,6 +166,8 @@ def _checkpoint_changes(cfg, host) -> Iterator[Change]:
         given = look_up(cfg, (*path, 'init_cfg'))
         if isinstance(given, dict) and given and is_pretrained(given):
             yield Change((*path, 'init_cfg'), None, 'weights of the model with the old backbone')
+        if look_up(cfg, (*path, 'pretrained')):
+            yield Change((*path, 'pretrained'), None, 'weights of the old backbone')
     if cfg.get('load_from'):
         yield Change(('load_from',), None, 'weights of the model with the old backbone')
 

@@ -99,9 +99,11 @@ def _prefixed(values, first):
 
 def _in_heads(host, old, new):
     found = False
+    # A segmentor's heads say which map they read, a detector's are told by the number alone.
+    readers = _indexed if 'decode_head' in host.cfg else _readers
     for key, part in host.cfg.items():
         if not str(key).startswith(NO_READERS):
-            for path, given, value in _readers(part, (*host.path, key), old, new):
+            for path, given, value in readers(part, (*host.path, key), old, new):
                 found = True
                 why = f"the backbone's, in the place of {_text(given)}"
                 yield Change(path, value, why)
@@ -126,6 +128,33 @@ def _readers(node: Any, path: Path, old, new) -> Iterator[tuple[Path, Any, Any]]
     elif isinstance(node, (list, tuple)):
         for index, inner in enumerate(node):
             yield from _readers(inner, (*path, index), old, new)
+
+
+def _indexed(node: Any, path: Path, old, new) -> Iterator[tuple[Path, Any, Any]]:
+    """The same of mmseg's heads: the channels of the maps that `in_index` names."""
+    if isinstance(node, Mapping):
+        given = node.get('in_channels')
+        many = isinstance(given, (list, tuple))
+        index = node.get('in_index', list(range(len(old))) if many else -1)
+        value = [_at(channels, index) for channels in (old, new)]
+        if given is not None and value[0] == (list(given) if many else given):
+            yield (*path, 'in_channels'), given, value[1]
+        if node.get('c1_in_channels') == old[0]:  # the finest map, which DeepLabV3+ reads too
+            yield (*path, 'c1_in_channels'), old[0], new[0]
+        for key, inner in node.items():
+            yield from _indexed(inner, (*path, key), old, new)
+    elif isinstance(node, (list, tuple)):
+        for position, inner in enumerate(node):
+            yield from _indexed(inner, (*path, position), old, new)
+
+
+def _at(channels, index):
+    """The channels of one map, or of several; None if there is no such map."""
+    many = isinstance(index, (list, tuple))
+    try:
+        return [channels[i] for i in index] if many else channels[index]
+    except IndexError:
+        return None
 
 
 def translate(value: Any, old: Sequence[int], new: Sequence[int]) -> Any:

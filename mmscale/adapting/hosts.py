@@ -14,13 +14,21 @@ INNER = 'detector'
 # Beside the detector: parts that read the same pictures with weights of their own.
 BESIDE = ('reid', 'teacher')
 
+OF_ITS_OWN = 'it is a network for segmentation of its own, whose branches the heads read'
 # Backbones that are part of a method, and which part of the model needs them.
 METHODS = {
     'TridentResNet': 'roi_head reads the three branches that it computes with one set of weights',
     'DetectoRS_ResNet': 'the recursive pyramid and switchable convolutions are inside it',
     'DetectoRS_ResNeXt': 'the recursive pyramid and switchable convolutions are inside it',
     'HourglassNet': 'bbox_head reads both of its stacks, at stride 4',
-}
+    **dict.fromkeys(
+        (
+            'BiSeNetV1', 'BiSeNetV2', 'CGNet', 'DDRNet', 'ERFNet', 'FastSCNN', 'ICNet', 'PIDNet',
+            'STDCContextPathNet', 'UNet', 'VPD',
+        ),
+        OF_ITS_OWN,
+    ),
+}  # fmt: skip
 
 
 class Host(NamedTuple):
@@ -69,8 +77,8 @@ def _refuse_methods(host):
         )
     if kind in METHODS:
         raise UserError(
-            f'{kind} is part of the method: {METHODS[kind]}; take a detector whose neck or heads '
-            'read plain maps'
+            f'{kind} is part of the method: {METHODS[kind]}; take a model whose neck or heads read '
+            'plain maps'
         )
     if 'language_model' in host.cfg:
         raise UserError(

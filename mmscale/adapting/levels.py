@@ -9,6 +9,7 @@ from mmscale.errors import UserError
 from mmscale.registry import type_name
 
 OFFERED = (4, 8, 16, 32)  # strides of indices 0 to 3, whatever the family
+DILATED = (8, 16)  # output strides that are made by dilation
 # It averages the last map for a classifier, whose last convolution our index 4 is.
 POOLING = 'GlobalAveragePooling'
 
@@ -19,14 +20,16 @@ class Levels(NamedTuple):
     Attributes:
         out_indices (tuple[int]): As the backbone takes them.
         further (int): Maps of stride 64, 128 ... that have to be made from the last one.
+        output_stride (int, optional): Where dilation takes the place of the strides behind it.
     """
 
     out_indices: tuple[int, ...]
     further: int = 0
+    output_stride: int | None = None
 
 
 def choose_levels(host: Mapping[str, Any], old: Observed, known: int) -> Levels:
-    """The maps of the same strides.
+    """The maps of the same strides. Of a dilated backbone they are those of the same depth.
 
     Args:
         host (dict): The model that has the backbone.
@@ -36,7 +39,7 @@ def choose_levels(host: Mapping[str, Any], old: Observed, known: int) -> Levels:
     Raises:
         UserError: If the old backbone hands out a stride that no map has, or one twice.
     """
-    strides = old.strides
+    strides = old.levels
     if list(strides) != sorted(set(strides)):
         raise UserError(
             f'the old backbone hands out the strides {list(strides)}; one map of each of '
@@ -57,4 +60,18 @@ def choose_levels(host: Mapping[str, Any], old: Observed, known: int) -> Levels:
             f'the old backbone hands out the strides {list(strides)}, of which '
             f'{missing or further} cannot be had; there are {list(OFFERED)}'
         )
-    return Levels(tuple(OFFERED.index(stride) for stride in within), len(further))
+    out_indices = tuple(OFFERED.index(stride) for stride in within)
+    return Levels(out_indices, len(further), _output_stride(old))
+
+
+def _output_stride(old):
+    """The stride that the old backbone's deepest maps kept by dilation; None if there is none."""
+    if old.strides == old.levels:
+        return None
+    kept = max(old.strides)
+    if old.strides != tuple(min(level, kept) for level in old.levels) or kept not in DILATED:
+        raise UserError(
+            f'the old backbone is dilated and hands out the strides {list(old.strides)} instead of '
+            f'{list(old.levels)}; output_stride={" or ".join(map(str, DILATED))} is what there is'
+        )
+    return kept

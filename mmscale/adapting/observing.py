@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.registry import MODELS, DefaultScope
+from torch import nn
 
 from mmscale.errors import UserError, first_line
 from mmscale.registry import type_name
@@ -14,6 +15,8 @@ from mmscale.utils.environment import require
 SIDE = 256  # pixels of the picture: a map of stride 64 still has 4 x 4
 # They change no shape, and their operators run on real tensors alone.
 WITHOUT = ('init_cfg', 'pretrained', 'dcn', 'stage_with_dcn', 'plugins')
+# What makes a dilated network of a backbone's class; its defaults make the plain one.
+DILATING = ('strides', 'dilations')
 SETTINGS = ('frozen_stages', 'norm_eval', 'with_cp')
 
 
@@ -22,6 +25,7 @@ class Observed(NamedTuple):
 
     Attributes:
         channels, strides (tuple[int]): Of every map it hands out, in its own order.
+        levels (tuple[int]): The strides that these maps would have without dilation.
         parameters (tuple[str]): Names of its parameters.
         kinds (tuple[str]): Names of its class and of those that it is derived from.
         settings (dict): Its `frozen_stages`, `norm_eval` and `with_cp`, defaults included; those
@@ -30,6 +34,7 @@ class Observed(NamedTuple):
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
+    levels: tuple[int, ...]
     parameters: tuple[str, ...]
     kinds: tuple[str, ...]
     settings: dict[str, Any]
@@ -46,6 +51,45 @@ def observe(backbone: Mapping[str, Any], scope: str) -> Observed:
         UserError: If it cannot be built or run, or hands out anything but maps.
     """
     cfg = {key: deepcopy(value) for key, value in backbone.items() if key not in WITHOUT}
+    network, maps = _maps(cfg, scope)
+    strides = _strides(maps)
+    levels = strides
+    if any(module.dilation != (1, 1) for module in _convolutions(network)):
+        levels = _without_dilation(cfg, scope, strides)
+    return Observed(
+        tuple(x.size(1) for x in maps),
+        strides,
+        levels,
+        tuple(name for name, _ in network.named_parameters()),
+        tuple(kind.__name__ for kind in type(network).__mro__),
+        {key: getattr(network, key) for key in SETTINGS if hasattr(network, key)},
+    )
+
+
+def _strides(maps):
+    return tuple(round(SIDE / x.size(3)) for x in maps)
+
+
+def _convolutions(network):
+    return [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+
+
+def _without_dilation(cfg, scope, strides):
+    """The strides of the maps if the backbone kept to the strides and dilations of its class."""
+    try:
+        plain = {key: value for key, value in cfg.items() if key not in DILATING}
+        found = _strides(_maps(plain, scope)[1])
+    except UserError:  # they belong to a number of stages of the config's own
+        return strides
+    return found if len(found) == len(strides) else strides
+
+
+def _maps(cfg, scope):
+    """A backbone, and what it makes of an empty picture.
+
+    Raises:
+        UserError: If it cannot be built or run, or hands out anything but maps.
+    """
     if isinstance(cfg.get('norm_cfg'), dict):
         cfg['norm_cfg'].pop('eps', None)  # newer versions of torch refuse the 0 of some configs
     name = type_name(cfg['type'])
@@ -67,13 +111,7 @@ def observe(backbone: Mapping[str, Any], scope: str) -> Observed:
             f'the backbone {name} of the config hands out no maps (N, C, H, W): what reads them '
             'cannot read those of another backbone'
         )
-    return Observed(
-        tuple(x.size(1) for x in maps),
-        tuple(round(SIDE / x.size(3)) for x in maps),
-        tuple(name for name, _ in network.named_parameters()),
-        tuple(kind.__name__ for kind in type(network).__mro__),
-        {key: getattr(network, key) for key in SETTINGS if hasattr(network, key)},
-    )
+    return network, maps
 
 
 def _run(cfg, scope, device):

@@ -8,7 +8,11 @@ from mmscale.adapting.changes import Change, look_up
 from mmscale.registry import type_name
 
 # They give every layer of the backbones that they know a learning rate of its own.
-BY_LAYER = ('LearningRateDecayOptimizerConstructor', 'LearningRateDecayOptimWrapperConstructor')
+BY_LAYER = (
+    'LayerDecayOptimizerConstructor',
+    'LearningRateDecayOptimizerConstructor',
+    'LearningRateDecayOptimWrapperConstructor',
+)
 OF_BY_LAYER = ('decay_rate', 'decay_type', 'num_layers')
 DEFAULT = 'DefaultOptimWrapperConstructor'
 PATH = ('optim_wrapper', 'paramwise_cfg')

@@ -15,9 +15,14 @@ from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
 from mmscale.adapting.hosts import INNER
-from mmscale.adapting.samples import classification_batch, detection_batch, video_batch
+from mmscale.adapting.samples import (
+    classification_batch,
+    detection_batch,
+    segmentation_batch,
+    video_batch,
+)
 from mmscale.engine.building import build_model
-from mmscale.engine.tasks import CLASSIFIER, DETECTOR, task_of
+from mmscale.engine.tasks import CLASSIFIER, SEGMENTOR, TASKS, task_of
 from mmscale.errors import UserError, first_line
 from mmscale.models.init_cfg import is_pretrained
 from mmscale.registry import type_name
@@ -128,7 +133,7 @@ class Trial:
         self.cfg = bare(cfg)
         self.shapes = shapes
         self.task = task_of(self.cfg)
-        self.known = self.task in (DETECTOR, CLASSIFIER) or self.task.scope is None
+        self.known = self.task in TASKS or self.task.scope is None
         self.model = build_model(self.cfg)
         self.model.init_weights()  # some parts leave their parameters as the memory was
         for key, parameter in self.model.named_parameters():
@@ -172,6 +177,9 @@ class Trial:
         model = self.cfg.model
         if self.task is CLASSIFIER:
             return classification_batch(seed, (64, 64), require('mmpretrain.structures').DataSample)
+        if self.task is SEGMENTOR:
+            side = max(map(max, self.shapes))
+            return segmentation_batch(seed, (side, side), count_classes(model) or 2)
         if type_name(model['type']) == 'BaseReID':
             sample = require('mmdet.structures').ReIDDataSample
             return classification_batch(seed, PERSON, sample, 4)
@@ -249,6 +257,8 @@ def _shrink(node):
             part['batch_augments'] = None
         if part.get('type') == 'MMSyncBN':  # which cannot be built outside several processes
             part['type'] = 'SyncBN'
+        if part.get('type') == 'SegDataPreProcessor':  # which pads to the size of a training crop
+            part['size'], part['size_divisor'] = None, 32
         if 'nms' in part:
             if 'max_per_img' in part and part.get('score_thr'):
                 part['score_thr'] = 0.0

@@ -80,6 +80,20 @@ def classification_batch(
     return dict(inputs=[_picture(random, shape) for _ in range(count)], data_samples=samples)
 
 
+def segmentation_batch(
+    seed: int, shape: tuple[int, int], classes: int, count: int = 2
+) -> dict[str, list[Any]]:
+    """The same for segmentors: every pixel has a class."""
+    random = np.random.RandomState(seed)
+    samples = []
+    for _ in range(count):
+        samples.append(require('mmseg.structures').SegDataSample())
+        labels = torch.from_numpy(random.randint(0, classes, (1, *shape)))
+        samples[-1].gt_sem_seg = PixelData(data=labels)
+        samples[-1].set_metainfo(dict(img_shape=shape, ori_shape=shape, img_path=''))
+    return dict(inputs=[_picture(random, shape) for _ in range(count)], data_samples=samples)
+
+
 def _picture(random, shape):
     return torch.from_numpy(random.randint(0, 256, (3, *shape), np.uint8))
 

@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData
 from mmscale.deploy import fuse, to_channels_last
 from mmscale.engine.building import build_backbone, build_model
 from mmscale.engine.config import load_config
-from mmscale.engine.tasks import CLASSIFIER, task_of
+from mmscale.engine.tasks import CLASSIFIER, SEGMENTOR, task_of
 from mmscale.errors import UserError, check_choice
 from mmscale.export.tracing import build_graph, to_onnx
 from mmscale.exported.engines import ENGINES
@@ -130,12 +130,12 @@ def build(name: str) -> torch.nn.Module:
 
 
 def _whole(cfg):
-    """The classifier or detector of a config."""
+    """The model of a config."""
     rpn = cfg.model.get('test_cfg', {}).get('rpn')
     if rpn:  # random scores are all but equal; suppression would depend on the seed
         rpn.nms.iou_threshold = 1.0
     model = build_model(cfg)
-    return model if task_of(cfg) is CLASSIFIER else Detector(model)
+    return model if task_of(cfg) in (CLASSIFIER, SEGMENTOR) else Detector(model)
 
 
 # Forms: a model and an example to a function that computes

@@ -18,7 +18,7 @@ from mmscale.utils.environment import (
     installed,
 )
 
-LEAST = {'mmengine': (0, 10), 'mmdet': (3, 0), 'mmpretrain': (1, 0)}
+LEAST = {'mmengine': (0, 10), 'mmdet': (3, 0), 'mmpretrain': (1, 0), 'mmseg': (1, 0)}
 SHARED = Path('/dev/shm')  # through which workers hand over their batches
 ENOUGH = 2**30  # bytes of it
 GPU = Path('/dev/nvidia0')

@@ -25,18 +25,21 @@ COMMANDS = {
     'compare-runs': 'Compare runs: training loss and a metric, or a metric over resolutions; '
     'picture and table.',
     'convert-weights': "Convert a classifier's weights to this package's names, once and for all.",
-    'count-flops': 'Count parameters and multiply-adds of a detector or classifier, whole and by '
-    'part.',
+    'count-flops': 'Count parameters and multiply-adds of a detector, classifier or segmentor, '
+    'whole and by part.',
     'demo': 'Draw a data set, pretrain a classifier and train a detector on it, show what it '
     'finds.',
     'export': 'Write a model as an ONNX or OpenVINO file: export.py CONFIG CHECKPOINT OUT.',
-    'infer': 'Find or classify what pictures show: infer.py MODEL PICTURES..., drawn and as JSON.',
+    'infer': 'Find, classify or segment what pictures show: infer.py MODEL PICTURES..., drawn and '
+    'as JSON.',
+    'make-semantic': "Draw semantic maps from COCO's instance masks: things, or COCO's twelve "
+    'supercategories.',
     'make-shapes': 'Draw the shapes data set: COCO detection and segmentation, and class folders '
     'of crops.',
     'plot-structures': 'Draw neuron structures of ScaleNet: the share of each scale in every '
     'block, to compare.',
     'test': "Evaluate a checkpoint: test.py CONFIG CHECKPOINT, with mmdet's flags.",
-    'train': "Train a detector or classifier: train.py CONFIG, with mmdet's flags.",
+    'train': "Train a detector, classifier or segmentor: train.py CONFIG, with mmdet's flags.",
 }
 
 

@@ -28,7 +28,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         nargs='+',
         type=int,
         metavar='PIXELS',
-        help='height and width, or one number for a square (detectors 800 1200, classifiers 224)',
+        help='height and width, or one number for a square (detectors 800 1200, classifiers 224, '
+        'segmentors 512 1024)',
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object, nothing else')
     add_overrides(parser, 'override settings: model.backbone.width_mult=1.3')

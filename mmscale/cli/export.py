@@ -14,15 +14,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = checkpoint_parser(COMMANDS['export'])
     parser.add_argument('checkpoint', help="file, URL or timm://NAME with this config's weights")
     parser.add_argument('out', help='NAME.onnx, or NAME.xml for OpenVINO (with NAME.bin)')
-    parser.add_argument(
-        '--part', choices=PARTS, help='what to write (the whole detector or classifier)'
-    )
+    parser.add_argument('--part', choices=PARTS, help='what to write (the whole of the model)')
     parser.add_argument(
         '--shape',
         nargs='+',
         metavar='PIXELS',
         help=f'height and width of the images, or "{DYNAMIC}" (classifiers: as they are tested; '
-        f'detectors: {DYNAMIC})',
+        f'others: {DYNAMIC})',
     )
     parser.add_argument('--batch', type=int, help='images at a time (any number)')
     parser.add_argument(

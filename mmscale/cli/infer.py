@@ -12,7 +12,8 @@ from mmscale.inference.predicting import SCORE, infer
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=COMMANDS['infer'],
-        epilog='Pictures are drawn to OUT/vis; OUT/predictions.json has everything that was found.',
+        epilog='Pictures are drawn to OUT/vis; OUT/predictions.json has everything that was found; '
+        'OUT/maps, of a segmentor, the class of every pixel.',
     )
     parser.add_argument(
         'weights',

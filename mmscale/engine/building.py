@@ -19,7 +19,8 @@ def build_model(cfg: Config) -> BaseModel:
     """The model of a config alone, without a run. Weights are random: nothing is loaded.
 
     Args:
-        cfg (mmengine.Config): A detector's (if it has no `default_scope`) or a classifier's.
+        cfg (mmengine.Config): A detector's (if it has no `default_scope`), a classifier's or a
+            segmentor's.
 
     Returns:
         mmengine.model.BaseModel: Its synchronised norms are plain ones.

@@ -10,12 +10,13 @@ from mmscale.checks.data import find_in_data, find_in_folders
 from mmscale.checks.details import find_details
 from mmscale.checks.environment import find_in_environment
 from mmscale.checks.findings import FAULT, Finding, settle
+from mmscale.checks.maps import find_in_maps
 from mmscale.checks.reading import uncollected
 from mmscale.checks.schedules import find_in_schedule
 from mmscale.checks.sections import find_values
 from mmscale.checks.settings import find_in_settings, mend_best, mend_settings
 from mmscale.checks.trials import find_in_trials
-from mmscale.engine.tasks import CLASSIFIER, DETECTOR, task_of
+from mmscale.engine.tasks import CLASSIFIER, DETECTOR, SEGMENTOR, task_of
 from mmscale.errors import UserError, check_whole
 from mmscale.families import feature_channels, is_backbone
 from mmscale.registry import type_name
@@ -50,6 +51,8 @@ def check_run(cfg: Config, splits: Sequence[str]) -> None:
             settle(find_in_data(cfg, splits, apply=True, pictures=first, lengths=lengths))
     elif task is CLASSIFIER and first:
         settle(find_in_folders(cfg, splits, lengths=lengths))
+    elif task is SEGMENTOR and first:
+        settle(find_in_maps(cfg, splits, lengths=lengths))
     if 'train' in splits and first:
         settle(find_in_schedule(cfg, lengths.get('train')))
 
@@ -60,7 +63,7 @@ def find_in_run(
     """The same as a report, which goes on after a fault; nothing is changed or written.
 
     Args:
-        cfg (mmengine.Config): A detector's or classifier's.
+        cfg (mmengine.Config): A detector's, classifier's or segmentor's.
         splits (Sequence[str]): Those of 'train', 'val' and 'test' to be looked at.
         deep (bool): Decode every pixel of every picture.
         every (bool): Read the header of every picture of class folders, however many.
@@ -79,6 +82,8 @@ def find_in_run(
         yield from find_in_data(cfg, splits, deep=deep, lengths=lengths)
     elif task is CLASSIFIER:
         yield from find_in_folders(cfg, splits, deep=deep, every=every, lengths=lengths)
+    elif task is SEGMENTOR:
+        yield from find_in_maps(cfg, splits, deep=deep, lengths=lengths)
     if 'train' in splits:
         yield from find_in_schedule(cfg, lengths.get('train'))
     yield from find_in_environment(detects=task is DETECTOR)
@@ -108,7 +113,7 @@ def _mend_best(cfg, splits):
 
 
 def _check_channels(cfg):
-    """Compare a backbone of this package with the pyramid or classifier that takes its maps."""
+    """Compare a backbone of this package with the parts that take its maps."""
     backbone = cfg.get('model', {}).get('backbone') or {}
     if not is_backbone(backbone):
         return
@@ -123,6 +128,29 @@ def _check_channels(cfg):
                 f'model.{name}.in_channels={given}, but the backbone has {own}: '
                 f'--cfg-options "model.{name}.in_channels={own}"'
             )
+    if not cfg.model.get('neck'):
+        for name in ('decode_head', 'auxiliary_head'):
+            _check_head(name, cfg.model.get(name), channels)
+
+
+def _check_head(name, head, channels):
+    """Compare what a segmentor's head reads with the maps that it names."""
+    if isinstance(head, (list, tuple)):
+        for index, inner in enumerate(head):
+            _check_head(f'{name}.{index}', inner, channels)
+        return
+    given = (head or {}).get('in_channels')
+    several = isinstance(given, (list, tuple))
+    index = (head or {}).get('in_index', range(len(channels)) if several else -1)
+    indices = [index] if isinstance(index, int) else list(index)
+    if given is None or not all(-len(channels) <= i < len(channels) for i in indices):
+        return
+    own = channels[index] if isinstance(index, int) else [channels[i] for i in indices]
+    if (list(given) if several else given) != own:
+        raise UserError(
+            f'model.{name}.in_channels={given}, but the maps that it reads of the backbone have '
+            f'{own}: --cfg-options "model.{name}.in_channels={own}"'
+        )
 
 
 def _check_counts(cfg, splits):

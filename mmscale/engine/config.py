@@ -17,6 +17,7 @@ from mmscale.checks.findings import settle
 from mmscale.checks.sections import find_overrides, find_values
 from mmscale.errors import UserError, first_line, is_whole
 from mmscale.registry import SCOPE, type_name
+from mmscale.utils.environment import MMSEG
 
 # What is read of a config beside the Runner's arguments, whether it has it or not.
 KEYS = (
@@ -67,6 +68,8 @@ def _reason(error):
     while isinstance(error, ImportError) and isinstance(error.__context__, ImportError):
         error = error.__context__
     hint = ' (is its folder in PYTHONPATH?)' if isinstance(error, ImportError) else ''
+    if isinstance(error, ModuleNotFoundError) and str(error).startswith('mmseg is not installed'):
+        return f"it is made of mmseg's, which is not installed: {MMSEG}"
     return f'{first_line(error)}{hint}'
 
 

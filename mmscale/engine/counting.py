@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds of detectors and classifiers, whole and by part.
+"""Parameters and multiply-adds of detectors, classifiers and segmentors, whole and by part.
 
 Counted are the multiply-adds of convolutions, linear layers and matrix products for one image of
 exactly the shape given, without the padding that a detector's data preprocessor would add. torch's
@@ -25,7 +25,7 @@ from mmengine.registry import DefaultScope
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmscale.engine.building import build_backbone, build_model
-from mmscale.engine.tasks import CLASSIFIER, task_of
+from mmscale.engine.tasks import CLASSIFIER, SEGMENTOR, task_of
 from mmscale.errors import UserError, first_line
 from mmscale.utils.environment import require
 
@@ -39,9 +39,10 @@ def count(config: Config, shape: Sequence[int] | None = None) -> dict[str, Any]:
 
     Args:
         config (mmengine.Config): A detector's or, with the default scope 'mmpretrain', a
-            classifier's. Weights are random whatever it says: nothing is loaded.
+            classifier's, or with 'mmseg' a segmentor's. Weights are random whatever it says:
+            nothing is loaded.
         shape (Sequence[int], optional): Height and width in pixels, or one number for a square.
-            Default: 800 1200 for detectors, 224 224 for classifiers.
+            Default: 800 1200 for detectors, 224 224 for classifiers, 512 1024 for segmentors.
 
     Returns:
         dict: ``params`` and ``macs`` of the whole model, ``parts`` with the same two for each of
@@ -60,7 +61,7 @@ def count(config: Config, shape: Sequence[int] | None = None) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]), scope:
         torch.manual_seed(0)
         model = _build(config)
-        macs_by_module = _count_macs(model, _inputs(model, task is CLASSIFIER, height, width))
+        macs_by_module = _count_macs(model, _inputs(model, task, height, width))
     params = _by_part({name: p.numel() for name, p in model.named_parameters()})
     macs = _by_part(macs_by_module)
     names = dict.fromkeys([*dict(model.named_children()), *params, *+macs])
@@ -117,10 +118,10 @@ def _build(config):
     return model
 
 
-def _inputs(model, classifies, height, width):
-    """What the model's `forward` takes: one image and, for detectors, its description."""
+def _inputs(model, task, height, width):
+    """What the model takes: one image and, for detectors and segmentors, its description."""
     image = torch.rand(1, _channels(model), height, width)
-    if classifies:
+    if task is CLASSIFIER:
         return dict(inputs=image)
     shape = (height, width)
     meta = dict(
@@ -130,6 +131,8 @@ def _inputs(model, classifies, height, width):
         batch_input_shape=shape,
         scale_factor=(1.0, 1.0),
     )
+    if task is SEGMENTOR:
+        return dict(inputs=image, batch_img_metas=[meta])
     sample = require('mmdet.structures').DetDataSample(metainfo=meta)
     return dict(inputs=image, data_samples=[sample])
 
@@ -171,7 +174,10 @@ def _count_macs(model, inputs):
 
 def _forward(model, inputs):
     try:
-        model(**inputs, mode='tensor')
+        if 'batch_img_metas' in inputs:  # of a segmentor, which would cut the image into windows
+            model.encode_decode(**inputs)
+        else:
+            model(**inputs, mode='tensor')
     except RuntimeError as error:
         height, width = inputs['inputs'].shape[-2:]
         raise UserError(

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmscale.engine.tasks import DETECTOR, task_of
+from mmscale.engine.tasks import DETECTOR, SEGMENTOR, task_of
 from mmscale.errors import UserError, first_line
 from mmscale.exported.description import check_metainfo
 from mmscale.registry import type_name
@@ -31,8 +31,8 @@ def runtime_config(cfg: Config, trained_on: dict | None = None) -> dict[str, Any
     """
     dataset, task = test_set(cfg), task_of(cfg)
     metainfo = dict(dataset.get('metainfo') or {})
-    if task is DETECTOR:
-        metainfo = _metainfo(dataset)
+    if task in (DETECTOR, SEGMENTOR):
+        metainfo = _metainfo(dataset, task.package)
     if isinstance(trained_on, dict):  # a file may say anything
         metainfo |= {str(key).lower(): value for key, value in trained_on.items() if value}
     pipeline = []
@@ -64,7 +64,8 @@ def _plain(described):
         ) from None
 
 
-def _metainfo(dataset):
-    """Classes and palette of a data set of mmdet, of which no file is read."""
-    datasets = require('mmdet.registry').DATASETS
-    return dict(datasets.build({**deepcopy(dataset), 'lazy_init': True}).metainfo)
+def _metainfo(dataset, package):
+    """Classes and palette of a data set of mmdet or mmseg, of which no file is read."""
+    datasets = require(f'{package}.registry').DATASETS
+    plain = {**deepcopy(dataset), 'lazy_init': True, 'pipeline': []}
+    return dict(datasets.build(plain).metainfo)

@@ -1,4 +1,4 @@
-"""What a config's model does, detect or classify, and what follows from that."""
+"""What a config's model does, detect, classify or segment, and what follows from that."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,7 +12,8 @@ class Task(NamedTuple):
     """What kind of model a config describes.
 
     Attributes:
-        name (str): 'detector' or 'classifier'; 'model' for what this package knows nothing about.
+        name (str): 'detector', 'classifier' or 'segmentor' (of pixels by classes); 'model' for
+            what this package knows nothing about.
         scope (str | None): The config's `default_scope`, which is the package it is made for.
         shape (tuple[int]): Height and width of the image that such models are counted for.
         dataset (str): The type of data set that an exported file names.
@@ -33,7 +34,8 @@ class Task(NamedTuple):
 
 DETECTOR = Task('detector', 'mmdet', DETECTION_SHAPE, *DESCRIBED['mmdet'])
 CLASSIFIER = Task('classifier', 'mmpretrain', (224, 224), *DESCRIBED['mmpretrain'])
-TASKS = (DETECTOR, CLASSIFIER)
+SEGMENTOR = Task('segmentor', 'mmseg', (512, 1024), *DESCRIBED['mmseg'])
+TASKS = (DETECTOR, CLASSIFIER, SEGMENTOR)
 
 
 def task_of(cfg: Mapping[str, Any]) -> Task:

@@ -14,7 +14,7 @@ from mmscale.engine.checks import check_run
 from mmscale.engine.pipelines import check_tested
 from mmscale.engine.running import build_runner, prepare
 from mmscale.engine.runtime import runtime_config
-from mmscale.engine.tasks import DETECTOR, task_of
+from mmscale.engine.tasks import DETECTOR, SEGMENTOR, task_of
 from mmscale.engine.weights import hide_secrets, load_from
 from mmscale.errors import UserError
 from mmscale.exported.engines import is_exported
@@ -88,7 +88,7 @@ def evaluate(
 
 def use_file(cfg: Config, file: str | Path) -> None:
     """Have a run test a file of tools/export.py in the place of the config's model."""
-    kind = 'Detector' if task_of(cfg) is DETECTOR else 'Classifier'
+    kind = task_of(cfg).name.capitalize()
     cfg.model = dict(type=f'mmscale.Exported{kind}', file=str(file))
     cfg.pop('data_preprocessor', None)  # which mmengine would hand to the model
 
@@ -109,6 +109,11 @@ def _draw(cfg, config, show, show_dir, wait_time):
     hook = cfg.default_hooks.get('visualization')
     if hook is None:
         raise UserError(f'{config} has no visualization hook to draw pictures with')
+    if task_of(cfg) is SEGMENTOR:  # whose pictures go where the visualizer's go
+        hook.update(draw=True, show=show, wait_time=wait_time)
+        if show_dir:
+            cfg.visualizer.save_dir = str(Path(cfg.work_dir) / show_dir)
+        return
     # mmdet calls the switch and the folder by other names than mmpretrain.
     of_mmdet = 'Det' in type_name(hook.type)
     names = ('draw', 'test_out_dir') if of_mmdet else ('enable', 'out_dir')
@@ -138,10 +143,12 @@ def _set_out(cfg, out):
 
 
 def _use_tta(cfg):
-    """Wrap the model as the config says, or (detectors) average with the flipped image."""
+    """Wrap the model as the config says, or average with the flipped image (no classifiers)."""
     if 'tta_model' not in cfg or 'tta_pipeline' not in cfg:
-        if task_of(cfg) is not DETECTOR:
+        task = task_of(cfg)
+        if task not in (DETECTOR, SEGMENTOR):
             raise UserError('--tta: the config has no tta_model and tta_pipeline')
+        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
         pack = dict(
             type='PackDetInputs',
             meta_keys=(
@@ -149,14 +156,17 @@ def _use_tta(cfg):
                 'flip', 'flip_direction',
             ),
         )  # fmt: skip
-        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
-        pipeline = deepcopy(test_set(cfg).pipeline)
-        pipeline[-1] = dict(type='TestTimeAug', transforms=[flips, [pack]])
-        cfg.tta_pipeline = pipeline
         cfg.tta_model = dict(
             type='DetTTAModel',
             tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100),
         )
+        if task is SEGMENTOR:
+            flips.reverse()  # the labels of the first are compared
+            pack = dict(type='PackSegInputs')
+            cfg.tta_model = dict(type='SegTTAModel')
+        pipeline = deepcopy(test_set(cfg).pipeline)
+        pipeline[-1] = dict(type='TestTimeAug', transforms=[flips, [pack]])
+        cfg.tta_pipeline = pipeline
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
     for dataset in sets_with_pipeline(cfg.test_dataloader.dataset):
         dataset.pipeline = cfg.tta_pipeline

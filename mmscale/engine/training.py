@@ -1,4 +1,4 @@
-"""Training on mmengine's Runner, for detectors and classifiers alike."""
+"""Training on mmengine's Runner, for detectors, classifiers and segmentors alike."""
 
 import logging
 import os
@@ -35,7 +35,7 @@ def train(
     overrides: Mapping[str, Any] | None = None,
     launcher: str = 'none',
 ) -> Runner:
-    """Train a detector or classifier.
+    """Train a detector, classifier or segmentor.
 
     Args:
         config (str): Path or bare name.

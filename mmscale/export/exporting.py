@@ -16,8 +16,8 @@ from mmscale.datasets.pictures import list_pictures
 from mmscale.engine.config import load_config
 from mmscale.engine.pipelines import fit_pipeline, last_size
 from mmscale.engine.runtime import runtime_config
-from mmscale.engine.tasks import CLASSIFIER, TASKS, task_of
-from mmscale.errors import UserError, check_whole
+from mmscale.engine.tasks import CLASSIFIER, DETECTOR, SEGMENTOR, TASKS, task_of
+from mmscale.errors import UserError, check_whole, first_line
 from mmscale.export.parity import compare, data_set, pictures_for, spread
 from mmscale.export.quantization import COUNT, quantise
 from mmscale.export.tracing import build_graph, to_onnx
@@ -39,6 +39,7 @@ OUTPUTS = {
     'backbone': {'map{}': 'float32 (N, C, H / stride, W / stride), from fine to coarse'},
     'neck': {'map{}': 'float32 (N, C, H / stride, W / stride), from fine to coarse'},
     'classifier': {'logits': 'float32 (N, classes), before the softmax'},
+    'segmentor': {'logits': 'float32 (N, classes, H, W), before the softmax'},
     'detector': {
         'boxes': 'float32 (N, K, 4): x1, y1, x2, y2 in pixels of the frame; 0 where there is none',
         'scores': 'float32 (N, K), falling; 0 where there is none',
@@ -74,10 +75,10 @@ def export(
         config (str): Path or bare name.
         checkpoint (str): As in :func:`mmscale.engine.testing.evaluate`.
         out (str): NAME.onnx; or NAME.xml, which has NAME.bin beside it.
-        part (str, optional): 'detector', 'classifier', 'neck' (with the backbone) or 'backbone'.
-            Default: the whole of what the config describes.
+        part (str, optional): 'detector', 'classifier', 'segmentor', 'neck' (with the backbone) or
+            'backbone'. Default: the whole of what the config describes.
         shape (str | Sequence[int], optional): Height and width of the images, or 'dynamic'.
-            Default: what a classifier's test pipeline gives, and 'dynamic' for detectors.
+            Default: what a classifier's test pipeline gives, and 'dynamic' for others.
         batch (int, optional): A fixed number of images. Default: any number.
         images (Sequence[str], optional): Pictures and folders of such to compare on. Default: the
             first of the config's test set, or shapes drawn for it.
@@ -95,7 +96,7 @@ def export(
     out = Path(out)
     _check_tools(out)
     cfg = load_config(config, overrides)
-    part = part or ('classifier' if task_of(cfg) is CLASSIFIER else 'detector')
+    part = part or (task_of(cfg).name if task_of(cfg) in TASKS else DETECTOR.name)
     size = image_size(cfg, part, shape)
     if images is not None:
         list_pictures(images)  # minutes before they are compared
@@ -117,7 +118,7 @@ def export(
     meta |= describe(model, graph, part, size, batch)
     with folder_aside(out) as folder:
         aside = folder / out.name
-        engine_of(out).write(to_onnx(graph, batch, size), meta, aside)
+        engine_of(out).write(_traced(graph, batch, size, part), meta, aside)
         file, paths = ExportedFile(aside), pictures_for(cfg, images, folder)
         compared, wrong = compare(model, file, paths)
         if wrong:
@@ -136,6 +137,16 @@ def export(
         for path in sorted(p for p in aside.parent.iterdir() if p.stem == out.stem):
             path.replace(out.with_name(path.name))
     return Written(out, compared)
+
+
+def _traced(graph, batch, size, part):
+    try:
+        return to_onnx(graph, batch, size)
+    except Exception as error:  # anyone's model may end torch's exporter with anything
+        raise UserError(
+            f"the {part} has an operation that torch's exporter cannot write: {first_line(error)}. "
+            '--part backbone exports less of it'
+        ) from error
 
 
 def _check_tools(out):
@@ -197,11 +208,13 @@ def image_size(
     Raises:
         UserError: If that is not a shape, or the part is not one of this config's.
     """
-    classifies = task_of(cfg) is CLASSIFIER
-    suit = ('classifier', 'backbone') if classifies else ('detector', 'neck', 'backbone')
+    task = task_of(cfg)
+    suit = ['detector', 'neck', 'backbone']
+    if task in (CLASSIFIER, SEGMENTOR):
+        suit = [task.name, 'backbone']
     if part not in suit:
         raise UserError(f'--part {part!r} does not suit this config; choose from {suit}')
-    if shape is None and classifies:
+    if shape is None and task is CLASSIFIER:
         shape = last_size(test_set(cfg).pipeline)
     if shape is None or shape == DYNAMIC or tuple(shape) == (DYNAMIC,):
         return None
@@ -229,7 +242,7 @@ def describe(
         thresholds = dict(score=cfg.score_thr, nms=cfg.nms.iou_threshold)
         if model.roi_head.with_mask:
             thresholds['mask'] = cfg.mask_thr_binary
-    return dict(
+    found = dict(
         classes=runtime['test_dataloader']['dataset']['metainfo'].get('classes'),
         input=dict(
             images='uint8 (N, 3, H, W), RGB, 0 to 255; the file normalises them itself',
@@ -251,3 +264,6 @@ def describe(
         },
         runtime=runtime,
     )
+    if part == 'segmentor':
+        found['align_corners'] = bool(model.align_corners)
+    return found

@@ -73,6 +73,23 @@ class Classifier(nn.Module):
         return self.model(self.normalise(images), mode='tensor')
 
 
+class Segmentor(nn.Module):
+    """mmseg's EncoderDecoder, from pixels to scores of every pixel."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.normalise = Normalise(model.data_preprocessor)
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Take uint8 RGB (N, 3, H, W) to logits (N, classes, H, W)."""
+        head = self.model.decode_head
+        logits = head(self.model.extract_feat(self.normalise(images)))
+        return F.interpolate(
+            logits, images.shape[2:], mode='bilinear', align_corners=head.align_corners
+        )
+
+
 class TwoStage(nn.Module):
     """mmdet's Faster and Mask R-CNN, from pixels to boxes.
 
@@ -315,6 +332,46 @@ def check_two_stage(model: Any) -> None:
                 f'{path} of this detector is not set as usual (nms, RoIAlign with averages, boxes '
                 'regressed, no shared head): it cannot be exported whole, only --part neck'
             )
+
+
+def check_segmentor(model: Any) -> None:
+    """Refuse segmentors of which some part would be exported as something else.
+
+    Raises:
+        UserError: Naming the part.
+    """
+    from mmseg.models import EncoderDecoder
+    from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+
+    head: Any = getattr(model, 'decode_head', None)
+    theirs = isinstance(head, BaseDecodeHead)
+    whole = 'only --part backbone is exported of it'
+    if type(model) is not EncoderDecoder or not theirs:
+        raise UserError(
+            f'this segmentor is {type(model).__name__} with {type(head).__name__} as decode_head: '
+            f'only EncoderDecoder with a head that gives one map is exported whole; {whole}'
+        )
+    for name in ('predict', 'predict_by_feat'):
+        if getattr(type(head), name) is not getattr(BaseDecodeHead, name):
+            raise UserError(
+                f'decode_head of this segmentor, {type(head).__name__}, has a {name} of its own; '
+                f'{whole}'
+            )
+    if head.out_channels == 1:
+        raise UserError(
+            'decode_head.out_channels=1 of this segmentor is compared with a threshold: only '
+            'several classes are exported; give it out_channels=2'
+        )
+    if model.test_cfg.get('mode') != 'whole':
+        raise UserError(
+            f'test_cfg.mode={model.test_cfg.get("mode")!r} cuts pictures into windows, which a '
+            'file does not: --cfg-options model.test_cfg.mode=whole'
+        )
+    if model.data_preprocessor.test_cfg:
+        raise UserError(
+            'data_preprocessor.test_cfg pads pictures to sizes that a file does not know: '
+            '--cfg-options model.data_preprocessor.test_cfg=None'
+        )
 
 
 def _plain_nms(cfg):

@@ -48,8 +48,10 @@ def _compare_tensors(model, file, samples, names):
     one = adapter(file)
     worst, wrong = 0.0, []
     for sample, name in zip(samples, names):
-        frame = one.frame([sample['inputs']])
-        pixels = pad_to(sample['inputs'].numpy(), frame)
+        image = sample['inputs']
+        if file.meta['part'] == 'segmentor':
+            image = shrink(image, sample['data_samples'], file.meta['input']['size'])
+        pixels = pad_to(image.numpy(), one.frame([image]))
         count = file.meta['input']['batch'] or 1
         found = file.run(np.repeat(pixels[None, ::-1], count, 0))
         data = dict(
@@ -69,6 +71,8 @@ def _compare_tensors(model, file, samples, names):
 def _tensors(model, images, part):
     if part == 'classifier':
         return [model(images, mode='tensor')]
+    if part == 'segmentor':
+        return [model.encode_decode(images, [dict(img_shape=images.shape[2:])])]
     maps = model.backbone(images)
     return model.neck(maps) if part == 'neck' else maps
 

@@ -5,10 +5,18 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModel
+from torch import nn
 
 from mmscale.deploy import fuse
 from mmscale.errors import UserError
-from mmscale.export.graphs import Classifier, Maps, TwoStage, check_two_stage
+from mmscale.export.graphs import (
+    Classifier,
+    Maps,
+    Segmentor,
+    TwoStage,
+    check_segmentor,
+    check_two_stage,
+)
 from mmscale.export.operators import translations
 from mmscale.models.backbones.san import SAN
 from mmscale.models.backbones.scalenet import ScaleBranch
@@ -36,6 +44,9 @@ def build_graph(model: BaseModel, part: str, size: tuple[int, int] | None) -> Gr
     """
     if part == 'detector':
         check_two_stage(model)
+    if part == 'segmentor':
+        check_segmentor(model)
+        check_pools(model, size)
     smallest = check_sizes(model, size)
     if part in ('detector', 'neck') and not getattr(model, 'with_neck', False):
         raise UserError('this detector has no neck: --part backbone')
@@ -44,6 +55,8 @@ def build_graph(model: BaseModel, part: str, size: tuple[int, int] | None) -> Gr
     names: list[str] | None
     if part == 'classifier':
         graph, names = Classifier(model), ['logits']
+    elif part == 'segmentor':
+        graph, names = Segmentor(model), ['logits']
     elif part == 'detector':
         graph = TwoStage(model, fixed=size is not None)
         names = ['boxes', 'scores', 'labels', 'masks'][: 4 if model.roi_head.with_mask else 3]
@@ -83,6 +96,21 @@ def check_sizes(model: BaseModel, size: tuple[int, int] | None) -> int:
         )
     # Maps of stride 32 must not be smaller than the largest scale that pools them.
     return max([SMALLEST] + [32 * branch.scale for branch in branches])
+
+
+def check_pools(model: BaseModel, size: tuple[int, int] | None) -> None:
+    """Refuse a file for any size if the model pools its maps to a fixed number of cells.
+
+    Raises:
+        UserError: If the cells would be those of the size that the graph is traced with.
+    """
+    for module in model.modules():
+        cells = getattr(module, 'output_size', None)
+        if isinstance(module, nn.AdaptiveAvgPool2d) and cells not in (1, (1, 1)) and size is None:
+            raise UserError(
+                f'the model pools its maps to {cells} cells (a pyramid pooling), which a file can '
+                'only do for images of one size: --shape 512 1024, or as they are tested'
+            )
 
 
 def fixed_resolution(model: BaseModel, size: tuple[int, int] | None) -> BaseModel:

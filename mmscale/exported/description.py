@@ -14,11 +14,12 @@ from typing import Any
 from mmscale.errors import UserError, is_number, is_whole
 
 FORMAT = 1  # of the description
-PARTS = ('detector', 'classifier', 'neck', 'backbone')
+PARTS = ('detector', 'classifier', 'segmentor', 'neck', 'backbone')
 # What of a package builds data sets and drawings, by its scope.
 TASKS = {
     'mmdet': ('CocoDataset', 'DetLocalVisualizer'),
     'mmpretrain': ('CustomDataset', 'UniversalVisualizer'),
+    'mmseg': ('BaseSegDataset', 'SegLocalVisualizer'),
 }
 LARGEST = 1 << 14  # side of an image, in px
 NESTED = 20  # dicts and lists inside each other
@@ -112,6 +113,7 @@ TRANSFORMS: dict[str, dict[str, Callable[[Any], bool]]] = {
     'PackInputs': dict(
         input_key=_is_one_of('img'), algorithm_keys=_are_names, meta_keys=_are_names
     ),
+    'PackSegInputs': dict(meta_keys=_are_names),
     'Pad': dict(
         size=_or_none(_is_size),
         size_divisor=_or_none(_is_side),
@@ -177,10 +179,16 @@ def _check(meta):
         for key, value in _section(meta, 'thresholds').items():
             _require(f'thresholds.{key}', value, is_number, 'a number')
     check_runtime(meta.get('runtime'))
-    scopes = dict(detector='mmdet', classifier='mmpretrain')
+    scopes = dict(detector='mmdet', classifier='mmpretrain', segmentor='mmseg')
     scope = meta['runtime']['default_scope']
     wanted = scopes.get(meta['part'], scope)
     _require('runtime.default_scope', scope, _is_one_of(wanted), f'{wanted} of a {meta["part"]}')
+    if meta['part'] == 'segmentor':
+        _require('align_corners', meta.get('align_corners'), _SWITCH, 'true or false')
+        metainfo = meta['runtime']['test_dataloader']['dataset']['metainfo']
+        classes, palette = metainfo['classes'] or (), metainfo['palette']
+        known = isinstance(palette, (list, tuple)) and 0 < len(classes) == len(palette)
+        _require('palette', palette, lambda _: known, 'a colour for each class')
     rest = {key: value for key, value in meta.items() if key != 'runtime'}
     _refuse_types(rest, '', NESTED)
 

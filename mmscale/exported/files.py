@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, first_line
 from mmscale.exported.description import read_description
 from mmscale.exported.engines import engine_of
 
@@ -45,8 +45,17 @@ class ExportedFile:
 
         Returns:
             dict[str, np.ndarray]: Every output by its name.
+
+        Raises:
+            UserError: If the engine cannot compute it.
         """
-        return dict(zip(self.outputs, self._compute(arrays)))
+        try:
+            return dict(zip(self.outputs, self._compute(arrays)))
+        except Exception as error:  # the engines' own, without a common base
+            shapes = ', '.join(str(array.shape) for array in arrays)
+            raise UserError(
+                f'{self.path} cannot be computed for {shapes}: {first_line(error)}'
+            ) from error
 
 
 def pad_to(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModel
 
 from mmscale.errors import UserError, first_line
@@ -13,7 +14,7 @@ from mmscale.registry import MODELS
 
 
 class ExportedModel(BaseModel):
-    """What detectors and classifiers share; a subclass makes samples of the outputs.
+    """What makes predictions shares this; a subclass makes samples of the outputs.
 
     Args:
         file (str | ExportedFile): The file.
@@ -154,6 +155,38 @@ class ExportedDetector(ExportedModel):
         sample.pred_instances = instances
 
 
+@MODELS.register_module()
+class ExportedSegmentor(ExportedModel):
+    """A segmentor. Images that are larger than a fixed frame are scaled down to it."""
+
+    part = 'segmentor'
+
+    def images(self, data: dict[str, Any]) -> list[np.ndarray]:
+        """As :meth:`ExportedModel.images`; the samples learn how the images were scaled."""
+        size = self.file.meta['input']['size']
+        pairs = zip(data['inputs'], data['data_samples'])
+        return super().images(dict(inputs=[shrink(*pair, size) for pair in pairs]))
+
+    def predict(self, outputs: dict[str, np.ndarray], sample: Any) -> None:
+        """The class of every pixel of the picture as it was read."""
+        from mmengine.structures import PixelData
+
+        height, width = sample.img_shape[:2]
+        logits = torch.from_numpy(outputs['logits'])[None, :, :height, :width]
+        logits = F.interpolate(
+            logits,
+            tuple(sample.ori_shape[:2]),
+            mode='bilinear',
+            align_corners=self.file.meta['align_corners'],
+        )
+        sample.pred_sem_seg = PixelData(data=logits[0].argmax(0, keepdim=True))
+
+
+PREDICTING = dict(
+    detector=ExportedDetector, classifier=ExportedClassifier, segmentor=ExportedSegmentor
+)
+
+
 class ExportedMaps(ExportedModel):
     """A backbone, with or without neck: it makes no predictions, but takes images."""
 
@@ -167,8 +200,7 @@ def adapter(file: ExportedFile) -> ExportedModel:
     Returns:
         ExportedModel: The model.
     """
-    kinds = dict(detector=ExportedDetector, classifier=ExportedClassifier)
-    return kinds.get(file.meta['part'], ExportedMaps)(file)
+    return PREDICTING.get(file.meta['part'], ExportedMaps)(file)
 
 
 def shrink(image: torch.Tensor, sample: Any, size: Sequence[int] | None) -> torch.Tensor:

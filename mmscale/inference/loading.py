@@ -15,12 +15,12 @@ from mmscale.engine.tasks import DETECTOR, TASKS, task_of
 from mmscale.errors import UserError
 from mmscale.exported.engines import is_exported
 from mmscale.exported.files import ExportedFile
-from mmscale.exported.models import ExportedClassifier, ExportedDetector
+from mmscale.exported.models import PREDICTING, adapter
 from mmscale.utils.environment import check_operators, require
 
 
 def load_model(cfg: Config, checkpoint: str, *, trust: bool = False) -> BaseModel:
-    """A detector or classifier with its weights, in eval mode, as inferencers take it.
+    """A detector, classifier or segmentor with its weights, in eval mode, as inferencers take it.
 
     Args:
         cfg (mmengine.Config): Its config.
@@ -36,7 +36,8 @@ def load_model(cfg: Config, checkpoint: str, *, trust: bool = False) -> BaseMode
     """
     task = task_of(cfg)
     if task not in TASKS or 'model' not in cfg:
-        raise UserError(f"the config's default_scope {task.scope!r} must be mmdet or mmpretrain")
+        scopes = ', '.join(str(known.scope) for known in TASKS)
+        raise UserError(f"the config's default_scope {task.scope!r} must be one of {scopes}")
     if task is DETECTOR:
         check_operators()
     with checkpoints.trusting(trust):
@@ -98,9 +99,8 @@ def open_model(
         raise UserError(f'{weights} is an exported file, which is complete: leave the config out')
     file = ExportedFile(weights)
     described = file.meta['runtime']
-    if file.meta['part'] not in ('detector', 'classifier'):
+    if file.meta['part'] not in PREDICTING:
         raise UserError(f'{weights} holds a {file.meta["part"]}, which makes no predictions')
     require(described['default_scope'])
     init_default_scope(described['default_scope'])
-    kind = ExportedDetector if file.meta['part'] == 'detector' else ExportedClassifier
-    return _ready(kind(file), described)
+    return _ready(adapter(file), described)

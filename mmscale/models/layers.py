@@ -124,7 +124,8 @@ def _recomputed(block, *inputs, cheap):
         if cheap:
             convolution = torch.ops.aten.convolution.default
             first, again = getattr(checkpointing, SELECTIVE)([convolution])
-        return first, _both(again, _untracked(block))
+        # torch 2.14 refuses operators of its own in `again` that the first pass did not have.
+        return first, _both(_untracked(block), again)
 
     return checkpointing.checkpoint(block, *inputs, use_reentrant=False, context_fn=contexts)
 

@@ -13,14 +13,20 @@ from typing import Any
 
 from mmscale.errors import UserError, first_line
 
-FORKS = ('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmpretrain')
-UPSTREAM = ('mmengine', 'mmengine-lite', 'mmcv', 'mmcv-lite', 'mmdet', 'mmpretrain')
+FORKS = (
+    'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmpretrain', 'onedl-mmsegmentation'
+)  # fmt: skip
+UPSTREAM = (
+    'mmengine', 'mmengine-lite', 'mmcv', 'mmcv-lite', 'mmdet', 'mmpretrain', 'mmsegmentation'
+)  # fmt: skip
 
 # Of setup.py, for the packages that only some uses need.
 EXTRAS = {
     **dict.fromkeys(('nncf', 'onnx', 'onnxruntime', 'onnxscript', 'openvino'), 'export'),
     'faster_coco_eval': 'fast-eval',
 }
+# Of the families, that one which not everyone needs.
+MMSEG = "pip install 'mmscale[onedl-seg]' (upstream: 'mmscale[openmmlab-seg]')"
 
 # How mmcv's own operators are compiled, for either family.
 COMPILE = """\
@@ -72,6 +78,7 @@ def require(module: str) -> Any:
 
     Raises:
         ImportError: If it is missing, with what to install for either family.
+        UserError: If it is mmseg, which only segmentation needs.
     """
     try:
         return importlib.import_module(module)
@@ -80,6 +87,10 @@ def require(module: str) -> Any:
         if not error.name or error.name.partition('.')[0] != package:
             raise  # the module is there, something that it imports is not
         missing = 'not installed' if error.name == package else f'installed without {error.name}'
+        if package == 'mmseg':
+            raise UserError(
+                f'segmentation needs {module}, but mmseg is {missing}: {MMSEG}'
+            ) from error
         raise ImportError(
             f'{module} is needed here, but {package} is {missing}.\n{INSTALL}'
         ) from error

@@ -2,21 +2,15 @@
 
 import pytest
 from mmengine.config import Config
-from small_detectors import retinanet
+from small_detectors import observed, retinanet
 
 from mmscale.adapting.adapting import plan
 from mmscale.adapting.carrying import carried, dropped
 from mmscale.adapting.channels import translate
 from mmscale.adapting.hosts import METHODS, find_host
 from mmscale.adapting.levels import Levels, choose_levels
-from mmscale.adapting.observing import Observed
 from mmscale.adapting.optimiser import optimiser_changes
 from mmscale.errors import UserError
-
-
-def observed(strides=(4, 8, 16, 32), channels=None, kinds=('ResNet',), **settings):
-    return Observed(channels or tuple(range(len(strides))), strides, (), kinds, settings)
-
 
 # Hosts
 

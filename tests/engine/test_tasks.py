@@ -13,7 +13,7 @@ def test_a_scope_names_its_task(task):
     assert task_of(Config(dict(default_scope=task.scope, model=dict(type='X')))) is task
 
 
-@pytest.mark.parametrize('cfg', [{}, dict(default_scope=None), dict(default_scope='mmseg')])
+@pytest.mark.parametrize('cfg', [{}, dict(default_scope=None), dict(default_scope='mmagic')])
 def test_other_scopes_are_models_of_no_known_task(cfg):
     task = task_of(cfg)
     assert task not in TASKS

@@ -16,14 +16,19 @@ WHEELS = Path(__file__).parents[3] / 'shared/wheels'
 SUFFIX = sysconfig.get_config_var('EXT_SUFFIX')
 
 
+def installed():
+    """Where mmcv has its compiled extension, or None."""
+    spec = PathFinder.find_spec('_ext', mmcv.__path__)
+    return spec and spec.origin
+
+
 def load(folder):
     """The compiled ``mmcv._ext`` under a name of its own, or None where there is none.
 
     Args:
         folder (Path): Where it is put if it comes from a wheel beside the checkout.
     """
-    spec = PathFinder.find_spec('_ext', mmcv.__path__)
-    path = spec.origin if spec else _from_wheel(folder)
+    path = installed() or _from_wheel(folder)
     if path is None:
         return None
     spec = util.spec_from_file_location('compiled._ext', path)

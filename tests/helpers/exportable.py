@@ -1,4 +1,4 @@
-"""A small classifier and a small detector whose outputs vary as a trained one's do."""
+"""Small models of each task, whose outputs vary as a trained one's do."""
 
 import torch
 from mmengine.runner import save_checkpoint
@@ -48,6 +48,32 @@ model = dict(
 test_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
 """
 
+# {shapes} and {maps} are folders of pictures and of semantic maps.
+SEGMENTOR = """
+_base_ = 'mmscale::segmentation/segformer_rexnet-100_overfit_coco.py'
+from mmscale.datasets.shapes import CLASSES
+classes = ('background', *CLASSES)
+model = dict(
+    data_preprocessor=dict(size=(64, 64)),
+    decode_head=dict(num_classes=len(classes), channels=16),
+)
+def loader(split, pipeline):
+    return dict(
+        batch_size=2,
+        num_workers=0,
+        dataset=dict(
+            metainfo=dict(classes=classes),
+            data_prefix=dict(img_path=r'{shapes}/' + split, seg_map_path=r'{maps}/' + split),
+            pipeline=pipeline,
+        ),
+    )
+_base_.train_pipeline[2].scale = _base_.test_pipeline[1].scale = (64, 64)
+train_dataloader = loader('train', _base_.train_pipeline)
+val_dataloader = test_dataloader = loader('val', _base_.test_pipeline)
+train_cfg = dict(max_iters=2, val_interval=2)
+default_hooks = dict(logger=dict(interval=1))
+"""
+
 
 def randomised(model):
     """A model whose outputs vary as a trained one's do, instead of being nearly constant."""
@@ -66,6 +92,8 @@ def randomised(model):
         logits = model.roi_head.mask_head.conv_logits
         nn.init.normal_(logits.weight, std=0.3)
         nn.init.constant_(logits.bias, 2.0)  # or every pixel would be one of an edge
+    if hasattr(model, 'decode_head'):
+        nn.init.normal_(model.decode_head.conv_seg.weight, std=1.0)
     if hasattr(model, 'head'):
         nn.init.normal_(model.head.fc.weight, std=0.1)
     return model

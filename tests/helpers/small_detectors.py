@@ -1,6 +1,8 @@
-"""Configs of small detectors, to be adapted in a moment."""
+"""Configs of small detectors, to be adapted in a moment; and what is seen of a backbone."""
 
 from mmengine.config import Config
+
+from mmscale.adapting.observing import Observed
 
 RESNET = dict(
     type='ResNet',
@@ -58,3 +60,9 @@ def retinanet(**changes):
     model.update(changes)
     optimiser = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
     return Config(dict(default_scope='mmdet', model=model, optim_wrapper=optimiser))
+
+
+def observed(strides=(4, 8, 16, 32), channels=None, kinds=('ResNet',), levels=None, **settings):
+    """A backbone that was not run."""
+    channels = channels or tuple(range(len(strides)))
+    return Observed(channels, strides, levels or strides, (), kinds, settings)

@@ -1,19 +1,18 @@
-"""What the scripts over mmdet's configs share: which configs there are, and a process for each."""
+"""What the scripts over others' configs share: which there are, and a process for each."""
 
 import os
 import resource
 import signal
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 MEMORY = 16 << 30
 
 
-def root():
-    """The folder of mmdet's configs."""
-    import mmdet
-
-    return Path(mmdet.__file__).parent / '.mim/configs'
+def root(package='mmdet'):
+    """The folder of a package's configs."""
+    return Path(import_module(package).__file__).parent / '.mim/configs'
 
 
 def configs():

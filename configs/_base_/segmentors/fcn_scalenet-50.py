@@ -1,0 +1,21 @@
+"""mmseg's FCN with ScaleNet-50, whose last maps are of stride 16."""
+
+_base_ = ['../mmseg.py', 'mmseg::_base_/models/fcn_r50-d8.py']
+
+from mmscale import feature_channels
+
+# Input: RGB with ImageNet's mean and std, as mmseg's base has it (assumed: published nowhere).
+model = dict(
+    pretrained=None,
+    backbone=dict(
+        _delete_=True,
+        type='mmscale.ScaleNet',
+        depth=50,
+        output_stride=16,
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
+        # The authors' weights have to be fetched by hand (docs/weights.md); None is from scratch.
+        init_cfg=dict(type='Pretrained', checkpoint=None),
+    ),
+)
+model['decode_head'] = dict(in_channels=feature_channels(**model['backbone'])[3])
+model['auxiliary_head'] = dict(in_channels=feature_channels(**model['backbone'])[2])

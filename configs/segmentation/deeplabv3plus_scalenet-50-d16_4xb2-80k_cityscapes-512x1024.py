@@ -1,0 +1,9 @@
+"""DeepLabV3+ with ScaleNet-50: Cityscapes, 80k steps of 8 crops of 512 x 1024."""
+
+_base_ = [
+    '../_base_/segmentors/deeplabv3plus_scalenet-50.py',
+    '../_base_/cityscapes.py',
+    '../_base_/segmentation_80k.py',
+]
+
+model = dict(data_preprocessor=dict(size=_base_.crop_size))
