@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             with uncollected():
                 found = _examine(args)
-        except FileNotFoundError as error:
+        except OSError as error:  # there is no such file, or a folder cannot be read
             found = None
             reason = str(error)
     if found is None:

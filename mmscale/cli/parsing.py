@@ -13,13 +13,15 @@ from typing import Any
 from mmengine.config import DictAction
 
 from mmscale.errors import UserError, first_line
+from mmscale.utils.files import writing
 
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the program with one line where a UserError would end it with a traceback."""
+    """Ends the program with one line where a UserError, or a full disk, would with a traceback."""
     try:
-        yield
+        with writing():
+            yield
     except UserError as error:
         _tell_launcher(f'error: {error}')
         sys.exit(f'error: {error}')

@@ -22,6 +22,7 @@ from mmscale.exported.files import ExportedFile
 from mmscale.registry import type_name
 from mmscale.utils.configs import sets_with_pipeline, test_set
 from mmscale.utils.environment import require
+from mmscale.utils.files import writing
 
 
 def evaluate(
@@ -81,7 +82,8 @@ def evaluate(
         runner = build_runner(cfg)
         if dump:
             runner.test_evaluator.metrics.append(dump)
-        return runner.test()
+        with writing(cfg.work_dir):
+            return runner.test()
 
 
 def use_file(cfg: Config, file: str | Path) -> None:

@@ -18,7 +18,7 @@ from mmscale.errors import UserError, check_whole, first_line
 from mmscale.inference.loading import open_model
 from mmscale.utils.environment import require
 from mmscale.utils.figures import write_png
-from mmscale.utils.files import written_aside
+from mmscale.utils.files import writing, written_aside
 
 SCORE = 0.3
 
@@ -74,14 +74,15 @@ def infer(
     folder = Path(out)
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise UserError(f'{str(out)!r} is a file; give a folder to write to')
-    folder.mkdir(parents=True, exist_ok=True)
-    task = task_of(model.cfg)
-    if task is DETECTOR:
-        results = list(_detect(model, paths, folder / 'vis', score, batch_size))
-    elif task is SEGMENTOR:
-        results = list(_segment(model, paths, folder, batch_size))
-    else:
-        results = _classify(model, paths, folder / 'vis', batch_size)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        task = task_of(model.cfg)
+        if task is DETECTOR:
+            results = list(_detect(model, paths, folder / 'vis', score, batch_size))
+        elif task is SEGMENTOR:
+            results = list(_segment(model, paths, folder, batch_size))
+        else:
+            results = _classify(model, paths, folder / 'vis', batch_size)
     results = [dict(picture=path, **result) for path, result in zip(paths, results)]
     with written_aside(folder / 'predictions.json') as temporary:
         temporary.write_text(json.dumps(results) + '\n', encoding='utf-8')

@@ -31,7 +31,8 @@ def write_figure(figure: Any, out: str | Path) -> Path:
 def write_png(out: str | Path, picture: np.ndarray) -> Path:
     """Write a BGR picture, whole or not at all."""
     with written_aside(out) as temporary:
-        cv2.imwrite(str(temporary), picture)
+        # Encoded and written apart, for cv2.imwrite does not say why it could not write.
+        temporary.write_bytes(cv2.imencode(temporary.suffix, picture)[1].tobytes())
     return Path(out)
 
 

@@ -28,6 +28,7 @@ REMEDIES = {
     errno.EACCES: FORBIDDEN,
     errno.EPERM: FORBIDDEN,
     errno.ENAMETOOLONG: 'choose a shorter path',
+    errno.ENOTDIR: 'name another place: a part of this path is a file',
 }
 
 
@@ -42,7 +43,7 @@ def _reason(error):
 
 
 @contextlib.contextmanager
-def writing(folder: str | Path) -> Iterator[None]:
+def writing(folder: str | Path = '') -> Iterator[None]:
     """Turn a full disk, a missing right or a name that is too long into one line.
 
     Args:
@@ -56,7 +57,9 @@ def writing(folder: str | Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in REMEDIES:
             raise
-        raise UserError(f'{str(error.filename or folder)!r}: {_reason(error)}') from error
+        place = str(error.filename or folder)
+        named = f'{place!r}: ' if place else ''
+        raise UserError(f'{named}{_reason(error)}') from error
 
 
 def check_out(

@@ -117,7 +117,6 @@ KINDS = {
             '[5000] never come',
         )
     ],
-    'type-missing': [({'train_dataloader.dataset': dict(data_root='x', _delete_=True)}, 'no type')],
     'classes-text': [({NAMES: 'circle'}, "('circle',)")],
     'classes-unknown': [({NAMES: ('hart', *CLASSES[1:])}, "classes ['hart'] are not in")],
     'classes-twice': [({NAMES: CLASSES[:1] * 2}, 'come twice')],
@@ -211,6 +210,13 @@ def test_a_config_with_a_value_where_a_section_belongs(key):
     whole = load_config(DETECTOR)
     whole[key] = 3
     assert {found.kind for found in find_values(whole)} == {'section-value'}
+
+
+def test_a_data_set_without_a_type():
+    whole = load_config(DETECTOR)
+    del whole.train_dataloader.dataset['type']
+    (found,) = find_values(whole)
+    assert found.kind == 'type-missing'
 
 
 def dotted(node, prefix=''):

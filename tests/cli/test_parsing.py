@@ -1,9 +1,14 @@
 """Wrong commands end with one line."""
 
+import errno
+import os
+
 import pytest
 import torch
 from commands import ROOT, tool
 from runs import CLASSIFIER, DETECTOR
+
+from mmscale.cli.parsing import one_line_errors
 
 WRONG_COMMANDS = {
     'config': (['train', 'faster_rcn_rexnet_fpn'], 'faster_rcnn_rexnet_fpn'),
@@ -26,6 +31,21 @@ WRONG_COMMANDS = {
         'base_batch_size',
     ),
 }
+
+
+@pytest.mark.parametrize('path', ['x.json', None])
+def test_what_the_system_says_is_one_line(path):
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    named = "'x.json': " if path else ''
+    with pytest.raises(SystemExit, match=f'^error: {named}No space left.*; free some space'):
+        raise_in_a_command(error)
+    with pytest.raises(KeyError):
+        raise_in_a_command(KeyError(path))
+
+
+def raise_in_a_command(error):
+    with one_line_errors():
+        raise error
 
 
 # Longer than a system takes, with a NUL, a folder of a file, and what is no file.

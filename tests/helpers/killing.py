@@ -34,7 +34,7 @@ from mmscale.errors import UserError
 
 EVENTS = ('os.rename', 'os.remove', 'os.truncate', 'os.mkdir')
 MOMENTS = ('moments', 'SIGTERM', 'SIGINT')
-HANGS = 600  # seconds after which a run is ended that should have taken a few
+HANGS = 1800  # seconds after which a run is ended that should have taken a few
 write_bytes = Path.write_bytes
 
 

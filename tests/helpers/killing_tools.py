@@ -61,7 +61,17 @@ def export(folder, out, suffix='.onnx'):
     return ['export', config, checkpoint, out / f'model{suffix}']
 
 
-TOOLS = dict(convert=convert, allocate=allocate, plot=plot, shapes=shapes, export=export)
+def infer(folder, out):
+    os.environ['SHAPES_ROOT'] = str(folder / 'shapes')
+    tool('make_shapes')([os.environ['SHAPES_ROOT'], '--train', '4', '--val', '4'])
+    config, checkpoint = exportable.built(exportable.DETECTOR, folder, 'mmdet')
+    pictures = sorted((folder / 'shapes/val').iterdir())
+    return ['infer', checkpoint, *pictures, '--config', config, '--out', out / 'found']
+
+
+TOOLS = dict(
+    convert=convert, allocate=allocate, plot=plot, shapes=shapes, export=export, infer=infer
+)
 
 
 def contents(folder):
