@@ -6,6 +6,7 @@ from copy import deepcopy
 
 import numpy as np
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 from mmscale.checks.findings import FAULT, Finding, count, first
@@ -64,7 +65,8 @@ def _opened(given):
         return None
     given = {**deepcopy(dict(given)), 'lazy_init': True, 'pipeline': []}
     try:
-        dataset = datasets.build(given)
+        with DefaultScope.overwrite_default_scope('mmseg'):
+            dataset = datasets.build(given)
     except (TypeError, KeyError, AssertionError, ValueError):
         return None  # which other checks name
     local = isinstance(getattr(dataset, 'img_suffix', None), str)

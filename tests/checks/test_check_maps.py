@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 pytest.importorskip('mmseg')
@@ -43,10 +44,12 @@ def kinds(cfg, splits=('train', 'val')):
     return [finding.kind for finding in find_in_maps(cfg, splits)]
 
 
-def test_nothing_is_found_in_a_whole_set(tmp_path):
+@pytest.mark.parametrize('scope', ['mmseg', 'mmdet'])
+def test_nothing_is_found_in_a_whole_set(scope, tmp_path):
     lengths = {}
     cfg = segmentation_set(tmp_path)
-    assert list(find_in_maps(cfg, ('train', 'val'), lengths=lengths)) == []
+    with DefaultScope.overwrite_default_scope(scope):  # which something before may have left
+        assert list(find_in_maps(cfg, ('train', 'val'), lengths=lengths)) == []
     assert lengths == dict(train=3, val=3)
 
 

@@ -24,7 +24,8 @@ def test_command_prints_the_version(capsys):
 
 
 @pytest.mark.parametrize(
-    ('name', 'hint'), [('make-shape', 'did you mean make-shapes?'), ('zzz', 'see mmscale --help')]
+    ('name', 'hint'),
+    [('make-shape', 'did you mean make-shapes or make-semantic?'), ('zzz', 'see mmscale --help')],
 )
 def test_command_refuses_what_it_does_not_know(capsys, name, hint):
     assert cli.main([name]) == 2
