@@ -29,6 +29,18 @@ def backbone_class(cfg: dict) -> Any:
     return MODELS.get(type_name(backbone['type'])) if is_backbone(backbone) else object
 
 
+def backbone_name(kind: Any) -> str:
+    """A backbone's name without the scope, of its name or its class.
+
+    Raises:
+        UserError: If there is no such backbone.
+    """
+    name = getattr(kind, '__name__', str(kind)).removeprefix(f'{SCOPE}.')
+    if name not in BACKBONES:
+        raise UserError(f'backbone {kind!r} is unknown; choose from {list(BACKBONES)}')
+    return name
+
+
 def feature_channels(type: Any, **kwargs: Any) -> tuple[int, ...]:
     """Channels of a backbone's outputs, without building it.
 
@@ -49,9 +61,7 @@ def feature_channels(type: Any, **kwargs: Any) -> tuple[int, ...]:
         >>> mmscale.feature_channels('ReXNet', width_mult=1.3)
         (50, 79, 167, 240)
     """
-    name = getattr(type, '__name__', str(type)).removeprefix(f'{SCOPE}.')
-    if name not in BACKBONES:
-        raise UserError(f'backbone {type!r} is unknown; choose from {list(BACKBONES)}')
+    name = backbone_name(type)
     backbone = MODELS.get(name)
     known = list(signature(backbone).parameters)
     # mmengine adds keys of its own to a config's dicts, such as _scope_.

@@ -5,25 +5,13 @@ from inspect import signature
 from typing import Any
 
 from mmscale.errors import UserError
-from mmscale.families import BACKBONES, feature_channels
-from mmscale.registry import MODELS, SCOPE
+from mmscale.families import feature_channels
+from mmscale.registry import MODELS
 
 # What the pictures are that the published weights have seen, in RGB: mean and standard deviation.
 IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
 ZERO_TO_ONE = ([0.0, 0.0, 0.0], [255.0, 255.0, 255.0])
 SAN_RESOLUTION = 224
-
-
-def backbone_name(name: str) -> str:
-    """A backbone's name without the scope.
-
-    Raises:
-        UserError: If there is no such backbone.
-    """
-    bare = str(name).removeprefix(f'{SCOPE}.')
-    if bare not in BACKBONES:
-        raise UserError(f'backbone {name!r} is unknown; choose from {list(BACKBONES)}')
-    return bare
 
 
 def complete(name: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmscale.adapting.adapting import plan
-from mmscale.adapting.families import backbone_name
 from mmscale.adapting.proving import prove
 from mmscale.adapting.writing import base_name, child
 from mmscale.engine.config import load_config
+from mmscale.families import backbone_name
 from mmscale.utils.files import check_out, written_aside
 
 

@@ -11,9 +11,8 @@ from typing import Any
 from mmengine.config import DictAction
 from mmengine.logging import print_log
 
-from mmscale.adapting.families import backbone_name
 from mmscale.adapting.files import adapt_file
-from mmscale.families import BACKBONES
+from mmscale.families import BACKBONES, backbone_name
 
 
 class BackboneAction(DictAction):
