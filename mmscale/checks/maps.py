@@ -126,7 +126,7 @@ def _pairs(dataset) -> tuple[list[tuple[str, str]], list[Finding]]:
                     FAULT,
                     kind,
                     f'{count(missing_files, pairs, what)} are missing: {first(missing_files)}',
-                    "COCO's masks become maps by tools/make_semantic.py; else correct data_prefix "
+                    "COCO's masks become maps by mmscale make-semantic; else correct data_prefix "
                     'and seg_map_suffix',
                 )
             )

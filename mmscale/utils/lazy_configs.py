@@ -11,13 +11,13 @@ from typing import Any
 from mmengine.config.lazy import LazyAttr, LazyObject
 
 PACKAGE = __name__.partition('.')[0]
-refuse = LazyObject.__call__, LazyAttr.__call__
+ORIGINALS = LazyObject.__call__, LazyAttr.__call__
 
 
 def install() -> None:
     """Teach mmengine's placeholders to be called; a second time changes nothing."""
-    LazyObject.__call__ = _called(refuse[0])
-    LazyAttr.__call__ = _called(refuse[1])
+    LazyObject.__call__ = _called(ORIGINALS[0])
+    LazyAttr.__call__ = _called(ORIGINALS[1])
 
 
 def _called(refuse):
