@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import Any
 
 from mmscale.operators import finder
-from mmscale.utils import lazy_configs
+from mmscale.utils import lazy_configs, multimodal
 from mmscale.utils.environment import check_family
 
 check_family()
 finder.install()
 lazy_configs.install()
+multimodal.install()
 
 from mmscale import registry  # noqa: E402  (after the environment was checked)
 from mmscale.errors import UserError  # noqa: E402

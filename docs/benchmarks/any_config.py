@@ -6,8 +6,8 @@ With ``--package mmseg`` in those of mmseg (``--page docs/any_config_mmseg.md``)
 
 Adapts every config that has a backbone for ReXNet 1.0, ScaleNet-50 and SAN ResNet-50, and lets two
 made-up pictures through loss and prediction. Models that differ only in weights, in norms and in
-what is frozen are run once. Keeps the results in FOLDER, goes on there when it is started again,
-and writes the table of docs/any_config_table.md.
+what is frozen are run once; `--jobs 16` runs so many at a time. Keeps the results in FOLDER, goes
+on there when it is started again, and writes the table of docs/any_config_table.md.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / 'tests/helpers'))
 
-from trying import forked, in_a_line, root
+from trying import in_a_line, root, started
 
 BACKBONES = {'ReXNet': 'ReXNet 1.0', 'ScaleNet': 'ScaleNet-50', 'SANResNet': 'SAN ResNet-50'}
 SECONDS = 300  # for one model
@@ -105,7 +105,7 @@ def trial(package, name, backbone):
     return dict(done=done, fault=error, original=fault(cfg)) if error else dict(done=done)
 
 
-def run(folder, package, only):
+def run(folder, package, only, jobs):
     """Everything that is not in the folder yet."""
     import mmdet.models  # noqa: F401  (once for all)
     import mmpretrain.models  # noqa: F401
@@ -120,10 +120,10 @@ def run(folder, package, only):
     # One of every folder first: a run that is stopped has seen something of them all.
     firsts = {name.partition('/')[0]: name for name in reversed(names)}
     for chosen in (sorted(firsts.values()), names):
-        _run_these(folder, package, chosen, track)
+        _run_these(folder, package, chosen, jobs, track)
 
 
-def _run_these(folder, package, names, track):
+def _run_these(folder, package, names, jobs, track):
     found = read(folder / 'plans.json')
     for name in track(names, 'adapting'):
         if name not in found:
@@ -136,12 +136,20 @@ def _run_these(folder, package, names, track):
             row = found[name].get('rows', {}).get(backbone, {})
             if 'model' in row and row['model'] not in tried:
                 todo.setdefault(row['model'], (name, backbone))
-    for model, (name, backbone) in track(todo.items(), 'running'):
-        kept = folder / 'one.json'
-        kept.unlink(missing_ok=True)
-        ended = forked(lambda n=name, b=backbone: trial(package, n, b), _saver(kept), SECONDS)
-        tried[model] = read(kept) or dict(done=[], fault=f'ended by signal {ended}', original=None)
+    waiting, running = list(todo.items()), {}
+    for _ in track(todo, 'running'):
+        while waiting and len(running) < jobs:
+            model, (name, backbone) = waiting.pop(0)
+            kept = folder / f'{model}.json'
+            kept.unlink(missing_ok=True)
+            child = started(lambda n=name, b=backbone: trial(package, n, b), _saver(kept), SECONDS)
+            running[child] = model, name, kept
+        child, status = os.wait()
+        model, name, kept = running.pop(child)
+        ended = f'ended by signal {status & 127}'
+        tried[model] = read(kept) or dict(done=[], fault=ended, original=None)
         tried[model]['config'] = name
+        kept.unlink(missing_ok=True)
         write(folder / 'tried.json', tried)
 
 
@@ -288,6 +296,7 @@ def main():
     parser.add_argument('folder', type=Path)
     parser.add_argument('--only', nargs='*', help='folders of configs (default: all)')
     parser.add_argument('--package', default='mmdet', choices=['mmdet', 'mmseg'])
+    parser.add_argument('--jobs', type=int, default=1, help='models at a time (1)')
     parser.add_argument('--page', type=Path, help='write the page here (FOLDER/table.md)')
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -295,7 +304,7 @@ def main():
     os.environ.setdefault('MMSCALE_OPERATORS', 'torchvision')
     import mmscale  # noqa: F401  (before mmdet: operators stand in for mmcv's)
 
-    run(args.folder, args.package, args.only)
+    run(args.folder, args.package, args.only, args.jobs)
     out = args.page or args.folder / 'table.md'
     out.write_text(page(args.folder, args.package), encoding='utf-8')
     print(out)

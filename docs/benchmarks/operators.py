@@ -3,7 +3,8 @@
     python docs/benchmarks/operators.py [--rounds 15] [--only WORD] [-o FILE.json]
 
 Prints milliseconds (median and least) and how many times the compiled one's time the stand-in
-takes, by the medians; what is above its target is marked. Needs mmcv with compiled operators.
+takes, by the medians; what is above its target is marked. Needs mmcv with compiled operators. Runs
+on a GPU where there is one.
 """
 
 import argparse
@@ -25,10 +26,11 @@ from compiled import load, through  # noqa: E402
 from mmcv import ops  # noqa: E402
 
 import mmscale  # noqa: E402, F401  (before mmcv.ops)
-from mmscale.benchmark.measuring import machine  # noqa: E402
+from mmscale.benchmark.measuring import machine, wait  # noqa: E402
 from mmscale.operators import extension  # noqa: E402
 
 OPERATOR, WHOLE = 2.0, 1.1  # times the compiled one's time
+DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 IMAGE, STEP = (1, 3, 800, 1216), (2, 3, 320, 320)
 
 
@@ -37,7 +39,8 @@ def boxes(count, spread, seed=0):
     random = np.random.default_rng(seed)
     corners = random.uniform(0, spread, (count, 2))
     found = np.concatenate([corners, corners + random.uniform(32, 128, (count, 2))], 1)
-    return torch.tensor(found, dtype=torch.float32), torch.tensor(random.random(count)).float()
+    scores = random.random(count)
+    return [torch.tensor(x, dtype=torch.float32, device=DEVICE) for x in (found, scores)]
 
 
 def suppressing():
@@ -63,9 +66,9 @@ def suppressing():
 
 def pooling():
     """RoIAlign as Faster R-CNN has it, and what else detectors of mmdet call."""
-    x = torch.rand(1, 256, 100, 152, requires_grad=True)
+    x = torch.rand(1, 256, 100, 152, device=DEVICE, requires_grad=True)
     some, _ = boxes(512, 700)
-    rois = torch.cat([torch.zeros(512, 1), some], 1)
+    rois = torch.cat([some.new_zeros(512, 1), some], 1)
 
     def forward():
         with torch.no_grad():
@@ -77,8 +80,8 @@ def pooling():
 
     yield 'RoIAlign, 512 boxes', forward
     yield 'RoIAlign, forward and backward', both
-    layer = ops.ModulatedDeformConv2dPack(64, 64, 3, padding=1)
-    narrow = torch.rand(2, 64, 50, 76)
+    layer = ops.ModulatedDeformConv2dPack(64, 64, 3, padding=1).to(DEVICE)
+    narrow = torch.rand(2, 64, 50, 76, device=DEVICE)
 
     def deformed():
         layer(narrow).sum().backward()
@@ -98,7 +101,7 @@ def whole():
     for name in ('faster_rcnn_rexnet_fpn', 'mask_rcnn_rexnet_fpn'):
         cfg = load_config(name, {'model.backbone.init_cfg': None})
         torch.manual_seed(0)
-        model = MODELS.build(cfg.model)
+        model = MODELS.build(cfg.model).to(DEVICE)
         masks = name.startswith('mask')
 
         def step(model=model, masks=masks):
@@ -130,6 +133,7 @@ def time_in_turns(run, ways, rounds):
             with through(ways[name]):
                 start = time.perf_counter()
                 run()
+                wait()
                 if turn:
                     times[name].append(1000 * (time.perf_counter() - start))
     return times

@@ -47,7 +47,7 @@ def prepare(case: Case, shape: Sequence[int], training: bool = False) -> Callabl
     def once():
         with torch.no_grad():
             run(x)
-        _wait()
+        wait()
 
     return once
 
@@ -72,12 +72,13 @@ def _training_step(case, model, x):
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        _wait()
+        wait()
 
     return once
 
 
-def _wait():
+def wait() -> None:
+    """Until a GPU has done what it was given."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torchvision  # noqa: F401  (registers torch.ops.torchvision)
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 
 def call(operator: Callable, *arguments: Any) -> Any:
@@ -31,6 +32,26 @@ def call(operator: Callable, *arguments: Any) -> Any:
             return operator(*arguments)
         finally:
             torch.use_deterministic_algorithms(True, warn_only=warn_only)
+
+
+def call_torchvision(operator: Callable, *arguments: Any) -> Any:
+    """Run one of torchvision's operators; they have no bfloat16, which goes by way of float32.
+
+    Args:
+        operator (Callable): For example ``torch.ops.torchvision.roi_align``.
+        arguments: The first is a tensor.
+
+    Returns:
+        Any: What the operator returns, in the precision of the first argument.
+    """
+    if arguments[0].dtype != torch.bfloat16:
+        return call(operator, *arguments)
+    result = call(operator, *_cast(arguments, torch.bfloat16, torch.float32))
+    return _cast(result, torch.float32, torch.bfloat16)
+
+
+def _cast(values, from_, to):
+    return tree_map_only(Tensor, lambda x: x.to(to) if x.dtype == from_ else x, values)
 
 
 def write(output: Tensor, values: Tensor) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmscale.operators.calling import call, write
+from mmscale.operators.calling import call_torchvision, write
 
 
 class Geometry(NamedTuple):
@@ -220,14 +220,14 @@ def modulated_deform_conv_backward(
 def _forward(geometry, x, weight, offset, mask=None, bias=None):
     rest = _rest(x, weight, mask, bias)
     arguments = x, weight, offset, *rest, *geometry.arguments(), mask is not None
-    return call(torch.ops.torchvision.deform_conv2d, *arguments)
+    return call_torchvision(torch.ops.torchvision.deform_conv2d, *arguments)
 
 
 def _backward(geometry, grad, x, weight, offset, mask=None):
     """Gradients of map, weights, offsets, masks and bias."""
     rest = _rest(x, weight, mask, None)
     arguments = grad, x, weight, offset, *rest, *geometry.arguments(), mask is not None
-    grads = list(call(torch.ops.torchvision._deform_conv2d_backward, *arguments))
+    grads = list(call_torchvision(torch.ops.torchvision._deform_conv2d_backward, *arguments))
     grads[2] = grads[2].where(_inside(geometry, x, offset), 0)
     return grads
 

@@ -25,6 +25,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
     """
     if not len(boxes):
         return boxes.new_empty(0, dtype=torch.long)
+    boxes = boxes.to(torch.promote_types(boxes.dtype, torch.float32))
     order = scores.sort(0, descending=True).indices
     keep = _plain if offset == 0 else _with_offset
     return order[keep(boxes[order], single(iou_threshold))]

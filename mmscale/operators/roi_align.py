@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmscale.operators.calling import call, single, write
+from mmscale.operators.calling import call, call_torchvision, single, write
 from mmscale.utils.following import is_compiling
 
 MAXIMUM = 0  # the pool_mode; 1 is the average
@@ -50,7 +50,7 @@ def roi_align_forward(
     else:
         size = aligned_height, aligned_width
         arguments = input, rois, scale, *size, sampling_ratio, aligned
-        write(output, call(torch.ops.torchvision.roi_align, *arguments))
+        write(output, call_torchvision(torch.ops.torchvision.roi_align, *arguments))
 
 
 def roi_align_backward(
@@ -70,7 +70,7 @@ def roi_align_backward(
     if pool_mode == MAXIMUM:
         _maxima_backward(grad_output, rois, argmax_y, argmax_x, grad_input)
         return
-    grad = call(
+    grad = call_torchvision(
         torch.ops.torchvision._roi_align_backward,
         grad_output,
         rois,
@@ -106,7 +106,7 @@ def _maxima(input, rois, output, argmax_y, argmax_x, scale, grid, aligned):
         at_once = max(1, AT_ONCE // (input.size(1) * size[0] * size[1]))
         for some in (group == number).nonzero()[:, 0].split(at_once):
             arguments = input, rois[some], scale, *size, 1, aligned
-            values = call(torch.ops.torchvision.roi_align, *arguments)
+            values = call_torchvision(torch.ops.torchvision.roi_align, *arguments)
             values = values.view(*values.shape[:2], bins_y, down, bins_x, across).transpose(3, 4)
             output[some], at = values.flatten(4).max(4)
             argmax_y[some] = _positions(starts[some, 1], sides[some, 1], at // across, down, 2)

@@ -31,7 +31,17 @@ def _heaviness(path):
 
 
 def forked(work, save, seconds):
-    """Do some work in a process of its own, which is quiet, and may crash or hang.
+    """Do some work as in :func:`started`, and wait.
+
+    Returns:
+        int: The signal that ended the child, or 0.
+    """
+    _, status = os.waitpid(started(work, save, seconds), 0)
+    return status & 127
+
+
+def started(work, save, seconds):
+    """Begin some work in a process of its own, which is quiet, and may crash or hang.
 
     Args:
         work (Callable): Returns a dict; it is called in the child.
@@ -39,7 +49,7 @@ def forked(work, save, seconds):
         seconds (int): Until the child is ended.
 
     Returns:
-        int: The signal that ended the child, or 0.
+        int: The child.
     """
     child = os.fork()
     if not child:
@@ -53,8 +63,7 @@ def forked(work, save, seconds):
         except BaseException as error:  # whatever a config of mmdet's ends with is a row
             save(error=in_a_line(error))
         os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return status & 127
+    return child
 
 
 def in_a_line(error):

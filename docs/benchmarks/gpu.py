@@ -1,0 +1,231 @@
+"""Our backbones and their peers on a GPU: precisions, layouts, torch.compile, CUDA graphs.
+
+    python docs/benchmarks/gpu.py [--rounds 15] [--only WORD ...] [-o FILE.json]
+
+Each group of cases is timed in turns in one process, by CUDA events; a row says the median and the
+least of the rounds in milliseconds. Groups: `taps` (backbones, the maps of strides 4 to 32),
+`training` (a step of SGD on random maps), `detectors` (pixels to boxes) and `detector-training`.
+docs/speed.md has a table of them.
+"""
+
+import argparse
+import gc
+import itertools
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import mmscale  # noqa: F401  (before mmcv.ops)
+from mmscale.benchmark.forms import build
+from mmscale.benchmark.measuring import machine
+from mmscale.deploy import fuse, to_channels_last
+
+PAIRS = {'rexnet-100': 'timm-rexnet-100', 'scalenet-50': 'resnet-50'}  # ours and the peer
+DETECTORS = ('faster-rcnn-rexnet-100', 'faster-rcnn-scalenet-50', 'faster-rcnn-resnet-50')
+SHAPES = ((1, 800, 1216), (64, 224, 224), (1, 224, 224))
+COMPILED = SHAPES[:2]  # torch.compile takes most of the time that this takes
+LEAST = 10.0  # ms that one round lasts at least: short cases run several times in it
+
+
+def images(shape, dtype=torch.float32):
+    """Random images in channels-last memory, the layout of tensor cores."""
+    generator = torch.Generator().manual_seed(0)
+    count, height, width = shape
+    x = torch.randn(count, 3, height, width, generator=generator)
+    return x.to('cuda', dtype, memory_format=torch.channels_last)
+
+
+def recorded(run):
+    """What a function launches as one CUDA graph, without the time of Python and of launches."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            run()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
+
+
+def forms_of(name, shape):
+    """Functions of a backbone's inference by the names of their forms."""
+    yield 'float32, contiguous', without_grad(build(name).cuda(), images(shape).contiguous())
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        kind = str(dtype).removeprefix('torch.')
+        x = images(shape, dtype)
+        model = to_channels_last(fuse(build(name))).to('cuda', dtype)
+        yield f'{kind}, fused', without_grad(model, x)
+        yield f'{kind}, fused, graph', recorded(without_grad(model, x))
+    if shape not in COMPILED:
+        return
+    x, model = images(shape, torch.float16), to_channels_last(fuse(build(name))).cuda().half()
+    compiled = without_grad(torch.compile(model), x)
+    yield 'float16, compiled', compiled
+    yield 'float16, compiled, graph', recorded(compiled)
+
+
+def without_grad(model, x):
+    """A pass through a model."""
+
+    def run():
+        with torch.no_grad():
+            model(x)
+
+    run()
+    return run
+
+
+def taps():
+    """Backbones against their peers."""
+    for shape in SHAPES:
+        for pair in PAIRS.items():
+            cases = {}
+            for name in pair:
+                for form, run in forms_of(name, shape):
+                    cases[f'{name}: {form}'] = run
+            yield f'taps, {" x ".join(map(str, shape))}', cases
+
+
+def stepping(model, x, dtype, compiled=False):
+    """A step of SGD, by autocast where the type is not single."""
+    model.train()
+    if compiled:
+        model = torch.compile(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
+
+    def run():
+        with torch.autocast('cuda', dtype, enabled=dtype != torch.float32):
+            loss = sum(y.float().square().mean() for y in model(x))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    run()
+    return run
+
+
+def training():
+    """Training steps of backbones."""
+    shape = (64, 224, 224)
+    for pair in PAIRS.items():
+        cases = {}
+        for name, dtype in itertools.product(pair, (torch.float32, torch.bfloat16)):
+            kind = str(dtype).removeprefix('torch.')
+            for layout in ('contiguous', 'channels-last'):
+                model, x = build(name).cuda(), images(shape)
+                if layout == 'contiguous':
+                    x = x.contiguous()
+                else:
+                    model = to_channels_last(model)
+                cases[f'{name}: {kind}, {layout}'] = stepping(model, x, dtype)
+        for name in pair:
+            model, x = to_channels_last(build(name)).cuda(), images(shape)
+            step = stepping(model, x, torch.bfloat16, compiled=True)
+            cases[f'{name}: bfloat16, compiled'] = step
+        yield 'training, 64 x 224 x 224', cases
+
+
+def autocast(run, dtype):
+    """A function in lower precision where that is safe."""
+
+    def within():
+        with torch.autocast('cuda', dtype):
+            run()
+
+    return within
+
+
+def detectors():
+    """Whole detectors, one image of 800 x 1344 pixels."""
+    shape, cases = (1, 800, 1344), {}
+    for name in DETECTORS:
+        model, x = build(name).cuda(), images(shape)
+        cases[f'{name}: float32, contiguous'] = without_grad(model, x.contiguous())
+        fused = to_channels_last(fuse(build(name))).cuda()
+        cases[f'{name}: float32, fused'] = without_grad(fused, x)
+        for dtype in (torch.float16, torch.bfloat16):
+            kind = str(dtype).removeprefix('torch.')
+            cases[f'{name}: {kind}, fused'] = autocast(without_grad(fused, x), dtype)
+    yield 'detectors, 1 x 800 x 1344', cases
+
+
+def detector_training():
+    """Training steps of whole detectors, four images of 800 x 1344 pixels."""
+    shape, cases = (4, 800, 1344), {}
+    for name in DETECTORS:
+        for dtype in (torch.float32, torch.bfloat16):
+            kind = str(dtype).removeprefix('torch.')
+            model = to_channels_last(build(name)).cuda()
+            cases[f'{name}: {kind}'] = stepping(model, images(shape), dtype)
+    yield 'detector-training, 4 x 800 x 1344', cases
+
+
+def milliseconds(run, times):
+    """Of one call, from several in a row."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    for _ in range(times):
+        run()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) / times
+
+
+def time_in_turns(cases, rounds):
+    """The median and the least of each case's rounds."""
+    often = {}
+    for name, run in cases.items():
+        milliseconds(run, 3)
+        often[name] = max(1, round(LEAST / milliseconds(run, 3)))
+    times = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, run in cases.items():
+            times[name].append(milliseconds(run, often[name]))
+    return {name: dict(ms=statistics.median(ms), best_ms=min(ms)) for name, ms in times.items()}
+
+
+GROUPS = (taps, detectors, training, detector_training)
+
+
+def main():
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--rounds', type=int, default=15, help='of which the median counts')
+    parser.add_argument('--only', nargs='*', help='groups', choices=[f.__name__ for f in GROUPS])
+    parser.add_argument('-o', '--out', type=Path, help='a JSON file for the figures')
+    args = parser.parse_args()
+    if not torch.cuda.is_available():
+        sys.exit('there is no GPU here: tools/benchmark.py measures on CPUs')
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    rows, table = [], Table('group', 'case', 'ms, median (least)')
+    console = Console(width=120)
+    for group in GROUPS:
+        if args.only and group.__name__ not in args.only:
+            continue
+        begun = time.perf_counter()
+        for title, cases in group():
+            for name, found in time_in_turns(cases, args.rounds).items():
+                rows.append(dict(group=title, case=name, **found))
+                table.add_row(title, name, f'{found["ms"]:.3f} ({found["best_ms"]:.3f})')
+            del cases
+            gc.collect()
+            torch.cuda.empty_cache()
+            torch.compiler.reset()
+            if args.out:  # after every part, so that a run that ends early keeps them
+                text = json.dumps(dict(machine=machine(), rows=rows), indent=1)
+                args.out.write_text(text + '\n', encoding='utf-8')
+        console.print(f'{group.__name__}: {time.perf_counter() - begun:.0f} s')
+    console.print(table)
+
+
+if __name__ == '__main__':
+    main()
