@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -10,6 +10,7 @@ from mmengine import registry as roots
 from torch.utils.data import DataLoader
 
 from mmscale.checks.findings import FAULT, Finding
+from mmscale.errors import first_line
 from mmscale.registry import type_name
 
 # What people write for another word; the spelling alone does not tell.
@@ -18,6 +19,7 @@ MEANT = {
     'workers': 'num_workers', 'iters': 'max_iters', 'annotation_file': 'ann_file',
     'num_epochs': 'max_epochs', 'num_iters': 'max_iters', 'wd': 'weight_decay',
 }  # fmt: skip
+SPELLING = 'see the spelling, and custom_imports'
 SETTINGS = ('type', '_scope_', '_delete_', '_base_')  # mmengine's own, anywhere
 
 # What is taken out of a section before its class is built.
@@ -41,7 +43,7 @@ def find_arguments(cfg: Mapping[str, Any], splits: tuple[str, ...]) -> Iterator[
         kind = node.get('type')
         found = class_of(kind, registry, scope) if kind is not None else None
         if kind is not None and found is None:
-            yield _unknown_type(where, kind, registry, scope)
+            yield unknown_type(where, kind, registry, scope)
         elif found is not None:
             yield from _compare(where, node, found, beside)
     for split in splits:
@@ -106,10 +108,8 @@ def class_of(kind: Any, registry: Any, scope: str | None) -> Any:
     """The class or function of a `type`; None if the registry knows none."""
     if not isinstance(kind, str):
         return kind if callable(kind) else None
-    given, _, bare = kind.rpartition('.')
     try:
-        with registry.switch_scope_and_registry(given or scope) as own:
-            found = own.get(bare if given else kind) or own.get(kind)
+        found = _looked_up(kind, registry, scope)
     except Exception:  # of mmengine's registry, or of what it imports by that name
         return None
     if hasattr(found, 'stands_for'):
@@ -119,6 +119,12 @@ def class_of(kind: Any, registry: Any, scope: str | None) -> Any:
         except ImportError:
             return found
     return found if callable(found) else None  # the name of a module, say
+
+
+def _looked_up(kind, registry, scope):
+    given, _, bare = kind.rpartition('.')
+    with registry.switch_scope_and_registry(given or scope) as own:
+        return own.get(bare if given else kind) or own.get(kind)
 
 
 def parameters(found: Any) -> tuple[list[str], bool]:
@@ -167,14 +173,33 @@ def _compare(where, node, found, beside):
         yield Finding(FAULT, 'argument-unknown', f'{where}: {kind} has no argument {key!r}', hint)
 
 
-def _unknown_type(where, kind, registry, scope):
+def unknown_type(
+    where: str, kind: str, registry: Any, scope: str | None, usual: Sequence[str] = ()
+) -> Finding:
+    """What is said of a `type` that :func:`class_of` does not find.
+
+    Args:
+        where (str): Its dotted name.
+        kind (str): The type.
+        registry (mmengine.Registry): Where it was looked for.
+        scope (str, optional): The config's.
+        usual (Sequence[str]): The names to choose from; by default all that are registered.
+    """
     known = list(registry.module_dict)
     for child in registry.children.values():
         known += child.module_dict if child.scope in (scope, 'mmscale') else ()
     if kind in known:
-        return Finding(FAULT, 'type-unknown', f'{where}: what {kind!r} needs cannot be imported')
-    close = difflib.get_close_matches(str(kind), known, n=1, cutoff=0.7)
-    hint = f'did you mean {close[0]!r}?' if close else 'see the spelling, and custom_imports'
+        try:
+            _looked_up(kind, registry, scope)
+            why = ''
+        except Exception as error:  # of whatever is imported
+            why = f' ({first_line(error)})'
+        said = f'{where}: what {kind!r} needs cannot be imported{why}'
+        return Finding(FAULT, 'type-unknown', said)
+    cutoff = 0.6 if usual else 0.7
+    close = difflib.get_close_matches(str(kind), usual or known, n=1, cutoff=cutoff)
+    otherwise = f'{", ".join(usual[:-1])} or {usual[-1]}, say' if usual else SPELLING
+    hint = f'did you mean {close[0]!r}?' if close else otherwise
     return Finding(FAULT, 'type-unknown', f'{where}: there is no type {kind!r}', hint)
 
 

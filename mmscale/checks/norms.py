@@ -1,6 +1,5 @@
 """Norms of a model that do not exist, do not fit its widths, or do not run on this machine."""
 
-import difflib
 import inspect
 import os
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ import torch
 from mmengine import registry as roots
 from mmengine.registry import DefaultScope
 
-from mmscale.checks.arguments import class_of, parts
+from mmscale.checks.arguments import class_of, parts, unknown_type
 from mmscale.checks.findings import FAULT, Finding
 from mmscale.registry import type_name
 
@@ -30,13 +29,7 @@ def find_in_norms(cfg: Mapping[str, Any]) -> Iterator[Finding]:
     for where, norm in norms.items():
         kind = norm.get('type')
         if isinstance(kind, str) and class_of(kind, roots.MODELS, scope) is None:
-            close = difflib.get_close_matches(kind, COMMON, n=1)
-            yield Finding(
-                FAULT,
-                'type-unknown',
-                f'{where}: there is no type {kind!r}',
-                f'did you mean {close[0]!r}?' if close else 'BN, SyncBN or GN, say',
-            )
+            yield unknown_type(where, kind, roots.MODELS, scope, COMMON)
     with DefaultScope.overwrite_default_scope(scope or 'mmengine'):
         for where, node in parts(model, 'model'):
             yield from _groups(where, node, scope)

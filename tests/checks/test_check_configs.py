@@ -160,6 +160,16 @@ def test_groups_that_a_head_has_by_itself(channels):
         assert '16, 24, 48]' in found[0]
 
 
+def test_a_type_whose_package_cannot_be_imported(shapes, monkeypatch):
+    def broken(registry, name):
+        raise TypeError('NoneType takes no arguments') if name == 'BN' else KeyError(name)
+
+    cfg = load_config(DETECTOR, {'model.backbone.norm_cfg': dict(type='BN')})
+    monkeypatch.setattr('mmengine.registry.Registry.get', broken)
+    (found,) = {str(finding).partition(': ')[2] for finding in find_in_norms(cfg)}
+    assert found == "what 'BN' needs cannot be imported (TypeError: NoneType takes no arguments)"
+
+
 @pytest.mark.parametrize('name', [DETECTOR, CLASSIFIER])
 def test_clean_configs_have_none(shapes, name):
     assert [f for f in find_in_run(load_config(name), SPLITS) if f.severity != NOTE] == []

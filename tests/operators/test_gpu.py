@@ -136,21 +136,15 @@ def test_as_mmcv_kernels(name, tmp_path):
         close(ours, outputs(name, 'cuda'), 1e-5)
 
 
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(('dtype', 'most'), [(torch.float16, 0.03), (torch.bfloat16, 0.15)])
 @pytest.mark.parametrize('name', DIFFERENTIABLE)
-def test_half_precision(name, dtype):
-    """Near single precision, or refused by name; never something else."""
+def test_half_precision(name, dtype, most):
+    """Near single precision; the corners of boxes are rounded too."""
     with through(extension):
-        try:
-            halves = outputs(name, 'cuda', dtype)
-        except (RuntimeError, NotImplementedError) as error:
-            assert 'not implemented for' in str(error) or 'expected' in str(error)
-            assert dtype == torch.bfloat16, error
-            return
-        singles = outputs(name, 'cpu')
+        halves, singles = outputs(name, 'cuda', dtype), outputs(name, 'cpu')
     assert all(x.dtype == dtype and x.isfinite().all() for x in halves)
     error = (halves[0].float() - singles[0]).abs().mean() / singles[0].abs().mean()
-    assert error < 0.05
+    assert error < most
 
 
 @pytest.mark.parametrize('name', [n for n in DIFFERENTIABLE if n != 'softmax_focal_loss'])
