@@ -180,14 +180,18 @@ def _bfloat16(model, x):
 
 
 def _by_engine(engine):
-    """The form of a model that is exported for the shape of its images and run by an engine."""
+    """The form of a model that is exported for the shape of its images and run by an engine.
+
+    Engines compute on the CPU here, beside other forms on a GPU too.
+    """
 
     def form(model, x):
+        model, x = model.cpu(), x.cpu()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, f'model{engine.suffix}')
             engine.write(_to_onnx(model, x), {}, path)
             opened = engine.open(path, torch.get_num_threads())
-        return lambda x: opened.compute(_arrays(model, x))
+        return lambda x: opened.compute(_arrays(model, x.cpu()))
 
     return form
 
