@@ -1,12 +1,10 @@
 import logging
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
 
 import exportable
-import numpy as np
 import pytest
 import runs
 import torch
@@ -29,14 +27,6 @@ class Lines(list):
         found = [line for line in self if word in line]
         assert len(found) == 1, f'{len(found)} of these have {word!r}: {self}'
         return found[0]
-
-
-@pytest.fixture(autouse=True)
-def the_same_numbers():
-    """Random numbers do not depend on which tests ran before."""
-    random.seed(0)
-    np.random.seed(0)
-    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -1,5 +1,12 @@
 import compiled as compiled_extension
 import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def the_same_numbers():
+    """Random numbers do not depend on which tests ran before."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope='session')

@@ -20,7 +20,6 @@ CODE = (
     [
         (''.join(f'{name} = None\n' for name in TAKEN[::2]), TAKEN[1]),  # as in version 5
         ("raise ImportError('huggingface-hub<2 is required')", 'huggingface-hub<2 is required'),
-        ('raise RuntimeError', 'RuntimeError()'),
     ],
 )
 def test_one_that_does_not_fit(content, why, tmp_path):
@@ -42,11 +41,3 @@ def test_one_that_does_not_fit(content, why, tmp_path):
     assert line == (
         "mmpretrain's language models are left out, since transformers does not fit them: " + why
     )
-
-
-def test_none_changes_nothing():
-    code = CODE.replace('flag, ', '') + "; import sys; print('transformers' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True
-    )
-    assert done.stdout.split()[-2:] == ['18', 'False'], done.stderr[-2000:]
