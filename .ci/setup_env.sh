@@ -66,6 +66,7 @@ trap interrupted INT TERM
 one_opencv() {  # the one that needs no display
     # mmcv and mmseg ask for the first, imaug for both, which hold the same files. The second line
     # brings back what the first took with it.
+    .venv/bin/python -m pip show opencv-python > /dev/null 2>&1 || return 0
     run .venv/bin/python -m pip uninstall --yes opencv-python || true
     pip_install --no-compile --no-deps --force-reinstall opencv-python-headless || failed "$NETWORK"
 }
@@ -84,7 +85,7 @@ fi
 OLDEST=$(sed -n "s/.*python_requires='>=3\.\([0-9]*\)'.*/\1/p" setup.py)
 NEWEST=13
 "$PYTHON" -c "import sys; sys.exit(not (3, $OLDEST) <= sys.version_info[:2] <= (3, $NEWEST))" ||
-    stop "$PYTHON ($("$PYTHON" --version 2>&1)) is not Python 3.$OLDEST to 3.$NEWEST." \
+    stop "$PYTHON ($("$PYTHON" --version 2> /dev/null || echo 'no such program')) is not Python 3.$OLDEST to 3.$NEWEST." \
         "Name one that is, for example: make setup PYTHON=python3.11"
 [[ $OPERATORS == '' || $OPERATORS == compiled ]] ||
     stop "OPERATORS=$OPERATORS is unknown: give OPERATORS=compiled, or leave it out."

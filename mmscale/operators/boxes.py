@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmscale.operators.calling import write
+from mmscale.operators.calling import at_least_single, write
 
 
 def bbox_overlaps(
@@ -19,7 +19,8 @@ def bbox_overlaps(
         aligned (bool): Whether each box is compared with the one at the same place alone.
         offset (int): Added to every side: 1 if x2 and y2 are a box's last pixels.
     """
-    first, second = (bboxes1, bboxes2) if aligned else (bboxes1[:, None], bboxes2)
+    first, second = at_least_single(bboxes1), at_least_single(bboxes2)
+    first = first if aligned else first[:, None]
     low = torch.max(first[..., :2], second[..., :2])
     high = torch.min(first[..., 2:], second[..., 2:])
     overlap = (high - low + offset).clamp(0, 2**31).prod(-1)

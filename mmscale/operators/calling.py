@@ -54,6 +54,11 @@ def _cast(values, from_, to):
     return tree_map_only(Tensor, lambda x: x.to(to) if x.dtype == from_ else x, values)
 
 
+def at_least_single(x: Tensor) -> Tensor:
+    """In single precision what is in half, for sums and areas that are beyond it."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def write(output: Tensor, values: Tensor) -> None:
     """Write values into a tensor that was given for them.
 

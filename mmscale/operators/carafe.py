@@ -88,11 +88,11 @@ def carafe_naive_backward(
 def _upsample(features, masks, kernel, groups, scale):
     batch, channels, height, width = features.shape
     padded = F.pad(features, [kernel // 2] * 4)
-    masks = masks.view(batch, groups, 1, kernel**2, height, scale, width, scale)
+    masks = masks.reshape(batch, groups, 1, kernel**2, height, scale, width, scale)
     total = features.new_zeros(())
     for tap in range(kernel**2):
         down, right = divmod(tap, kernel)
         moved = padded[:, :, down : down + height, right : right + width]
         moved = moved.reshape(batch, groups, -1, height, 1, width, 1)
         total = total + moved * masks[:, :, :, tap]
-    return total.view(batch, channels, height * scale, width * scale)
+    return total.reshape(batch, channels, height * scale, width * scale)

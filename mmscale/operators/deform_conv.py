@@ -219,17 +219,25 @@ def modulated_deform_conv_backward(
 
 def _forward(geometry, x, weight, offset, mask=None, bias=None):
     rest = _rest(x, weight, mask, bias)
-    arguments = x, weight, offset, *rest, *geometry.arguments(), mask is not None
+    arguments = x, weight, _numbers(offset), *rest, *geometry.arguments(), mask is not None
     return call_torchvision(torch.ops.torchvision.deform_conv2d, *arguments)
 
 
 def _backward(geometry, grad, x, weight, offset, mask=None):
     """Gradients of map, weights, offsets, masks and bias."""
     rest = _rest(x, weight, mask, None)
-    arguments = grad, x, weight, offset, *rest, *geometry.arguments(), mask is not None
+    arguments = grad, x, weight, _numbers(offset), *rest, *geometry.arguments(), mask is not None
     grads = list(call_torchvision(torch.ops.torchvision._deform_conv2d_backward, *arguments))
     grads[2] = grads[2].where(_inside(geometry, x, offset), 0)
     return grads
+
+
+def _numbers(offset):
+    """Offsets that are no numbers point far outside, where nothing is read, as mmcv's forward does.
+
+    torchvision's operators, and mmcv's backward, end the process.
+    """
+    return offset.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf)
 
 
 def _rest(x, weight, mask, bias):

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -29,27 +29,29 @@ class OperatorsFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """See :meth:`importlib.abc.MetaPathFinder.find_spec`."""
-        if fullname != 'mmcv._ext' or _choice() == 'compiled':
+        """See :meth:`importlib.abc.MetaPathFinder.find_spec`.
+
+        Raises:
+            UserError: If the environment's ``MMSCALE_OPERATORS`` is unknown.
+        """
+        if fullname != 'mmcv._ext':
             return None
+        choice = os.environ.get(SWITCH) or 'auto'
+        check_choice(SWITCH, choice, CHOICES)
+        if choice != 'torchvision':
+            found = PathFinder.find_spec(fullname, path, target)
+            if found:
+                return found
+        if choice == 'compiled':
+            raise ModuleNotFoundError(
+                f"No module named 'mmcv._ext': mmcv is not compiled, and {SWITCH}=compiled forbids "
+                'what stands in for it. Leave the variable out, or: make setup OPERATORS=compiled',
+                name=fullname,
+            )
         return spec_from_file_location(fullname, EXTENSION)
 
 
 def install() -> None:
-    """Let the stand-in be found, as the environment's ``MMSCALE_OPERATORS`` says.
-
-    The finder goes behind all others, so that compiled operators are taken where there are any;
-    with ``torchvision`` it goes before them.
-
-    Raises:
-        UserError: If the variable has an unknown value.
-    """
-    first = _choice() == 'torchvision'
+    """Let the stand-in be found, as the environment's ``MMSCALE_OPERATORS`` says."""
     if not any(isinstance(finder, OperatorsFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0 if first else len(sys.meta_path), OperatorsFinder())
-
-
-def _choice():
-    choice = os.environ.get(SWITCH) or 'auto'
-    check_choice(SWITCH, choice, CHOICES)
-    return choice
+        sys.meta_path.insert(0, OperatorsFinder())

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmscale.operators.calling import write
+from mmscale.operators.calling import at_least_single, write
 
 TINY = torch.finfo(torch.float32).tiny  # the least number that a logarithm is taken of
 
@@ -22,7 +22,7 @@ def sigmoid_focal_loss_forward(
         gamma (float): The power that lowers the loss of what is classified well already.
         alpha (float): The weight of an object; that of background is 1 - alpha.
     """
-    p, positive = _at_least_single(input).sigmoid(), _one_hot(target, input)
+    p, positive = at_least_single(input).sigmoid(), _one_hot(target, input)
     object_loss = (1 - p) ** gamma * p.clamp(min=TINY).log()
     background_loss = p**gamma * (1 - p).clamp(min=TINY).log()
     loss = -torch.where(positive, alpha * object_loss, (1 - alpha) * background_loss)
@@ -33,7 +33,7 @@ def sigmoid_focal_loss_backward(
     input: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, gamma: float, alpha: float
 ) -> None:
     """Write the derivatives of the losses by the logits into `grad_input`, (N, C)."""
-    p, positive = _at_least_single(input).sigmoid(), _one_hot(target, input)
+    p, positive = at_least_single(input).sigmoid(), _one_hot(target, input)
     of_object = (1 - p) ** gamma * (1 - p - gamma * p * p.clamp(min=TINY).log())
     of_background = p**gamma * (gamma * (1 - p) * (1 - p).clamp(min=TINY).log() - p)
     grad = -torch.where(positive, alpha * of_object, (1 - alpha) * of_background)
@@ -80,15 +80,11 @@ def _one_hot(target, input):
 
 
 def _of_target(probabilities, target):
-    return _at_least_single(probabilities).gather(1, target.clamp(min=0)[:, None])[:, 0]
+    return at_least_single(probabilities).gather(1, target.clamp(min=0)[:, None])[:, 0]
 
 
 def _factors(weight, target):
     """The factor of each target: 1 of the background and where there are no weights."""
     if not weight.numel():
         return weight.new_ones(1)
-    return F.pad(_at_least_single(weight), (0, 1), value=1)[target.clamp(min=0)]
-
-
-def _at_least_single(x):
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return F.pad(at_least_single(weight), (0, 1), value=1)[target.clamp(min=0)]

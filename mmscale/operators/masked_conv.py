@@ -42,4 +42,4 @@ def masked_col2im_forward(
     channels: int,
 ) -> None:
     """Put the columns of `col`, (C, M), to their places in `im`, (1, C, height, width)."""
-    im[0, :, mask_h_idx, mask_w_idx] = col
+    im[0, :, mask_h_idx, mask_w_idx] = col.to(im.dtype)  # autocast has lowered it

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmscale.operators.calling import call, single
+from mmscale.operators.calling import at_least_single, call, single
 
 # Boxes that are compared with all others at once: few at first, where many others fall away.
 FIRST_BLOCK, LAST_BLOCK = 16, 128
@@ -25,7 +25,7 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
     """
     if not len(boxes):
         return boxes.new_empty(0, dtype=torch.long)
-    boxes = boxes.to(torch.promote_types(boxes.dtype, torch.float32))
+    boxes = at_least_single(boxes)
     order = scores.sort(0, descending=True).indices
     keep = _plain if offset == 0 else _with_offset
     return order[keep(boxes[order], single(iou_threshold))]

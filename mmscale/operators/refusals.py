@@ -34,7 +34,7 @@ USERS = {
     'roi_align_rotated': 'rotated boxes in mmrotate',
     'rotated_feature_align': 'rotated boxes in mmrotate',
 }
-OTHERS = 'other packages, for points, voxels and sparse convolutions (mmdet3d)'
+OTHERS = 'points, voxels and sparse convolutions, in mmdet3d for instance'
 
 
 def refusal(name: str) -> Callable[..., NoReturn]:

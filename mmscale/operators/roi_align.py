@@ -39,11 +39,12 @@ def roi_align_forward(
         aligned (bool): Whether pixel centres are at half.
 
     Raises:
-        RuntimeError: If a box ends before it begins, on a CPU and with `aligned`.
+        RuntimeError: On a CPU, if a box is not a number, of no image or, with `aligned`, ends
+            before it begins. mmcv checks the last alone, and reads foreign memory for the others.
     """
     scale = single(spatial_scale)
-    if aligned and input.device.type == 'cpu' and not is_compiling():
-        _check(rois)
+    if input.device.type == 'cpu' and not is_compiling():
+        _check(rois, len(input), aligned)
     if pool_mode == MAXIMUM:
         grid = aligned_height, aligned_width, sampling_ratio
         _maxima(input, rois, output, argmax_y, argmax_x, scale, grid, aligned)
@@ -84,9 +85,15 @@ def roi_align_backward(
     grad_input.zero_().add_(grad)
 
 
-def _check(rois):
-    if not bool((rois[:, 3:] >= rois[:, 1:3]).all()):
+def _check(rois, images, aligned):
+    if not len(rois):
+        return
+    if aligned and not bool((rois[:, 3:] >= rois[:, 1:3]).all()):
         raise RuntimeError('RoIAlign got a box whose x2 or y2 is smaller than its x1 or y1, or NaN')
+    if bool(rois.isnan().any()):
+        raise RuntimeError('RoIAlign got a box that is not a number')
+    if not bool(((rois[:, 0] >= 0) & (rois[:, 0] < images)).all()):
+        raise RuntimeError(f'RoIAlign got a box of an image that is not one of 0 to {images - 1}')
 
 
 def _maxima(input, rois, output, argmax_y, argmax_x, scale, grid, aligned):
@@ -109,8 +116,9 @@ def _maxima(input, rois, output, argmax_y, argmax_x, scale, grid, aligned):
             values = call_torchvision(torch.ops.torchvision.roi_align, *arguments)
             values = values.view(*values.shape[:2], bins_y, down, bins_x, across).transpose(3, 4)
             output[some], at = values.flatten(4).max(4)
-            argmax_y[some] = _positions(starts[some, 1], sides[some, 1], at // across, down, 2)
-            argmax_x[some] = _positions(starts[some, 0], sides[some, 0], at % across, across, 3)
+            y = _positions(starts[some, 1], sides[some, 1], at // across, down, 2)
+            x = _positions(starts[some, 0], sides[some, 0], at % across, across, 3)
+            argmax_y[some], argmax_x[some] = y.to(output), x.to(output)
 
 
 def _in_the_map(rois, scale, aligned):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmscale.operators.calling import single
+from mmscale.operators.calling import at_least_single, single
 from mmscale.operators.nms import FIRST_BLOCK, LAST_BLOCK, overlaps
 
 NAIVE, LINEAR, GAUSSIAN = range(3)
@@ -35,7 +35,8 @@ def softnms(
     Returns:
         Tensor: Indices of the boxes in `dets`, (K,) int64. Rows from K on mean nothing.
     """
-    boxes, lowered = boxes.detach(), scores.detach().numpy().copy()
+    boxes = at_least_single(boxes.detach())
+    lowered = at_least_single(scores.detach()).numpy().copy()
     # The first `done` places have their boxes; those from `count` on were left out. Of equal
     # scores the first is the highest, so that boxes have to change places just as in mmcv.
     indices, done, count = np.arange(len(boxes)), 0, len(boxes)

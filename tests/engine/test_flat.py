@@ -64,7 +64,7 @@ class Watch:
 class Growing:
     """Pictures that are larger each time, and small again after the largest."""
 
-    def __init__(self):
+    def __init__(self, scale, keep_ratio):  # of the Resize in whose place it comes
         self.seen = 0
 
     def __call__(self, results):
@@ -100,7 +100,7 @@ def test_training_is_flat(tmp_path, monkeypatch):
             'default_hooks.checkpoint.interval': 200,
             'train_dataloader.num_workers': 2,
             'train_dataloader.persistent_workers': True,
-            'train_dataloader.dataset.pipeline.2': dict(type='Growing', _delete_=True),
+            'train_dataloader.dataset.pipeline.2.type': 'Growing',
             'custom_hooks': [dict(type='WatchHook')],
         },
     )
@@ -125,6 +125,7 @@ def models(tmp_path_factory):
         mmdet=exportable.built(small_runs.DETECTOR, folder, 'mmdet'),
         mmpretrain=exportable.built(small_runs.CLASSIFIER, folder, 'mmpretrain'),
         pictures=pictures,
+        shapes=[str(folder / 'shapes/val')],
     )
     os.environ.pop('SHAPES_ROOT')
     if before is not None:
@@ -140,7 +141,7 @@ def test_inference_is_flat(models, tmp_path, scope, form):
         model = open_model(checkpoint, config)
     else:
         out = tmp_path / f'model.{form}'
-        export(config, checkpoint, out, images=models['pictures'][:2])
+        export(config, checkpoint, out, images=models['shapes'])
         model = open_model(str(out))
     paths = [models['pictures'][i % len(SIDES)] for i in range(LAST)]
     watch = Watch()

@@ -7,12 +7,15 @@ import torch.nn.functional as F
 from compiled import through
 from mmcv.ops import (
     SyncBatchNorm,
+    bbox_overlaps,
     carafe,
     deform_conv2d,
     masked_conv2d,
+    modulated_deform_conv2d,
     nms,
     roi_align,
     sigmoid_focal_loss,
+    soft_nms,
     softmax_focal_loss,
 )
 from mmcv.ops.multi_scale_deform_attn import (
@@ -90,13 +93,23 @@ def test_carafe(kernel, groups, scale):
     compare(lambda *inputs: carafe(*inputs, kernel, groups, scale), expected, features, masks)
 
 
+def test_carafe_of_a_channels_last_map():
+    features, masks = torch.randn(2, 4, 6, 5), torch.randn(2, 25, 12, 10)
+    expected = carafe(features, masks, 5, 1, 2)
+    channels_last = [x.to(memory_format=torch.channels_last) for x in (features, masks)]
+    torch.testing.assert_close(carafe(*channels_last, 5, 1, 2), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize('lower', [False, True])
 @pytest.mark.parametrize(('kernel', 'padding'), [(3, 1), (1, 0)])
-def test_masked_convolution(kernel, padding):
+def test_masked_convolution(kernel, padding, lower):
     x, mask = torch.randn(1, 4, 9, 7), torch.rand(1, 9, 7) > 0.6
     weight, bias = torch.randn(5, 4, kernel, kernel), torch.randn(5)
-    output = masked_conv2d(x, mask, weight, bias, padding)
+    with torch.autocast('cpu', enabled=lower):
+        output = masked_conv2d(x, mask, weight, bias, padding)
     expected = F.conv2d(x, weight, bias, padding=padding) * mask
-    torch.testing.assert_close(output, expected, rtol=1e-5, atol=1e-5)
+    tolerance = 0.05 if lower else 1e-5
+    torch.testing.assert_close(output, expected, rtol=tolerance, atol=tolerance)
 
 
 def test_attention():
@@ -123,6 +136,7 @@ def test_bfloat16():
     for function, inputs in (
         (lambda a, b: roi_align(a, b, 3, 0.25), (x, rois)),
         (lambda a, b: roi_align(a, b, 3, 0.25, 2, 'max'), (x, rois)),
+        (lambda a, b: roi_align(a, b.float(), 3, 0.25, 2, 'max'), (x, rois)),
         (lambda a, b, c: deform_conv2d(a, b, c, 1, 1), (x, moved, weight)),
     ):
         inputs = [tensor.bfloat16() for tensor in inputs]
@@ -147,6 +161,52 @@ def test_nms_of_boxes_in_half_precision(dtype, offset):
     _, expected = nms(boxes.float(), scores, 0.5, offset=offset)
     assert kept.tolist() == expected.tolist()
     assert 5 < len(kept) < 1500
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_boxes_in_half_precision(dtype):
+    """As single precision, rounded at the end."""
+    boxes = (100 * torch.rand(50, 4)).to(dtype)
+    boxes[:, 2:] += boxes[:, :2]
+    ious = bbox_overlaps(boxes, boxes[:20])
+    expected = bbox_overlaps(boxes.float(), boxes[:20].float())
+    torch.testing.assert_close(ious, expected.to(dtype), rtol=0, atol=0.01)
+    scores = torch.rand(50).to(dtype)
+    dets, kept = soft_nms(boxes, scores, 0.4, min_score=0.1)
+    expected = soft_nms(boxes.float(), scores.float(), 0.4, min_score=0.1)
+    assert kept.tolist() == expected[1].tolist()
+    torch.testing.assert_close(dets, expected[0].to(dtype), rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize('modulated', [False, True])
+def test_offsets_that_are_no_numbers(modulated):
+    """Such a tap reads nothing; in torchvision's operator it ends the process."""
+    x, weight = torch.randn(1, 4, 5, 5), torch.randn(4, 4, 3, 3)
+    results = []
+    for nothing in (float('nan'), 1e9):
+        moved = torch.zeros(1, 18, 5, 5)
+        moved[0, 8, 2, 2], moved[0, 3, 0, 4] = nothing, nothing
+        leaves = [t.clone().requires_grad_() for t in (x, moved, weight)]
+        if modulated:
+            args = leaves[0], leaves[1], torch.ones(1, 9, 5, 5), leaves[2], None, 1, 1
+            output = modulated_deform_conv2d(*args, 1, 1, 1)
+        else:
+            output = deform_conv2d(*leaves, 1, 1)
+        output.sum().backward()
+        results.append([output, *[t.grad for t in leaves]])
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+    assert results[0][0].isfinite().all()
+
+
+@pytest.mark.parametrize('mode', ['avg', 'max'])
+@pytest.mark.parametrize(
+    ('row', 'said'),
+    [((0, float('nan'), 0, 1, 1), 'not a number'), ((2, 0, 0, 1, 1), 'not one of 0 to 1'),
+     ((-1, 0, 0, 1, 1), 'not one of 0 to 1')],
+)  # fmt: skip
+def test_roi_align_refuses_what_would_read_foreign_memory(row, said, mode):
+    with pytest.raises(RuntimeError, match=said):
+        roi_align(torch.rand(2, 1, 9, 9), torch.tensor([row]), 3, 1.0, 2, mode, False)
 
 
 @pytest.fixture
