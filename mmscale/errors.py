@@ -10,11 +10,12 @@ class UserError(ValueError):
     """Something the user can mend: the message names the value and the remedy.
 
     Args:
-        message (Any): Secrets in its addresses are left out, see :func:`without_secrets`.
+        message (Any): Secrets in its addresses are left out, see :func:`without_secrets`, and what
+            would steer a terminal is written out.
     """
 
     def __init__(self, message: Any) -> None:
-        super().__init__(without_secrets(str(message)))
+        super().__init__(printable(without_secrets(str(message))))
 
 
 def without_secrets(text: str) -> str:
@@ -24,8 +25,18 @@ def without_secrets(text: str) -> str:
         >>> without_secrets('https://me:secret@host/a.pth?token=1 is missing')
         'https://host/a.pth is missing'
     """
-    text = re.sub(r"""(?i)\b([a-z][a-z\d+.-]*://)[^\s/?#'"]*@""", r'\1', text)
-    return re.sub(r"""(?i)\b(https?://[^\s?#'"]*)[?#][^\s'"]*""", r'\1', text)
+    text = re.sub(r"""(?i)\b([a-z][a-z\d+.-]*:/{1,2})[^\s/?#'"]*@""", r'\1', text)
+    return re.sub(r"""(?i)\b(https?:/{1,2}[^\s?#'"]*)[?#][^\s'"]*""", r'\1', text)
+
+
+def printable(text: str) -> str:
+    """A text without control characters but line breaks and tabs: a file's words may have some.
+
+    Example:
+        >>> printable('\\x1b[31mred')
+        '\\\\x1b[31mred'
+    """
+    return re.sub(r'[\x00-\x08\x0b-\x1f\x7f-\x9f]', lambda found: repr(found[0])[1:-1], text)
 
 
 def first_line(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from mmscale.errors import (
     first_line,
     is_number,
     is_whole,
+    without_secrets,
 )
 
 NUMBERS = st.integers(-(10**6), 10**6) | st.floats()
@@ -114,3 +115,15 @@ def test_first_line_of_another_librarys_error(error, line):
 
 def test_users_errors_are_value_errors():
     assert issubclass(UserError, ValueError)
+
+
+@pytest.mark.parametrize('slashes', ['/', '//'])
+def test_secrets_are_left_out(slashes):
+    said = without_secrets(f'no http:{slashes}me:secret@host/a.pth?token=secret, and no b@c?d')
+    assert said == f'no http:{slashes}host/a.pth and no b@c?d'
+
+
+def test_no_message_steers_the_terminal():
+    assert str(UserError('a.pth carries \x1b[31mos.system\n\tand \x9b')) == (
+        'a.pth carries \\x1b[31mos.system\n\tand \\x9b'
+    )

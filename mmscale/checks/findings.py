@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from mmengine.logging import print_log
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, printable, without_secrets
 
 FAULT, WARNING, REPAIRED, NOTE = 'fault', 'warning', 'repaired', 'note'
 SHOWN = 3  # examples of a kind
@@ -29,7 +29,8 @@ class Finding(NamedTuple):
     remedy: str = ''
 
     def __str__(self) -> str:
-        return f'{self.text}; {self.remedy}' if self.remedy else self.text
+        text = f'{self.text}; {self.remedy}' if self.remedy else self.text
+        return printable(without_secrets(text))
 
 
 def settle(findings: Iterable[Finding]) -> None:

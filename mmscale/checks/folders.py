@@ -1,10 +1,11 @@
 """Data sets in class folders: one folder of pictures for each class."""
 
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mmscale.checks.findings import FAULT, NOTE, WARNING, Finding, count, first
+from mmscale.checks.findings import FAULT, NOTE, SHOWN, WARNING, Finding, count, first
 from mmscale.checks.pictures import ODD, UNREADABLE, read_headers
 
 # What mmpretrain's CustomDataset reads, if its config does not say otherwise.
@@ -46,7 +47,7 @@ def check_folder(
             'folder-hidden',
             f'{str(folder)!r} has hidden folders, {first(hidden)}, which mmpretrain would take for '
             'classes, so that all labels after them are shifted',
-            f'remove them: rm -r {folder / hidden[0]}',
+            f'move them out of it: {shlex.join(str(folder / name) for name in hidden[:SHOWN])}',
         )
     classes = [name for name in inside if name not in hidden]
     if not classes:

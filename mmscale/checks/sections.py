@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmscale.checks.findings import FAULT, Finding
+from mmscale.errors import is_number
 
 SWITCHES = ('auto', 'dynamic')  # words that stand for a number, or for a switch
 SPLITS = ('train', 'val', 'test')
@@ -57,6 +58,7 @@ def find_values(cfg: Mapping[str, Any]) -> Iterator[Finding]:
         for name, hook in cfg['default_hooks'].items():
             where = f'default_hooks.{name}'
             yield from _require(hook is None or _is_dict(hook), where, hook, 'a hook (a dict)')
+    yield from _lengths(cfg)
     for split in SPLITS:
         loader = cfg.get(f'{split}_dataloader')
         if _is_dict(loader):
@@ -66,6 +68,20 @@ def find_values(cfg: Mapping[str, Any]) -> Iterator[Finding]:
             value = cfg['model'].get(key)
             fits = value is None or _is_dict(value) or isinstance(value, (list, tuple))
             yield from _require(fits, f'model.{key}', value, 'a section (a dict)')
+
+
+def _lengths(cfg):
+    """How long a run is, and its learning rate."""
+    loop = cfg.get('train_cfg')
+    for key in ('max_epochs', 'max_iters', 'val_interval'):
+        value = loop.get(key) if _is_dict(loop) else None
+        fits = value is None or (is_number(value) and value >= 1 and value == int(value))
+        yield from _require(fits, f'train_cfg.{key}', value, 'a whole number of at least 1')
+    wrapper = cfg.get('optim_wrapper')
+    optimizer = wrapper.get('optimizer') if _is_dict(wrapper) else None
+    rate = optimizer.get('lr') if _is_dict(optimizer) else None
+    fits = not _is_number(rate) or is_number(rate)
+    yield from _require(fits, 'optim_wrapper.optimizer.lr', rate, 'a finite number')
 
 
 def _types(node, where):

@@ -16,7 +16,7 @@ from mmscale.cli import COMMANDS
 from mmscale.cli.parsing import add_overrides
 from mmscale.engine.checks import find_in_run
 from mmscale.engine.config import find_config, load_config
-from mmscale.errors import UserError
+from mmscale.errors import UserError, printable, without_secrets
 
 CLEAN, FAULTY, CANNOT_TELL = 0, 1, 2
 
@@ -84,10 +84,12 @@ def _in_config(args) -> Iterable[Finding]:
 
 
 def _as_json(target, status, found):
-    rows = [finding._asdict() for finding in found]
+    rows = [
+        {key: without_secrets(text) for key, text in finding._asdict().items()} for finding in found
+    ]
     return json.dumps(
         dict(
-            target=target,
+            target=without_secrets(str(target)),
             status=status,
             findings=[row for row in rows if row['severity'] != NOTE],
             notes=[row for row in rows if row['severity'] == NOTE],
@@ -98,8 +100,9 @@ def _as_json(target, status, found):
 def _report(target, status, found):
     order = (FAULT, WARNING, REPAIRED, NOTE)
     found = sorted(found, key=lambda finding: order.index(finding.severity))
-    lines = [f'{f.severity:<9}{f.kind:<26}{f}' for f in found]
+    lines = [f'{f.severity:<9}{f.kind:<26} {f}' for f in found]
     counts = Counter(finding.severity for finding in found)
     said = ', '.join(f'{counts[s]} {s}' for s in order if counts[s])
     word = {CLEAN: 'clean', FAULTY: 'to be mended', CANNOT_TELL: 'cannot tell'}[status]
+    target = printable(without_secrets(str(target)))
     return '\n'.join([*lines, f'{target}: {word}' + (f' ({said})' if said else '')])

@@ -15,6 +15,7 @@ from mmscale.checkpoints import damage_of, read_file
 from mmscale.engine.loops import DONE, EpochTrainLoop
 from mmscale.errors import UserError
 
+POINTER = 'last_checkpoint'  # mmengine's file with the path of the newest
 LONGEST = 4096  # bytes that last_checkpoint may have: one path
 
 
@@ -51,10 +52,28 @@ def newest_checkpoint(work_dir: str | Path, *, trust: bool = False) -> str | Non
     return str(max(whole, key=lambda path: _iteration(path, trust)))
 
 
+def check_pointer(folder: Path) -> None:
+    """Refuse a folder where the name of the last checkpoint cannot be written.
+
+    Raises:
+        UserError: If ``last_checkpoint`` is a folder there, or a pipe, on which a run would wait.
+    """
+    pointer = folder / POINTER
+    if pointer.is_dir() or pointer.is_fifo():
+        kind = 'folder' if pointer.is_dir() else 'pipe'
+        raise UserError(
+            f'{str(pointer)!r} is a {kind}, where a run keeps the name of its last checkpoint; '
+            'remove it'
+        )
+
+
 def _named(folder):
     """The file of the folder whose name ``last_checkpoint`` gives, or None."""
+    pointer = folder / POINTER
+    if not pointer.is_file():  # a pipe would be waited for
+        return None
     try:
-        with open(folder / 'last_checkpoint', 'rb') as file:
+        with open(pointer, 'rb') as file:
             text = file.read(LONGEST).decode()
     except (OSError, UnicodeDecodeError):
         return None

@@ -15,7 +15,7 @@ from mmscale.engine.checks import check_run
 from mmscale.engine.hooks import EpochSeedHook
 from mmscale.engine.interruptions import InterruptionHook
 from mmscale.engine.loops import use_resumable_loop
-from mmscale.engine.resuming import BatchHook, check_resumable, newest_checkpoint
+from mmscale.engine.resuming import BatchHook, check_pointer, check_resumable, newest_checkpoint
 from mmscale.engine.running import build_runner, prepare
 from mmscale.engine.saving import FiniteHook, checkpoint_folder
 from mmscale.engine.weights import guard_weights, load_from
@@ -61,6 +61,7 @@ def train(
     if amp:
         _use_amp(cfg)
     use_resumable_loop(cfg)
+    check_pointer(checkpoint_folder(cfg))
     with trusting(trust_checkpoint):
         _choose_checkpoint(cfg, resume, trust_checkpoint)
         guard_weights(cfg)

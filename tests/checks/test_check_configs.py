@@ -1,6 +1,7 @@
 """Configs: what a run would die of, or silently not do, is named before its first step."""
 
 import json
+import math
 import random
 from copy import deepcopy
 
@@ -207,6 +208,18 @@ VALUES = [
 @pytest.mark.parametrize('change', VALUES, ids=str)
 def test_a_value_where_a_section_belongs(shapes, change):
     with pytest.raises(UserError, match='belongs there'):
+        load_config(DETECTOR, change)
+
+
+@pytest.mark.parametrize(
+    ('change', 'wanted'),
+    [({'train_cfg.max_iters': number}, 'a whole number of at least 1')
+     for number in (math.nan, math.inf, 0, -1, 2.5)]
+    + [({'optim_wrapper.optimizer.lr': number}, 'a finite number')
+       for number in (math.nan, math.inf)],
+)  # fmt: skip
+def test_lengths_and_rates_that_are_none(shapes, change, wanted):
+    with pytest.raises(UserError, match=f'{wanted} belongs there'):
         load_config(DETECTOR, change)
 
 

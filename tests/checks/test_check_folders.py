@@ -80,6 +80,14 @@ def test_each_kind_is_named(tmp_path, kind, change):
     assert [finding.kind for finding in find_in_tree(tmp_path)] == [kind]
 
 
+def test_a_remedy_can_be_pasted(tmp_path):
+    root = tmp_path / 'my data'
+    make(root)
+    (root / 'train/.h; touch x #').mkdir()
+    (found,) = find_in_tree(root)
+    assert found.remedy == f"move them out of it: '{root}/train/.h; touch x #'"
+
+
 def test_only_suffixes_that_nothing_reads(tmp_path):
     make(tmp_path)
     all_webp(tmp_path)

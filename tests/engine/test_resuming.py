@@ -10,7 +10,7 @@ import torch
 import toy_runs
 
 from mmscale.checkpoints import damage_of, require_finite
-from mmscale.engine.resuming import newest_checkpoint
+from mmscale.engine.resuming import check_pointer, newest_checkpoint
 from mmscale.engine.training import train
 from mmscale.errors import UserError
 
@@ -210,3 +210,16 @@ def test_the_first_tensor_that_is_not_finite_is_named():
     with pytest.raises(UserError, match='file.pth: b holds'):
         require_finite(state, 'file.pth')
     require_finite({'a': torch.ones(2, dtype=torch.bfloat16)}, 'file.pth')
+
+
+@pytest.mark.parametrize('make', [os.mkdir, os.mkfifo])
+def test_a_last_checkpoint_that_is_no_file(make, config, trained, tmp_path):
+    """It is not waited for, and a run does not begin where it cannot write the name down."""
+    run = shutil.copytree(trained, tmp_path / 'run')
+    (run / 'last_checkpoint').unlink()
+    make(run / 'last_checkpoint')
+    assert newest_checkpoint(run) == str(run / 'epoch_2.pth')
+    with pytest.raises(UserError, match='last_checkpoint. is a (folder|pipe), .* remove it'):
+        train(config, work_dir=run, resume='auto')
+    (run / 'last_checkpoint').rename(run / 'moved')
+    check_pointer(run)
