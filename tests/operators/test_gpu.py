@@ -20,7 +20,8 @@ from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction
 
 from mmscale.operators import extension
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU here')
+if not torch.cuda.is_available():
+    pytest.skip('no GPU here', allow_module_level=True)
 
 
 @pytest.fixture(autouse=True)
