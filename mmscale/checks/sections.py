@@ -78,7 +78,7 @@ def _lengths(cfg):
         fits = value is None or (is_number(value) and value >= 1 and value == int(value))
         yield from _require(fits, f'train_cfg.{key}', value, 'a whole number of at least 1')
     wrapper = cfg.get('optim_wrapper')
-    optimizer = wrapper.get('optimizer') if _is_dict(wrapper) else None
+    optimizer: Any = wrapper.get('optimizer') if _is_dict(wrapper) else None
     rate = optimizer.get('lr') if _is_dict(optimizer) else None
     fits = not _is_number(rate) or is_number(rate)
     yield from _require(fits, 'optim_wrapper.optimizer.lr', rate, 'a finite number')
