@@ -1,11 +1,11 @@
 """Our backbones and their peers on a GPU: precisions, layouts, torch.compile, CUDA graphs.
 
-    python docs/benchmarks/gpu.py [--rounds 15] [--only WORD ...] [-o FILE.json]
+    python docs/benchmarks/gpu.py [--rounds 15] [--only GROUP ...] [-o FILE.json]
 
 Each group of cases is timed in turns in one process, by CUDA events; a row says the median and the
 least of the rounds in milliseconds. Groups: `taps` (backbones, the maps of strides 4 to 32),
-`training` (a step of SGD on random maps), `detectors` (pixels to boxes) and `detector-training`.
-docs/speed.md has a table of them.
+`training` (a step of SGD on random maps), `detectors` (pixels to boxes) and `detector_training`.
+docs/notes/speed.md says what was measured so far.
 """
 
 import argparse
@@ -41,6 +41,11 @@ def images(shape, dtype=torch.float32):
     return x.to('cuda', dtype, memory_format=torch.channels_last)
 
 
+def kind_of(dtype):
+    """A type's name in the table: ``float16``."""
+    return str(dtype).removeprefix('torch.')
+
+
 def recorded(run):
     """What a function launches as one CUDA graph, without the time of Python and of launches."""
     stream = torch.cuda.Stream()
@@ -59,7 +64,7 @@ def forms_of(name, shape):
     """Functions of a backbone's inference by the names of their forms."""
     yield 'float32, contiguous', without_grad(build(name).cuda(), images(shape).contiguous())
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
-        kind = str(dtype).removeprefix('torch.')
+        kind = kind_of(dtype)
         x = images(shape, dtype)
         model = to_channels_last(fuse(build(name))).to('cuda', dtype)
         yield f'{kind}, fused', without_grad(model, x)
@@ -118,7 +123,7 @@ def training():
     for pair in PAIRS.items():
         cases = {}
         for name, dtype in itertools.product(pair, (torch.float32, torch.bfloat16)):
-            kind = str(dtype).removeprefix('torch.')
+            kind = kind_of(dtype)
             for layout in ('contiguous', 'channels-last'):
                 model, x = build(name).cuda(), images(shape)
                 if layout == 'contiguous':
@@ -152,7 +157,7 @@ def detectors():
         fused = to_channels_last(fuse(build(name))).cuda()
         cases[f'{name}: float32, fused'] = without_grad(fused, x)
         for dtype in (torch.float16, torch.bfloat16):
-            kind = str(dtype).removeprefix('torch.')
+            kind = kind_of(dtype)
             cases[f'{name}: {kind}, fused'] = autocast(without_grad(fused, x), dtype)
     yield 'detectors, 1 x 800 x 1344', cases
 
@@ -162,7 +167,7 @@ def detector_training():
     shape, cases = (4, 800, 1344), {}
     for name in DETECTORS:
         for dtype in (torch.float32, torch.bfloat16):
-            kind = str(dtype).removeprefix('torch.')
+            kind = kind_of(dtype)
             model = to_channels_last(build(name)).cuda()
             cases[f'{name}: {kind}'] = stepping(model, images(shape), dtype)
     yield 'detector-training, 4 x 800 x 1344', cases

@@ -41,7 +41,7 @@ def compare(function, expected, *inputs):
         output.backward(torch.linspace(-1, 2, output.numel(), dtype=output.dtype).view_as(output))
         results.append([output, *[x.grad for x in leaves]])
     for result, other in zip(*results):
-        torch.testing.assert_close(result, other, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(result, other, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize('weighted', [False, True])
