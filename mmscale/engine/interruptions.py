@@ -23,12 +23,16 @@ from mmscale.utils.files import written_aside
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+class _MetricsLeft(BaseException):
+    """A signal came while metrics were computed."""
+
+
 class InterruptionHook(Hook):
     """On SIGTERM or SIGINT, saves a checkpoint after the iteration and ends the program.
 
     The exit status is 128 + the signal's number. A second SIGINT (Ctrl-C) ends it at once. Several
     processes stop together, at the end of the same training iteration; a process alone stops in the
-    middle of a validation too.
+    middle of a validation too, and while its metrics are computed.
     """
 
     priority = 'LOWEST'  # after the schedule's step and the regular checkpoint
@@ -37,6 +41,7 @@ class InterruptionHook(Hook):
         self.received = 0
         self.process = 0
         self.listens = False
+        self.measuring: Runner | None = None  # whose metrics are computed now
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -52,7 +57,10 @@ class InterruptionHook(Hook):
         before = {number: signal.getsignal(number) for number in SIGNALS}
         self.listens = True
         try:
-            yield
+            try:
+                yield
+            except _MetricsLeft:
+                self._stop_validating(self.measuring)
         except (RuntimeError, KeyboardInterrupt) as error:
             if not self.received:
                 raise
@@ -73,6 +81,23 @@ class InterruptionHook(Hook):
             self.process = os.getpid()
             for number in SIGNALS:
                 signal.signal(number, self._note)
+            if runner.val_loop is not None and get_world_size() == 1:
+                self._leave_metrics(runner)
+
+    def _leave_metrics(self, runner):
+        """Stop while they are computed: one whose processes the signal has ended waits for ever."""
+        evaluator = runner.val_loop.evaluator
+        evaluate = evaluator.evaluate
+
+        def interruptible(size):
+            self.measuring = runner
+            if self.received:  # since the last picture
+                raise _MetricsLeft
+            found = evaluate(size)
+            self.measuring = None
+            return found
+
+        evaluator.evaluate = interruptible
 
     def _note(self, number, frame):
         if os.getpid() != self.process:
@@ -83,6 +108,8 @@ class InterruptionHook(Hook):
             self.received = int(number)
             again = ', or at once if it comes again' if number == signal.SIGINT else ''
             os.write(2, f'{self._name}: the run stops after this iteration{again}\n'.encode())
+            if self.measuring:
+                raise _MetricsLeft
 
     @property
     def _name(self):
@@ -115,10 +142,13 @@ class InterruptionHook(Hook):
     ) -> None:
         """Stop here too: a validation may take longer than the time that is left."""
         if self.received and get_world_size() == 1 and self.process:
-            for hook in runner.hooks:
-                if isinstance(hook, EMAHook):
-                    hook.after_val_epoch(runner)  # takes the averaged weights out of the model
-            self._stop(runner, runner.iter, (f'epoch_{runner.epoch}.pth',))
+            self._stop_validating(runner)
+
+    def _stop_validating(self, runner):
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook):
+                hook.after_val_epoch(runner)  # takes the averaged weights out of the model
+        self._stop(runner, runner.iter, (f'epoch_{runner.epoch}.pth',))
 
     def _stop(self, runner, iteration, same):
         path = _save(runner, iteration, same)

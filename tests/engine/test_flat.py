@@ -16,6 +16,7 @@ import torch
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, TRANSFORMS
+from mmengine.runner import loops
 from PIL import Image
 
 from mmscale.engine.training import train
@@ -89,6 +90,7 @@ def test_training_is_flat(tmp_path, monkeypatch):
     small_runs.write(tmp_path)
     monkeypatch.setenv('SHAPES_ROOT', str(tmp_path / 'shapes'))
     monkeypatch.setattr(WatchHook, 'watch', Watch())
+    monkeypatch.setattr(loops.time, 'sleep', lambda _: None)  # two seconds after each epoch
     train(
         tmp_path / 'detector.py',
         work_dir=tmp_path / 'run',

@@ -121,6 +121,7 @@ def start(config, work_dir, *options):
         ('epochs', signal.SIGTERM, 'train', 1, 'iter_7.pth'),
         ('iterations', signal.SIGINT, 'train', 1, 'iter_7.pth'),
         ('epochs', signal.SIGTERM, 'val', 0, 'epoch_2.pth'),
+        ('epochs', signal.SIGTERM, 'metrics', 1, 'epoch_2.pth'),
     ],
 )
 def test_a_stopped_run_says_where_it_is_saved(kind, number, place, workers, saved, tmp_path):
