@@ -78,6 +78,8 @@ setup(
         # Segmentors. Upstream's does not say that it imports the last two.
         'onedl-seg': ['onedl-mmsegmentation>=1.4.2'],
         'openmmlab-seg': ['mmsegmentation>=1.2.2', 'ftfy', 'regex'],
+        # Oriented boxes; upstream's has no release for this mmdet.
+        'onedl-rotate': ['onedl-mmrotate>=1.2.1'],
         'fast-eval': ['faster-coco-eval'],
         'export': EXPORT,
         'dev': [
@@ -87,6 +89,7 @@ setup(
             'faster-coco-eval',
             'hypothesis',
             'mypy',
+            'onedl-mmrotate',
             'onedl-mmsegmentation',
             'pytest',
             'pytest-xdist',

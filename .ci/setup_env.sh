@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the checkout's .venv with the versions in constraints.txt; `make setup` calls this. With the
-# argument `dev` it adds what the linters and the tests need, mmsegmentation too, to the .venv that
-# is there.
+# argument `dev` it adds what the linters and the tests need, mmsegmentation and mmrotate too, to
+# the .venv that is there.
 # May be interrupted and run again at any time: pip skips what is installed already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -73,7 +73,7 @@ one_opencv() {  # the one that needs no display
 
 if [[ ${1:-} == dev ]]; then
     STEPS=1
-    step 'Linters, pytest, the exporters and mmsegmentation'
+    step 'Linters, pytest, the exporters, mmsegmentation and mmrotate'
     pip_install --editable '.[dev]' || failed "$NETWORK"
     one_opencv
     run .venv/bin/python -m compileall -q -j 0 .venv/lib || true  # what --no-compile left below

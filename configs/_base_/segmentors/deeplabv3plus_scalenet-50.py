@@ -1,6 +1,6 @@
 """mmseg's DeepLabV3+ with ScaleNet-50, whose last maps are of stride 16."""
 
-_base_ = ['../mmseg.py', 'mmseg::_base_/models/deeplabv3plus_r50-d8.py']
+_base_ = ['../others.py', 'mmseg::_base_/models/deeplabv3plus_r50-d8.py']
 
 from mmscale import feature_channels
 

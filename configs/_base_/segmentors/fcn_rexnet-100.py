@@ -1,6 +1,6 @@
 """mmseg's FCN with ReXNet 1.0, whose last maps are of stride 16."""
 
-_base_ = ['../mmseg.py', 'mmseg::_base_/models/fcn_r50-d8.py']
+_base_ = ['../others.py', 'mmseg::_base_/models/fcn_r50-d8.py']
 
 from mmscale import feature_channels
 

@@ -1,6 +1,6 @@
 """SegFormer's light head, half as wide as mmseg's, on ReXNet 1.0."""
 
-_base_ = ['../mmseg.py', 'mmseg::_base_/models/segformer_mit-b0.py']
+_base_ = ['../others.py', 'mmseg::_base_/models/segformer_mit-b0.py']
 
 from mmscale import feature_channels
 

@@ -1,6 +1,6 @@
 """mmseg's UPerNet with ReXNet 1.0."""
 
-_base_ = ['../mmseg.py', 'mmseg::_base_/models/upernet_r50.py']
+_base_ = ['../others.py', 'mmseg::_base_/models/upernet_r50.py']
 
 from mmscale import feature_channels
 

@@ -3,7 +3,7 @@
 All pictures get the weights and norms of one resolution.
 """
 
-_base_ = ['../mmseg.py', 'mmseg::_base_/models/upernet_r50.py']
+_base_ = ['../others.py', 'mmseg::_base_/models/upernet_r50.py']
 
 from mmscale import feature_channels
 
