@@ -55,7 +55,8 @@ def make_semantic(
 
     ``OUT/train2017/000000000009.png`` is the map of the picture ``000000000009.jpg`` of
     ``instances_train2017.json``; ``OUT/classes.json`` has the names of the numbers. Pictures are
-    neither read nor copied. What an earlier call has written to `out` is replaced.
+    neither read nor copied. What an earlier call has written to `out` is replaced, by one for the
+    same files or more.
 
     Args:
         out: Folder to make. Its parents are made where missing.
@@ -63,8 +64,8 @@ def make_semantic(
         classes: 'things' (against the background), 'supercategories' or 'categories'.
 
     Raises:
-        UserError: An argument or a file does not fit, or `out` holds something else or cannot be
-            written.
+        UserError: An argument or a file does not fit, or `out` holds something else, maps of other
+            files included, or cannot be written.
     """
     check_choice('classes', classes, CLASSES)
     out = Path(out).resolve()
@@ -76,6 +77,7 @@ def make_semantic(
     with writing(out), folder_aside(out) as part:
         for name, file in folders.items():
             content = _read(file)
+            _keep_others(out, folders)
             numbers, known = number_categories(content['categories'], classes, file)
             if names and known != names:
                 raise UserError(
@@ -115,6 +117,16 @@ def _require_free(out):
         raise UserError(f'{str(out)!r} is a file: choose another folder')
     if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
         raise UserError(f'{str(out)!r} already holds something else: choose another folder')
+
+
+def _keep_others(out, folders):
+    """Raise a UserError if the path has maps of other files."""
+    there = {path.name for path in out.iterdir() if path.is_dir()} if out.is_dir() else set()
+    if there - folders.keys():
+        raise UserError(
+            f'{str(out)!r} holds the maps of {sorted(there - folders.keys())} too, which would be '
+            'lost: give all files in one call, or another folder'
+        )
 
 
 def _read(file):

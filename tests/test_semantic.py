@@ -109,8 +109,19 @@ def test_several_files_become_several_folders_and_are_made_anew(written, tmp_pat
     files = [written(one), written(one, 'own.json')]
     make_semantic(tmp_path / 'out', files)
     assert np.array_equal(map_of(tmp_path / 'out'), map_of(tmp_path / 'out', 'own'))
-    make_semantic(tmp_path / 'out', files[:1])
-    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['classes.json', 'train']
+    more = [written(content((3, box(2, 2, 5, 5), 0))), files[1], written(one, 'third.json')]
+    make_semantic(tmp_path / 'out', more)
+    names = ['classes.json', 'own', 'third', 'train']
+    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == names
+    assert not np.array_equal(map_of(tmp_path / 'out'), map_of(tmp_path / 'out', 'own'))
+
+
+def test_maps_of_other_files_stay(written, tmp_path):
+    one = content((3, box(0, 0, 5, 5), 0))
+    make_semantic(tmp_path / 'out', [written(one, 'own.json')])
+    with pytest.raises(UserError, match=r"\['own'\].*all files in one call"):
+        make_semantic(tmp_path / 'out', [written(one)])
+    assert map_of(tmp_path / 'out', 'own').any()
 
 
 OTHERS = [dict(id=3, name='cat', supercategory='food')]

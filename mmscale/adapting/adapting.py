@@ -21,7 +21,8 @@ from mmscale.adapting.pictures import picture_changes, preprocessors
 from mmscale.adapting.proving import bare, prove
 from mmscale.engine.building import build_model
 from mmscale.engine.config import load_config
-from mmscale.engine.tasks import task_of
+from mmscale.engine.tasks import CLASSIFIER, DETECTOR, SEGMENTOR, task_of
+from mmscale.errors import UserError
 from mmscale.families import backbone_name, feature_channels
 from mmscale.models.init_cfg import is_pretrained
 from mmscale.registry import SCOPE, type_name
@@ -93,17 +94,22 @@ def plan(
         UserError: See :func:`adapt`.
     """
     name = backbone_name(backbone)
-    arguments, reasons = complete(name, arguments)
+    arguments, reasons = complete(name, arguments, detector=task_of(cfg) is DETECTOR)
     host = find_host(cfg)
+    _check_pictures(host, arguments)
     old = old or observe(host.backbone, task_of(cfg).package)
     levels = choose_levels(host.cfg, old, count_indices(name, arguments))
+    if 'output_stride' in arguments:
+        levels = levels._replace(output_stride=arguments['output_stride'])
+        _check_strides(cfg, levels, old)
     channels = feature_channels(name, **{**arguments, 'out_indices': levels.out_indices})
     weights = _weights(name, arguments)
     mean, std = pixels(name)
+    rgb = host.backbone.get('in_channels', 3) == 3
     changes = [
         *_backbone_changes(host, name, arguments, reasons, levels, old, weights),
         *channel_changes(host, old.channels, channels, levels.further),
-        *picture_changes(cfg, host, name, mean, std),
+        *(picture_changes(cfg, host, name, mean, std) if rgb else ()),
         *_checkpoint_changes(cfg, host),
     ]
     prefix = '.'.join([*map(str, host.path[1:]), 'backbone'])
@@ -115,6 +121,40 @@ def plan(
     adapted = make(cfg, changes)
     notes = list(_notes(cfg, host, name, arguments, old, weights, changes))
     return Adaptation(adapted, changes, notes)
+
+
+def _check_pictures(host, arguments):
+    """Refuse another number of channels than the pictures have."""
+    there = host.backbone.get('in_channels', 3)
+    wanted = arguments.get('in_channels', there)
+    if wanted != there:
+        raise UserError(
+            f'in_channels={wanted}, but the pictures of this config have {there} channels: give '
+            'its backbone, its pipelines and its data_preprocessor (mean, std) the other number '
+            'first, and it goes on into the new backbone'
+        )
+
+
+def _check_strides(cfg, levels, old):
+    """Refuse an output stride with which a detector would look for objects at wrong places."""
+    strides = _strides(levels)
+    before = list(old.strides[: len(strides)])
+    if strides != before and task_of(cfg) not in (SEGMENTOR, CLASSIFIER):
+        raise UserError(
+            f'output_stride={levels.output_stride} makes maps of stride {_listed(strides)}, and '
+            f'what reads them here was made for {_listed(before)} (its anchors, points or RoI '
+            'extractors): leave it out'
+        )
+
+
+def _strides(levels):
+    """Of the new backbone's maps."""
+    most = levels.output_stride or OFFERED[-1]
+    return [min(OFFERED[min(i, len(OFFERED) - 1)], most) for i in levels.out_indices]
+
+
+def _listed(values):
+    return ', '.join(map(str, values))
 
 
 def _weights(name, arguments):
@@ -135,25 +175,24 @@ def _backbone_changes(host, name, arguments, reasons, levels, old, weights) -> I
     yield Change((*path, 'type'), f'{SCOPE}.{name}')
     for key, value in arguments.items():
         yield Change((*path, key), value, reasons.get(key, ''))
-    strides = [OFFERED[min(i, len(OFFERED) - 1)] for i in levels.out_indices]
+    strides, before = _strides(levels), list(old.strides)
     if levels.output_stride and 'output_stride' not in arguments:
-        yield Change(
-            (*path, 'output_stride'),
-            levels.output_stride,
-            'dilated from there on, as the old one',
-        )
-        strides = [min(stride, levels.output_stride) for stride in strides]
-    why = f'the maps of stride {", ".join(map(str, strides))}, as before'
+        why = 'dilated from there on, as the old one'
+        yield Change((*path, 'output_stride'), levels.output_stride, why)
+    why = f'the maps of stride {_listed(strides)}, as before'
+    if strides != before[: len(strides)]:
+        why = f'the maps of stride {_listed(strides)}; before they were {_listed(before)}'
     if levels.out_indices == (len(OFFERED),):
         why = 'the last convolution of the classifier'
     elif levels.further:
         why = f'{why} (the neck makes the others)'
     yield Change((*path, 'out_indices'), levels.out_indices, why)
-    for key, value, why in carried(host.backbone, old, weights):
-        if key not in arguments:
-            yield Change((*path, key), value, why)
+    kept = {s.key: s for s in carried(host.backbone, old, weights) if s.key not in arguments}
+    for key, value, why in kept.values():
+        yield Change((*path, key), value, why)
     if 'init_cfg' not in arguments:
-        why = 'on the hub; init_cfg=None is from scratch'
+        thawed = ', with frozen_stages=-1,' if 'frozen_stages' in kept else ''
+        why = f'on the hub; init_cfg=None{thawed} is from scratch'
         if not weights:
             why = 'nothing is on the hub for it (docs/weights.md): name a file, or leave it at None'
         init_cfg = dict(type='Pretrained', checkpoint=weights)
@@ -186,7 +225,7 @@ def _parameters(cfg):
 
 def _notes(cfg, host, name, arguments, old, weights, changes) -> Iterator[str]:
     former = type_name(host.backbone['type'])
-    gone = dropped(host.backbone, old, weights)
+    gone = dropped(host.backbone, old, weights, arguments)
     if gone:
         yield f'dropped with the old backbone {former}: {", ".join(gone)}'
     if not weights and 'init_cfg' not in arguments:
@@ -205,7 +244,9 @@ def _notes(cfg, host, name, arguments, old, weights, changes) -> Iterator[str]:
             f'{", ".join(others)}: its weights get pictures that are normalised otherwise now, as '
             f'{name} expects them'
         )
-    if not preprocessors(cfg, host):
+    if host.backbone.get('in_channels', 3) != 3:
+        yield 'the pictures have other channels than RGB: mean and std stay those of the config'
+    elif not preprocessors(cfg, host):
         yield f'no data preprocessor was found: {name} expects RGB pictures, normalised'
     if "'type': 'Normalize'" in str(cfg.get('train_dataloader')):
         yield 'a pipeline normalises pictures by itself (Normalize), before the data preprocessor'

@@ -1,6 +1,6 @@
 """What of the old backbone's settings goes on, and what is dropped and said."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from mmscale.adapting.observing import Observed
@@ -44,7 +44,11 @@ def carried(former: Mapping[str, Any], old: Observed, weights: str | None) -> It
         kept.pop('requires_grad', None)
     if norm.get('type') in BATCH_NORMS and kept != dict(type='BN'):
         yield Setting('norm_cfg', kept, 'as in the old one')
-    if old.settings.get('norm_eval') is False:
+    channels = former.get('in_channels', 3)
+    if channels != 3:
+        yield Setting('in_channels', channels, 'as many as the pictures have')
+    # This package's own are asked for 'auto', and become one of the others.
+    if former.get('norm_eval', old.settings.get('norm_eval')) is False:
         yield Setting('norm_eval', False, 'as in the old one')
     else:
         yield Setting('norm_eval', 'auto', 'batch norms keep the statistics of weights, if any')
@@ -52,10 +56,17 @@ def carried(former: Mapping[str, Any], old: Observed, weights: str | None) -> It
         yield Setting('with_cp', True, 'as in the old one: less memory, more time')
 
 
-def dropped(former: Mapping[str, Any], old: Observed, weights: str | None) -> list[str]:
-    """What the new backbone does not have of the old one, each in a few words."""
+def dropped(
+    former: Mapping[str, Any], old: Observed, weights: str | None, given: Container[str] = ()
+) -> list[str]:
+    """What the new backbone does not have of the old one, each in a few words.
+
+    Args:
+        former, old, weights: See :func:`carried`.
+        given (Container[str]): The arguments that the new one was given.
+    """
     said = [f'{key} ({what})' for key, what in DROPPED.items() if former.get(key)]
-    frozen = _frozen(old)
+    frozen = -1 if 'frozen_stages' in given else _frozen(old)
     if frozen >= 0 and not weights:
         said.append(f'frozen_stages={frozen} (there are no weights that could stay as they are)')
     elif frozen >= 0 and not _counts_alike(old):

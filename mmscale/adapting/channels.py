@@ -102,7 +102,7 @@ def _in_neck(host, neck, old, new):
 
 
 def _prefixed(values, first):
-    return [*first, *values[len(first) :]]
+    return type(values)([*first, *values[len(first) :]])  # necks compare tuples with tuples
 
 
 def _in_heads(host, old, new):

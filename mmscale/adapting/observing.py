@@ -16,7 +16,7 @@ SIDE = 256  # pixels of the picture: a map of stride 64 still has 4 x 4
 # They change no shape, and their operators run on real tensors alone.
 WITHOUT = ('init_cfg', 'pretrained', 'dcn', 'stage_with_dcn', 'plugins')
 # What makes a dilated network of a backbone's class; its defaults make the plain one.
-DILATING = ('strides', 'dilations')
+DILATING = ('strides', 'dilations', 'output_stride')
 SETTINGS = ('frozen_stages', 'norm_eval', 'with_cp')
 
 
@@ -118,5 +118,5 @@ def _run(cfg, scope, device):
     with torch.device(device), DefaultScope.overwrite_default_scope(scope), torch.no_grad():
         network = MODELS.build(deepcopy(cfg))
         network.eval()
-        maps = network(torch.zeros(1, 3, SIDE, SIDE))
+        maps = network(torch.zeros(1, cfg.get('in_channels', 3), SIDE, SIDE))
     return network, [maps] if isinstance(maps, torch.Tensor) else list(maps)

@@ -59,11 +59,11 @@ def prove(cfg: Config, original: Config) -> str | None:
     Raises:
         UserError: If the adapted model does not work and the original does.
     """
-    error = fault(cfg)
+    done, error = attempt(cfg)
     if error is None:
         return None
-    former = fault(original)
-    if former is None:
+    reached, former = attempt(original)
+    if former is None or len(reached) > len(done):
         raise UserError(f'the adapted model does not work, though the original does: {error}')
     return (
         f'the adapted model was not proven: {error}. The original does not take the made-up '
@@ -132,6 +132,7 @@ class Trial:
     def __init__(self, cfg: Config, shapes: Shapes = SHAPES) -> None:
         self.cfg = bare(cfg)
         self.shapes = shapes
+        self.channels = (self.cfg.model.get('backbone') or {}).get('in_channels', 3)
         self.task = task_of(self.cfg)
         self.known = self.task in TASKS or self.task.scope is None
         self.model = build_model(self.cfg)
@@ -154,7 +155,7 @@ class Trial:
             if hub.get_info(key) is None:
                 hub.update_info(key, 0)
         with DefaultScope.overwrite_default_scope(self.task.package):
-            data = self.model.data_preprocessor(self._batch(0), True)
+            data = self.model.data_preprocessor(self._pictures(0), True)
             loss, parts = self.model.parse_losses(self.model(**data, mode='loss'))
             if not torch.isfinite(loss):
                 raise UserError(f'the loss is not finite: {float(loss)}')
@@ -168,9 +169,17 @@ class Trial:
         scope = DefaultScope.overwrite_default_scope(self.task.package)
         with torch.no_grad(), scope:
             if not self.known:
-                return self.model.extract_feat(torch.rand(1, 3, 128, 128))
-            data = self.model.data_preprocessor(self._batch(1), False)
+                return self.model.extract_feat(torch.rand(1, self.channels, 128, 128))
+            data = self.model.data_preprocessor(self._pictures(1), False)
             return self.model(**data, mode='predict')
+
+    def _pictures(self, seed: int) -> dict[str, list[Any]]:
+        """A batch, with as many channels as the backbone reads."""
+        batch = self._batch(seed)
+        if self.channels != 3:
+            repeated = [channel % 3 for channel in range(self.channels)]
+            batch['inputs'] = [picture[..., repeated, :, :] for picture in batch['inputs']]
+        return batch
 
     def _batch(self, seed: int) -> dict[str, list[Any]]:
         """A batch of the kind that the model takes."""

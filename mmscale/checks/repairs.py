@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mmscale.checks.findings import REPAIRED, Finding, first
-from mmscale.utils.files import written_aside
+from mmscale.utils.files import cannot_write, written_aside
 
 LARGEST_ID = 2**53  # the last whole number that a double holds: the metrics count in these
 FOLDER = 'annotations'  # of the work dir
@@ -67,7 +67,10 @@ def write_copy(
     content.setdefault('info', {})
     named = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     folder = Path(work_dir).resolve() / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
     copy = folder / f'{path.stem}-{part}-{named}.json'
     with written_aside(copy) as temporary:
         temporary.write_text(json.dumps(content), encoding='utf-8')

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from mmscale.checks.backbones import find_in_backbone
 from mmscale.checks.findings import FAULT, REPAIRED, WARNING, Finding
 from mmscale.checks.norms import find_in_norms
 from mmscale.registry import type_name
@@ -38,6 +39,7 @@ def find_in_settings(cfg: Mapping[str, Any], splits: Sequence[str]) -> Iterator[
     yield from _missing(cfg, splits)
     model = cfg.get('model') or {}
     yield from find_in_norms(cfg)
+    yield from find_in_backbone(cfg, trained='train' in splits)
     yield from _mixed_precision(cfg, splits)
     if type_name(model.get('type', '')) == 'DetTTAModel' and _has_masks(model.get('module') or {}):
         yield Finding(

@@ -20,11 +20,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         '-o', '--out', required=True, metavar='NAME.py', help='the child config to write'
     )
+    parser.add_argument('--force', action='store_true', help='write over a file that is there')
     args = parser.parse_args(argv)
     name, arguments = args.backbone
     # The frameworks log to stdout.
     with one_line_errors(), contextlib.redirect_stdout(sys.stderr):
-        written = adapt_file(args.config, name, arguments, args.out)
+        written = adapt_file(args.config, name, arguments, args.out, force=args.force)
     for note in written.notes:
         print(f'note: {note}')
     said = written.unproven or 'built; two pictures went through loss and prediction'

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
 from mmengine.logging import print_log
 
 from mmscale.adapting.files import adapt_file
+from mmscale.cli.parsing import Overrides
 from mmscale.families import BACKBONES, backbone_name
 
 
-class BackboneAction(DictAction):
+class BackboneAction(Overrides):
     """Reads ``NAME KEY=VALUE ...`` into the name and a dict."""
 
     def __call__(
@@ -34,6 +34,7 @@ class BackboneAction(DictAction):
                 'the backbone comes before --backbone, or after another option'
             )
         holder = argparse.Namespace()
+        setattr(holder, self.dest, {})
         super().__call__(parser, holder, pairs, option_string)
         setattr(namespace, self.dest, (name, getattr(holder, self.dest)))
 

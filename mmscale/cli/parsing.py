@@ -40,7 +40,9 @@ def _tell_launcher(line: str) -> None:
 def config_parser(description: str | None, **options: Any) -> argparse.ArgumentParser:
     """The arguments of every command that reads a config, by the library's names of them."""
     parser = argparse.ArgumentParser(description=description, **options)
-    parser.add_argument('config', help='path of a config, or the bare name of one of mmscale')
+    parser.add_argument(
+        'config', help='path of a config, bare name of one of mmscale, or mmdet::FOLDER/NAME'
+    )
     return parser
 
 
@@ -70,7 +72,7 @@ def add_trust(parser: argparse.ArgumentParser, dest: str, what: str) -> None:
     )
 
 
-class _Overrides(DictAction):
+class Overrides(DictAction):
     """mmengine's reader of KEY=VALUE, whose asserts and errors end in argparse's one line."""
 
     def __call__(
@@ -97,7 +99,7 @@ class _Overrides(DictAction):
 def add_overrides(parser: argparse.ArgumentParser, help: str, dest: str = 'overrides') -> None:
     """mmengine's --cfg-options."""
     parser.add_argument(
-        '--cfg-options', dest=dest, nargs='+', action=_Overrides, metavar='KEY=VALUE', help=help
+        '--cfg-options', dest=dest, nargs='+', action=Overrides, metavar='KEY=VALUE', help=help
     )
 
 

@@ -1,6 +1,7 @@
 """Configs: found by path or bare name, read, and overridden."""
 
 import difflib
+import importlib.util
 import inspect
 import logging
 import os
@@ -40,7 +41,14 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     Raises:
         UserError: If there is no such config, the file is not one, or an override does not fit it.
     """
-    path = None if '::' in str(name) else find_config(name)
+    scope, named, _ = str(name).partition('::')
+    # mmengine would install something of that name.
+    if named and not (scope.isidentifier() and importlib.util.find_spec(scope)):
+        raise UserError(
+            f"config {str(name)!r} cannot be read: it is made of {scope}'s, which is not installed"
+            + (f': {MMSEG}' if scope == 'mmseg' else '')
+        )
+    path = None if named else find_config(name)
     try:
         cfg = Config.fromfile(path) if path else get_config(f'{str(name).removesuffix(".py")}.py')
     except (OSError, SyntaxError, ValueError) as error:  # mmengine's own words
@@ -120,6 +128,8 @@ def _leave_scope(node):
 
 def find_config(name: str | Path) -> Path:
     """The path of a config given by path or by bare name (see :func:`load_config`)."""
+    if not isinstance(name, (str, os.PathLike)):
+        raise UserError(f'a config is a path or a name, not {type(name).__name__}')
     if os.path.isfile(name):
         return Path(name)
     wanted = str(name).removesuffix('.py')

@@ -308,8 +308,9 @@ def check_two_stage(model: Any) -> None:
             part = getattr(part, name, None)
         if type(part) not in allowed:
             names = ' or '.join(kind.__name__ for kind in allowed)
+            given = 'missing' if part is None else type(part).__name__
             raise UserError(
-                f'{path} of this detector is {type(part).__name__}: only those with {names} are '
+                f'{path} of this detector is {given}: only those with {names} are '
                 'exported whole. --part neck exports backbone and neck of any detector'
             )
     extractors = [roi_head.bbox_roi_extractor]

@@ -66,6 +66,8 @@ def create(name: str, *, pretrained: bool | str = False, **arguments: Any) -> Ba
     if fixed:
         raise UserError(f'{name} fixes {sorted(fixed)[0]}: leave it out, or choose another name')
     feature_channels(variant.backbone.__name__, **variant.arguments, **arguments)  # checks them
+    if pretrained == '':
+        raise UserError("pretrained='' names no weights; True takes those on the hub")
     if pretrained:
         if 'init_cfg' in arguments:
             raise UserError('give pretrained or init_cfg, not both')

@@ -41,11 +41,58 @@ def test_a_config_is_found_by_its_name():
         ('ReXNet', dict(width_mult=1.4), '1.4'),
         ('ReXNet', dict(out_indices=(0,)), 'out_indices'),
         ('SANResNet', dict(depth=51), '51'),
+        ('SANResNet', dict(resolutions=224), r'\(224,\)'),
+        ('ReXNet', dict(type='ScaleNet'), "type='ScaleNet'"),
+        ('ReXNet', dict(in_channels=1), 'in_channels=1'),
+        ('ReXNet', dict(output_stride=16), 'anchors'),
     ],
 )
 def test_wrong_arguments_are_named(name, arguments, words):
     with pytest.raises(UserError, match=words):
         plan(retinanet(), name, arguments)
+
+
+@pytest.mark.parametrize('config', [None, {}, 'nowhere::x/y', '::x', 'a.b::c'])
+def test_what_is_no_config_is_named(config):
+    with pytest.raises(UserError, match='config'):
+        mmscale.adapt(config, 'ReXNet')
+
+
+def test_nothing_is_installed_for_a_name(monkeypatch):
+    monkeypatch.setattr('mmengine.hub.get_config', None)  # it asks pip for what is missing
+    with pytest.raises(UserError, match='mmyolo.*not installed'):
+        mmscale.adapt('mmyolo::yolov5/yolov5_s', 'ReXNet')
+
+
+def test_weights_may_be_named_by_a_text():
+    cfg = plan(retinanet(), 'ReXNet', dict(init_cfg='my.pth')).cfg
+    assert cfg.model.backbone.init_cfg == dict(type='Pretrained', checkpoint='my.pth')
+    assert cfg.model.backbone.frozen_stages == 1
+
+
+@pytest.mark.parametrize('channels', [1, 4])
+def test_pictures_of_other_channels_stay_as_they_are(channels):
+    cfg = retinanet()
+    cfg.model.backbone.in_channels = channels
+    cfg.model.data_preprocessor.update(mean=[9.0] * channels, std=[2.0] * channels)
+    if channels == 4:
+        del cfg.model.data_preprocessor.bgr_to_rgb
+    adapted = mmscale.adapt(cfg, 'ReXNet')
+    assert adapted.model.backbone.in_channels == channels
+    assert adapted.model.data_preprocessor == cfg.model.data_preprocessor
+
+
+@pytest.mark.parametrize('norm_eval', ['auto', True, False])
+def test_one_of_ours_keeps_its_norm_eval(norm_eval):
+    cfg = mmscale.adapt(retinanet(), 'ReXNet', proof=False)
+    cfg.model.backbone.norm_eval = norm_eval
+    again = mmscale.adapt(cfg, 'ReXNet', proof=False, width_mult=1.3)
+    assert again.model.backbone.norm_eval == ('auto' if norm_eval else False)
+
+
+def test_a_frozen_stage_of_ones_own_is_not_said_to_be_dropped():
+    notes = plan(retinanet(), 'ScaleNet', dict(frozen_stages=2)).notes
+    assert 'frozen_stages' not in ' '.join(notes)
 
 
 def test_arguments_of_ones_own_win():

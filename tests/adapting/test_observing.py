@@ -27,6 +27,10 @@ NETWORKS = {
              stage_with_dcn=(False, True, True, True)),
         (256, 512, 1024, 2048), (4, 8, 16, 32),
     ),
+    'ours, dilated': (
+        dict(type='mmscale.ReXNet', width_mult=1.0, out_indices=(0, 1, 2, 3), output_stride=8),
+        (38, 61, 128, 185), (4, 8, 8, 8),
+    ),
     'Swin': (
         dict(type='SwinTransformer', embed_dims=96, depths=(2, 2, 2, 2), out_indices=(1, 2, 3)),
         (192, 384, 768), (8, 16, 32),
@@ -64,6 +68,11 @@ def test_defaults_are_seen_too():
     assert (
         'norm_eval' not in observe(dict(type='SwinTransformer', depths=(1,) * 4), 'mmdet').settings
     )
+
+
+def test_ours_are_seen_without_their_dilation_too():
+    dilated = dict(type='mmscale.ReXNet', width_mult=1.0, output_stride=8)
+    assert observe(dilated, 'mmdet').levels == (4, 8, 16, 32)
 
 
 def test_kinds_are_those_of_the_parents_too():

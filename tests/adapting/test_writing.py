@@ -109,6 +109,32 @@ def test_nothing_is_written_if_the_proof_fails(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ['base.py']
 
 
+def test_what_is_there_stays_but_for_force(tmp_path):
+    base, out = tmp_path / 'base.py', tmp_path / 'child.py'
+    retinanet().dump(base)
+    out.write_text('edited = True\n')
+    with pytest.raises(UserError, match='--force'):
+        adapt_file(str(base), 'ReXNet', {}, out, proof=False)
+    assert out.read_text() == 'edited = True\n'
+    adapt_file(str(base), 'ReXNet', {}, out, proof=False, force=True)
+    assert 'mmscale.ReXNet' in out.read_text()
+
+
+def test_the_child_of_a_pure_python_config_holds_the_whole(tmp_path):
+    model = retinanet().model.to_dict()
+    (tmp_path / 'base.py').write_text(f'model = {model!r}\n')
+    pure = tmp_path / 'pure.py'
+    pure.write_text(
+        'from mmdet.models import RetinaNet\nfrom mmengine.config import read_base\n\n'
+        'with read_base():\n    from .base import *\n\nmodel.update(type=RetinaNet)\n'
+    )
+    written = adapt_file(str(pure), 'ReXNet', dict(init_cfg=None), tmp_path / 'child.py')
+    assert written.unproven is None
+    cfg = load_config(written.path)
+    assert cfg.model.neck.in_channels == [38, 61, 128, 185]
+    assert '_base_ =' not in written.path.read_text()
+
+
 def test_a_config_is_not_written_over(tmp_path):
     base = tmp_path / 'base.py'
     retinanet().dump(base)

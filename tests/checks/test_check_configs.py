@@ -92,6 +92,14 @@ KINDS = {
             'model.roi_head.bbox_head.norm_cfg: 7 groups',
         ),
     ],
+    'frozen-random': [
+        ({'model.backbone.frozen_stages': 1}, 'frozen_stages=-1'),
+        ({'model.backbone.frozen_stages': 1, 'model.backbone.init_cfg': None}, 'init_cfg'),
+    ],
+    'strides-dilated': [
+        ({'model.backbone.output_stride': 16}, 'stride [32]'),
+        ({'model.backbone.output_stride': 8}, 'stride [16, 32]'),
+    ],
     'norm-sync': [
         ({'launcher': 'pytorch', 'model.backbone.norm_cfg': dict(type='SyncBN')}, "type='BN'"),
         ({'launcher': 'pytorch', 'sync_bn': 'torch'}, 'no sync_bn'),
