@@ -164,14 +164,17 @@ class Trial:
         return {key: float(value.detach()) for key, value in parts.items()}
 
     def predict(self) -> Any:
-        """What the model finds in two other pictures."""
+        """What the model finds in two other pictures, one at a time as in a test."""
         self.model.eval()
         scope = DefaultScope.overwrite_default_scope(self.task.package)
         with torch.no_grad(), scope:
             if not self.known:
                 return self.model.extract_feat(torch.rand(1, self.channels, 128, 128))
-            data = self.model.data_preprocessor(self._pictures(1), False)
-            return self.model(**data, mode='predict')
+            batch, found = self._pictures(1), []
+            for i in range(len(batch['inputs'])):
+                one = {key: values[i : i + 1] for key, values in batch.items()}
+                found += self.model(**self.model.data_preprocessor(one, False), mode='predict')
+            return found
 
     def _pictures(self, seed: int) -> dict[str, list[Any]]:
         """A batch, with as many channels as the backbone reads."""

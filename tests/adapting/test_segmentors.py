@@ -48,8 +48,10 @@ def test_a_detector_on_dilated_maps_gets_dilated_maps():
     cfg.model.backbone.update(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2))
     backbone = plan(cfg, 'ReXNet', {}).cfg.model.backbone
     assert (backbone.out_indices, backbone.output_stride) == ((0, 1, 2, 3), 16)
-    backbone = plan(cfg, 'ReXNet', dict(output_stride=8)).cfg.model.backbone
-    assert backbone.output_stride == 8
+    backbone = plan(cfg, 'ReXNet', dict(output_stride=16)).cfg.model.backbone
+    assert backbone.output_stride == 16
+    with pytest.raises(UserError, match='output_stride=8 makes maps of stride 4, 8, 8, 8'):
+        plan(cfg, 'ReXNet', dict(output_stride=8))
 
 
 # Heads
