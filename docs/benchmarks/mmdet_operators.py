@@ -33,11 +33,19 @@ def run_all(way, folder, only):
     chosen = [pair for pair in configs() if not only or pair[0] in only]
     for name, path in track(chosen, f'{way} operators'):
         out = folder / f'{name}.{way}.pth'
-        if out.exists():
-            continue
+        if out.exists() or (way != WAYS[0] and 'error' in kept(folder, name, WAYS[0])):
+            continue  # or there is nothing to compare with
         ended = forked(lambda p=path: results(p), lambda o=out, **kept: _save(o, **kept), SECONDS)
         if not out.exists():
             _save(out, error=f'ended by signal {ended}')
+
+
+def kept(folder, name, way):
+    """What a config has come to in one of the ways; an empty dict if it was not run so."""
+    import torch
+
+    path = folder / f'{name}.{way}.pth'
+    return torch.load(path) if path.exists() else {}
 
 
 def _save(out, **result):
@@ -125,13 +133,11 @@ def main():
 
 def table(args):
     """Write the table: the folders that are the same, and a line for each that is not."""
-    import torch
-
     rows = []
     for name, path in configs():
-        files = [args.folder / f'{name}.{way}.pth' for way in WAYS]
-        if all(file.exists() for file in files):
-            rows.append((name, path.stem, compare(*map(torch.load, files))))
+        one, other = (kept(args.folder, name, way) for way in WAYS)
+        if 'error' in one or (one and other):
+            rows.append((name, path.stem, compare(one, other)))
     same = [name for name, _, difference in rows if difference is None]
     lines = [f'Same to {BOUND:g}: {len(same)} of {len(rows)}: {", ".join(same)}.', '']
     lines += ['| config | |', '|---|---|']
