@@ -35,7 +35,10 @@ def run_all(way, folder, only):
         out = folder / f'{name}.{way}.pth'
         if out.exists() or (way != WAYS[0] and 'error' in kept(folder, name, WAYS[0])):
             continue  # or there is nothing to compare with
-        ended = forked(lambda p=path: results(p), lambda o=out, **kept: _save(o, **kept), SECONDS)
+        shapes = kept(folder, name, WAYS[0]).get('shapes')
+        ended = forked(
+            lambda p=path, s=shapes: results(p, s), lambda o=out, **kept: _save(o, **kept), SECONDS
+        )
         if not out.exists():
             _save(out, error=f'ended by signal {ended}')
 
@@ -56,13 +59,15 @@ def _save(out, **result):
     aside.rename(out)
 
 
-def results(path):
-    """Losses of some training steps, and the detections after them."""
+def results(path, shapes=None):
+    """Losses of some training steps, and the detections after them, of pictures of some shapes."""
     from mmengine.config import Config
 
     from mmscale.adapting.proving import SHAPES, SQUARE
 
     cfg = Config.fromfile(path)
+    if shapes:
+        return _results(cfg, shapes)
     try:
         return _results(cfg, SHAPES)
     except (AssertionError, RuntimeError, TypeError, ValueError):  # some need larger pictures
@@ -86,7 +91,7 @@ def _results(cfg, shapes):
         found = [one for one in trial.predict() if isinstance(one, BaseDataElement)]
     kept = [sample.pred_instances for sample in found if 'pred_instances' in sample]
     found = [{key: one[key].float() for key in ('scores', 'bboxes')} for one in kept]
-    return dict(losses=losses, found=found)
+    return dict(losses=losses, found=found, shapes=shapes)
 
 
 def compare(one, other):

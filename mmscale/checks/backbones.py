@@ -6,7 +6,7 @@ from typing import Any
 from mmscale.checks.findings import WARNING, Finding
 from mmscale.errors import is_whole
 from mmscale.families import is_backbone
-from mmscale.models.init_cfg import is_pretrained
+from mmscale.registry import type_name
 
 DEEPEST = 32  # stride of the last map of a network that is not dilated
 READERS = ('strides', 'featmap_strides')
@@ -31,8 +31,12 @@ def find_in_backbone(cfg: Mapping[str, Any], *, trained: bool) -> Iterator[Findi
 def _frozen(backbone):
     frozen, given = backbone.get('frozen_stages', -1), backbone.get('init_cfg')
     entries = given if isinstance(given, (list, tuple)) else [given]
-    named = [e for e in entries if isinstance(e, dict) and e and is_pretrained(e)]
-    if is_whole(frozen) and frozen >= 0 and not any(e.get('checkpoint') for e in named):
+    weights = [
+        entry.get('checkpoint')
+        for entry in entries
+        if isinstance(entry, dict) and type_name(entry.get('type', '')) == 'Pretrained'
+    ]
+    if is_whole(frozen) and frozen >= 0 and not any(weights):
         yield Finding(
             WARNING,
             'frozen-random',
