@@ -78,7 +78,7 @@ setup(
         # Segmentors. Upstream's does not say that it imports the last two.
         'onedl-seg': ['onedl-mmsegmentation>=1.4.2'],
         'openmmlab-seg': ['mmsegmentation>=1.2.2', 'ftfy', 'regex'],
-        # Oriented boxes; upstream's has no release for this mmdet.
+        # Oriented boxes; upstream's was not tried.
         'onedl-rotate': ['onedl-mmrotate>=1.2.1'],
         'fast-eval': ['faster-coco-eval'],
         'export': EXPORT,

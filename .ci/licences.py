@@ -22,6 +22,7 @@ LINE = re.compile(r'^\| (?!package )([a-z0-9-]+) \| (.+) \| (.+) \|$', re.MULTIL
 GROUPS = (
     'onedl',
     'onedl-seg',
+    'onedl-rotate',
     'export',
     'fast-eval',
     'dev',

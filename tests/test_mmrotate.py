@@ -6,6 +6,7 @@ import sys
 
 import compiled
 import cv2
+import mmcv.ops
 import numpy as np
 import pytest
 from commands import ROOT, tool
@@ -71,8 +72,6 @@ def test_oriented_rcnn_learns_and_predicts(dota, tmp_path):
 
 
 def test_without_compiled_operators_it_is_refused_by_name(dota, tmp_path):
-    import mmcv.ops
-
     if 'stands in' not in mmcv.ops.get_compiler_version():
         pytest.skip('mmcv has its own operators here')
     with pytest.raises(SystemExit) as stopped:

@@ -33,9 +33,9 @@ def run_all(way, folder, only):
     chosen = [pair for pair in configs() if not only or pair[0] in only]
     for name, path in track(chosen, f'{way} operators'):
         out = folder / f'{name}.{way}.pth'
-        if out.exists() or (way != WAYS[0] and 'error' in kept(folder, name, WAYS[0])):
+        if out.exists() or (way != WAYS[0] and 'error' in read(folder, name, WAYS[0])):
             continue  # or there is nothing to compare with
-        shapes = kept(folder, name, WAYS[0]).get('shapes')
+        shapes = read(folder, name, WAYS[0]).get('shapes')
         ended = forked(
             lambda p=path, s=shapes: results(p, s), lambda o=out, **kept: _save(o, **kept), SECONDS
         )
@@ -43,7 +43,7 @@ def run_all(way, folder, only):
             _save(out, error=f'ended by signal {ended}')
 
 
-def kept(folder, name, way):
+def read(folder, name, way):
     """What a config has come to in one of the ways; an empty dict if it was not run so."""
     import torch
 
@@ -140,7 +140,7 @@ def table(args):
     """Write the table: the folders that are the same, and a line for each that is not."""
     rows = []
     for name, path in configs():
-        one, other = (kept(args.folder, name, way) for way in WAYS)
+        one, other = (read(args.folder, name, way) for way in WAYS)
         if 'error' in one or (one and other):
             rows.append((name, path.stem, compare(one, other)))
     same = [name for name, _, difference in rows if difference is None]

@@ -41,7 +41,7 @@ class InterruptionHook(Hook):
         self.received = 0
         self.process = 0
         self.listens = False
-        self.measuring: Runner | None = None  # whose metrics are computed now
+        self.measuring = False  # metrics are computed now
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -57,10 +57,7 @@ class InterruptionHook(Hook):
         before = {number: signal.getsignal(number) for number in SIGNALS}
         self.listens = True
         try:
-            try:
-                yield
-            except _MetricsLeft:
-                self._stop_validating(self.measuring)
+            yield
         except (RuntimeError, KeyboardInterrupt) as error:
             if not self.received:
                 raise
@@ -90,11 +87,14 @@ class InterruptionHook(Hook):
         evaluate = evaluator.evaluate
 
         def interruptible(size):
-            self.measuring = runner
-            if self.received:  # since the last picture
-                raise _MetricsLeft
-            found = evaluate(size)
-            self.measuring = None
+            try:
+                self.measuring = True
+                if self.received:  # since the last picture
+                    raise _MetricsLeft
+                found = evaluate(size)
+                self.measuring = False
+            except _MetricsLeft:
+                self._stop_validating(runner)
             return found
 
         evaluator.evaluate = interruptible

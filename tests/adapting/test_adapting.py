@@ -59,7 +59,7 @@ def test_what_is_no_config_is_named(config):
 
 
 def test_nothing_is_installed_for_a_name(monkeypatch):
-    monkeypatch.setattr('mmengine.hub.get_config', None)  # it asks pip for what is missing
+    monkeypatch.setattr('mmscale.engine.config.get_config', None)  # it asks pip for what is missing
     with pytest.raises(UserError, match='mmyolo.*not installed'):
         mmscale.adapt('mmyolo::yolov5/yolov5_s', 'ReXNet')
 
