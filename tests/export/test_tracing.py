@@ -31,5 +31,5 @@ def test_other_detectors_are_refused_by_their_part():
     pytest.importorskip('mmdet')
     with DefaultScope.overwrite_default_scope('mmdet'):
         model = MODELS.build(cfg.model)
-    with pytest.raises(UserError, match='rpn_head .*NoneType'):
+    with pytest.raises(UserError, match='rpn_head of this detector is missing'):
         build_graph(model, 'detector', (64, 64))
