@@ -1,5 +1,6 @@
 """The backbones by name, without importing them (mmengine.model takes a second)."""
 
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
@@ -7,6 +8,10 @@ from mmscale.errors import UserError
 from mmscale.registry import MODELS, ROOT, SCOPE, stand_in, type_name
 
 BACKBONES = ('ReXNet', 'ReXNetLite', 'ScaleNet', 'SANResNet', 'SANMobileNetV2')
+
+# What pictures the published weights have seen, in RGB: mean and standard deviation.
+IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
+ZERO_TO_ONE = ([0.0, 0.0, 0.0], [255.0, 255.0, 255.0])
 
 # In mmengine's root registry, from where mmdet's and mmpretrain's find them without the scope too.
 for _name in BACKBONES:
@@ -69,3 +74,16 @@ def feature_channels(type: Any, **kwargs: Any) -> tuple[int, ...]:
     if unknown:
         raise UserError(f'{name} has no argument {unknown[0]!r}; it takes {known}')
     return backbone.feature_channels(**kwargs)
+
+
+def published(name: str, arguments: Mapping[str, Any]) -> str | None:
+    """The weights on the hub, if there are any for exactly this network."""
+    for variant in MODELS.get(name).variants():
+        if variant.weights and variant.arguments.items() <= arguments.items():
+            return variant.weights
+    return None
+
+
+def pixels(name: str) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of the pictures, in RGB, that a backbone's weights expect."""
+    return ZERO_TO_ONE if name.startswith('SAN') else IMAGENET

@@ -13,7 +13,7 @@ _base_ = [
 from mmscale import feature_channels
 
 model = dict(
-    backbone=dict(_delete_=True, type='mmscale.ReXNet', width_mult=1.0),
+    backbone=dict(_delete_=True, type='mmscale.ReXNet', width_mult=1.0, init_cfg=None),
     roi_head=dict(bbox_head=dict(num_classes=80)),
     train_cfg=dict(rcnn=dict(sampler=dict(num=128))),
 )

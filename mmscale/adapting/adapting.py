@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmscale.adapting.carrying import carried, dropped
 from mmscale.adapting.changes import Change, look_up, make
 from mmscale.adapting.channels import channel_changes
-from mmscale.adapting.families import complete, count_indices, pixels, published
+from mmscale.adapting.families import complete, count_indices
 from mmscale.adapting.hosts import INNER, beside, find_host
 from mmscale.adapting.levels import OFFERED, choose_levels
 from mmscale.adapting.observing import Observed, observe
@@ -23,7 +23,7 @@ from mmscale.engine.building import build_model
 from mmscale.engine.config import load_config
 from mmscale.engine.tasks import CLASSIFIER, DETECTOR, SEGMENTOR, task_of
 from mmscale.errors import UserError
-from mmscale.families import backbone_name, feature_channels
+from mmscale.families import backbone_name, feature_channels, pixels, published
 from mmscale.models.init_cfg import is_pretrained
 from mmscale.registry import SCOPE, type_name
 

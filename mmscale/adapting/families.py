@@ -1,4 +1,4 @@
-"""What the adapter has to know of this package's backbones: arguments, weights, pixels."""
+"""What the adapter has to know of this package's backbones: arguments that a model needs."""
 
 from collections.abc import Mapping
 from inspect import signature
@@ -8,9 +8,6 @@ from mmscale.errors import UserError
 from mmscale.families import feature_channels
 from mmscale.registry import MODELS
 
-# What the pictures are that the published weights have seen, in RGB: mean and standard deviation.
-IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
-ZERO_TO_ONE = ([0.0, 0.0, 0.0], [255.0, 255.0, 255.0])
 SAN_RESOLUTION = 224
 
 
@@ -67,16 +64,3 @@ def count_indices(name: str, arguments: Mapping[str, Any]) -> int:
             continue
         return count
     raise AssertionError(f'{name} has neither 4 nor 5 indices')
-
-
-def published(name: str, arguments: Mapping[str, Any]) -> str | None:
-    """The weights on the hub, if there are any for exactly this network."""
-    for variant in MODELS.get(name).variants():
-        if variant.weights and variant.arguments.items() <= arguments.items():
-            return variant.weights
-    return None
-
-
-def pixels(name: str) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of the pictures, in RGB, that a backbone's weights expect."""
-    return ZERO_TO_ONE if name.startswith('SAN') else IMAGENET

@@ -5,11 +5,13 @@ from typing import Any
 
 from mmscale.checks.findings import WARNING, Finding
 from mmscale.errors import is_whole
-from mmscale.families import is_backbone
+from mmscale.families import is_backbone, pixels, published
 from mmscale.registry import type_name
+from mmscale.utils.configs import sets_with_pipeline
 
 DEEPEST = 32  # stride of the last map of a network that is not dilated
 READERS = ('strides', 'featmap_strides')
+CLOSE = 0.05  # of two means or deviations that differ by their rounding alone
 
 
 def find_in_backbone(cfg: Mapping[str, Any], *, trained: bool) -> Iterator[Finding]:
@@ -24,19 +26,26 @@ def find_in_backbone(cfg: Mapping[str, Any], *, trained: bool) -> Iterator[Findi
     if not isinstance(backbone, dict) or not is_backbone(backbone):
         return
     if trained and not cfg.get('load_from'):
-        yield from _frozen(backbone)
+        if _has_weights(backbone):
+            yield from _normalised(cfg, model, backbone)
+        else:
+            yield from _frozen(backbone)
+            yield from _random(cfg, backbone)
     yield from _dilated(backbone, model)
 
 
-def _frozen(backbone):
-    frozen, given = backbone.get('frozen_stages', -1), backbone.get('init_cfg')
-    entries = given if isinstance(given, (list, tuple)) else [given]
-    weights = [
+def _has_weights(backbone):
+    given = backbone.get('init_cfg')
+    return any(
         entry.get('checkpoint')
-        for entry in entries
+        for entry in (given if isinstance(given, (list, tuple)) else [given])
         if isinstance(entry, dict) and type_name(entry.get('type', '')) == 'Pretrained'
-    ]
-    if is_whole(frozen) and frozen >= 0 and not any(weights):
+    )
+
+
+def _frozen(backbone):
+    frozen = backbone.get('frozen_stages', -1)
+    if is_whole(frozen) and frozen >= 0:
         yield Finding(
             WARNING,
             'frozen-random',
@@ -44,6 +53,64 @@ def _frozen(backbone):
             'these layers never learn',
             'model.backbone.frozen_stages=-1, or weights in model.backbone.init_cfg',
         )
+
+
+def _random(cfg, backbone):
+    """A backbone without weights that nobody has asked for; classifiers are trained to get them."""
+    if cfg.get('default_scope') == 'mmpretrain' or 'init_cfg' in backbone:
+        return
+    name = type_name(backbone['type'])
+    known = published(name, {'width_mult': 1.0, **backbone})
+    yield Finding(
+        WARNING,
+        'backbone-random',
+        f'model.backbone of type {name} names no weights: it starts from random ones',
+        f"init_cfg=dict(type='Pretrained', checkpoint={known or 'FILE'!r}) in model.backbone, or "
+        'init_cfg=None if that is wanted',
+    )
+
+
+def _normalised(cfg, model, backbone):
+    """Pictures that reach the weights in another form than those they were trained on."""
+    given = model.get('data_preprocessor') or cfg.get('data_preprocessor')
+    if backbone.get('in_channels', 3) != 3 or not isinstance(given, Mapping):
+        return
+    own = (given.get('mean'), given.get('std'))
+    if 'data_preprocessor' in given or (own[0] is None and _in_pipeline(cfg)):
+        return
+    name = type_name(backbone['type'])
+    mean, std = pixels(name)
+    rgb = bool(given.get('bgr_to_rgb') or given.get('to_rgb'))
+    if own[0] is not None and rgb and _close(own[0], mean) and _close(own[1], std):
+        return
+    was = f'{"RGB" if rgb else "BGR"}, mean {own[0]}, std {own[1]}' if own[0] else 'not normalised'
+    order = 'to_rgb' if cfg.get('default_scope') == 'mmpretrain' else 'bgr_to_rgb'
+    yield Finding(
+        WARNING,
+        'normalisation',
+        f'the pictures are {was}, but weights of {name} expect RGB, mean {mean}, std {std}',
+        f'model.data_preprocessor with {order}=True and these',
+    )
+
+
+def _close(given, wanted):
+    return (
+        isinstance(given, (list, tuple))
+        and len(given) == len(wanted)
+        and all(
+            isinstance(one, (int, float)) and abs(one - other) <= CLOSE
+            for one, other in zip(given, wanted)
+        )
+    )
+
+
+def _in_pipeline(cfg):
+    """Whether the loader normalises, as in mmdet 2."""
+    return any(
+        type_name(step.get('type', '')) == 'Normalize'
+        for dataset in sets_with_pipeline((cfg.get('train_dataloader') or {}).get('dataset') or {})
+        for step in dataset['pipeline']
+    )
 
 
 def _dilated(backbone, model):

@@ -9,8 +9,10 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 
 from mmscale.engine.config import load_config
 from mmscale.engine.saving import save_whole
@@ -36,10 +38,6 @@ def prepare(
     if launcher == 'pytorch' and not torch.cuda.is_available():
         _join_cpu_processes(cfg)
     cfg.work_dir = str(work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(config).stem)
-    # mmengine keeps visualizers by name: under the fixed one of mmdet's configs, a second run in
-    # this process would log into the folder of the first.
-    if cfg.get('visualizer'):
-        cfg.visualizer.pop('name', None)
     save_whole(cfg)
     return cfg
 
@@ -53,8 +51,12 @@ def _join_cpu_processes(cfg):
     cfg.model_wrapper_cfg = {**wrapper, **cfg.get('model_wrapper_cfg', {})}
 
 
-def build_runner(cfg: Config) -> Runner:
+def build_runner(cfg: Config, *, testing: bool = False) -> Runner:
     """The Runner of a config.
+
+    Args:
+        cfg (mmengine.Config): As :func:`prepare` makes it.
+        testing (bool): Leave the config alone that training has written to the work dir.
 
     Raises:
         UserError: If a part of the config does not take its arguments, or the work dir cannot be
@@ -62,7 +64,7 @@ def build_runner(cfg: Config) -> Runner:
     """
     try:
         with writing(cfg.work_dir):
-            return _Runner.from_cfg(cfg)
+            return (_Tester if testing else _Runner).from_cfg(cfg)
     except (UserError, ImportError):
         raise  # which say what to do
     except BUILDING as error:
@@ -70,7 +72,14 @@ def build_runner(cfg: Config) -> Runner:
 
 
 class _Runner(Runner):
-    """mmengine's, whose log says once that its file cannot be written."""
+    """mmengine's, for several runs in one process, and with a log file that may fail."""
+
+    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
+        # mmengine keeps visualizers by name: under the fixed one of mmdet's configs, a second run
+        # in this process would log into the folder of the first.
+        if isinstance(visualizer, dict):
+            visualizer = {**visualizer, 'name': self._experiment_name}
+        return super().build_visualizer(visualizer)
 
     def build_logger(self, *args: Any, **options: Any) -> MMLogger:
         logger = super().build_logger(*args, **options)
@@ -79,6 +88,15 @@ class _Runner(Runner):
                 # Python's own prints a traceback for each line of the log.
                 handler.handleError = partial(_say_once, handler, [])  # type: ignore[method-assign]
         return logger
+
+
+class _Tester(_Runner):
+    """The same, which writes its config beside its log."""
+
+    @master_only
+    def dump_config(self) -> None:
+        # In the work dir lies that of the training, from which others go on.
+        self.cfg.dump(Path(self.log_dir, Path(self.cfg.filename or 'config.py').name))
 
 
 def _say_once(handler, said, record):

@@ -79,7 +79,7 @@ def evaluate(
         check_run(cfg, ('test',))
         if exported:
             use_file(cfg, checkpoint)
-        runner = build_runner(cfg)
+        runner = build_runner(cfg, testing=True)
         if dump:
             runner.test_evaluator.metrics.append(dump)
         with writing(cfg.work_dir):

@@ -8,7 +8,7 @@ from small_detectors import retinanet
 import mmscale
 from mmscale import UserError
 from mmscale.adapting.adapting import plan
-from mmscale.adapting.families import published
+from mmscale.families import published
 from mmscale.models import ReXNet, ReXNetLite, SANResNet, ScaleNet
 
 

@@ -27,6 +27,7 @@ SPLITS = ('train', 'val', 'test')
 HOOK = 'default_hooks.checkpoint'
 VAL = ('val_dataloader', 'val_cfg', 'val_evaluator')
 FILE = 'train_dataloader.dataset.ann_file'
+WEIGHTS = 'model.backbone.init_cfg.checkpoint'
 NAMES = 'train_dataloader.dataset.metainfo.classes'
 
 # What is wrong, and words of the remedy.
@@ -95,6 +96,34 @@ KINDS = {
     'frozen-random': [
         ({'model.backbone.frozen_stages': 1}, 'frozen_stages=-1'),
         ({'model.backbone.frozen_stages': 1, 'model.backbone.init_cfg': None}, 'init_cfg'),
+    ],
+    'backbone-random': [
+        (
+            {'model.backbone': dict(type='mmscale.ReXNet', _delete_=True)},
+            'timm://rexnet_100.nav_in1k',
+        ),
+        (
+            {'model.backbone': dict(type='mmscale.ScaleNet', _delete_=True)}
+            | {'model.neck.in_channels': [256, 512, 1024, 2048]},
+            "checkpoint='FILE'",
+        ),
+    ],
+    'normalisation': [
+        (
+            {
+                WEIGHTS: 'x.pth',
+                'model.data_preprocessor.mean': [103.53, 116.28, 123.675],
+                'model.data_preprocessor.std': [1.0, 1.0, 1.0],
+                'model.data_preprocessor.bgr_to_rgb': False,
+            },
+            'bgr_to_rgb=True',
+        ),
+        (
+            {WEIGHTS: 'x.pth', 'model.data_preprocessor.mean': None}
+            | {'model.data_preprocessor.std': None},
+            'bgr_to_rgb=True',
+        ),
+        ({WEIGHTS: 'x.pth', 'model.data_preprocessor.bgr_to_rgb': False}, 'bgr_to_rgb=True'),
     ],
     'strides-dilated': [
         ({'model.backbone.output_stride': 16}, 'stride [32]'),

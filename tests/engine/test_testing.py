@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 from commands import tool
+from mmengine.config import Config
 from runs import DETECTOR, SHORT, as_overrides, log_of, run_classifier
 
+from mmscale.engine.config import load_config
 from mmscale.engine.testing import evaluate
 from mmscale.reports.predictions import FIGURES, coco_figures
 
@@ -34,6 +36,22 @@ def test_testing_writes_coco_results_with_the_faster_metric_too(detector_run, tm
         + ['--work-dir', str(tmp_path), '--cfg-options', *options]
     )
     assert json.loads((tmp_path / 'results.bbox.json').read_text())
+
+
+def test_the_config_in_the_work_dir_stays_that_of_the_training(detector_run, tmp_path):
+    work_dir = tmp_path / 'run'
+    shutil.copytree(detector_run, work_dir)
+    (written,) = work_dir.glob('*.py')
+    before = written.read_text()
+    evaluate(
+        DETECTOR, str(work_dir / 'iter_4.pth'), work_dir=work_dir, overrides=as_overrides(SHORT)
+    )
+    assert written.read_text() == before
+    kept, own = Config.fromfile(written), load_config(DETECTOR)
+    assert kept.visualizer == own.visualizer  # of which mmdet's tools read the name
+    assert kept.load_from is None
+    (tested,) = work_dir.glob(f'*/{written.name}')
+    assert Config.fromfile(tested).load_from.endswith('iter_4.pth')
 
 
 def test_testing_with_flips_and_a_pickle(detector_run, tmp_path):

@@ -230,7 +230,9 @@ def test_pipelines_of_all_our_configs_can_be_described(monkeypatch):
     # mmengine reads hundreds of metafiles for every base of another package.
     monkeypatch.setattr(config_utils, 'load', cache(config_utils.load))
     # Oriented detectors are not exported.
-    left_out = {'_base_', 'rotated'} if find_spec('mmseg') else {'_base_', 'rotated', 'segmentation'}
+    left_out = (
+        {'_base_', 'rotated'} if find_spec('mmseg') else {'_base_', 'rotated', 'segmentation'}
+    )
     names = sorted(path for path in FOLDER.rglob('*.py') if not left_out & {*path.parts})
     seen = set()
     for name in names:
