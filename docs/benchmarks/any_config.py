@@ -2,12 +2,14 @@
 
     python docs/benchmarks/any_config.py FOLDER [--only NAME ...] [--page docs/any_config_table.md]
 
-With ``--package mmseg`` in those of mmseg (``--page docs/any_config_mmseg.md``).
+With ``--package mmseg`` or ``--package mmrotate`` in those of these (``--page
+docs/any_config_mmseg.md``). mmrotate needs mmcv's operators compiled.
 
 Adapts every config that has a backbone for ReXNet 1.0, ScaleNet-50 and SAN ResNet-50, and lets two
 made-up pictures through loss and prediction. Models that differ only in weights, in norms and in
-what is frozen are run once; `--jobs 16` runs so many at a time. Keeps the results in FOLDER, goes
-on there when it is started again, and writes the table of docs/any_config_table.md.
+what is frozen are run once (of mmseg's, those that differ in classes and crops too); `--jobs 16`
+runs so many at a time. Keeps the results in FOLDER, goes on there when it is started again, and
+writes the table of docs/any_config_table.md.
 """
 
 import argparse
@@ -27,6 +29,8 @@ BACKBONES = {'ReXNet': 'ReXNet 1.0', 'ScaleNet': 'ScaleNet-50', 'SANResNet': 'SA
 SECONDS = 300  # for one model
 # What a model can differ in and still be the same to this script.
 ALIKE = ('init_cfg', 'frozen_stages', 'norm_eval', 'with_cp', 'teacher_ckpt')
+# mmseg repeats each model for every data set: its number of classes, and its crops.
+OF_A_SET = ('num_classes', 'size', 'crop_size', 'stride')
 # Families of the old backbones.
 FAMILIES = {
     'ResNet-like': ('ResNet', 'ResNeXt', 'Res2Net', 'ResNeSt', 'RegNet'),
@@ -80,17 +84,19 @@ def plans(package, name):
 
 def digest(cfg):
     """Says which configs have the same model."""
-    text = json.dumps([_alike(cfg.model.to_dict()), cfg.get('default_scope')], default=str)
+    scope = cfg.get('default_scope')
+    left = (*ALIKE, *OF_A_SET) if scope == 'mmseg' else ALIKE
+    text = json.dumps([_alike(cfg.model.to_dict(), left), scope], default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _alike(node):
+def _alike(node, left):
     if isinstance(node, dict):
-        kept = {str(k): _alike(v) for k, v in sorted(node.items()) if k not in ALIKE}
+        kept = {str(k): _alike(v, left) for k, v in sorted(node.items()) if k not in left}
         if 'backbone' in kept:
             kept['backbone'].pop('norm_cfg', None)
         return kept
-    return [_alike(v) for v in node] if isinstance(node, (list, tuple)) else node
+    return [_alike(v, left) for v in node] if isinstance(node, (list, tuple)) else node
 
 
 def trial(package, name, backbone):
@@ -208,7 +214,9 @@ def page(folder, package):
         f'{len(rows)} configs of {package} have a backbone'
         + (f' so far; {left} were not looked at yet' if left else '')
         + f'. Their {len(models)} models that differ in more than weights, norms and what is '
-        'frozen are built, trained for a step and predicted with, on two made-up pictures'
+        'frozen '
+        + ('(and classes and crops) ' if package == 'mmseg' else '')
+        + 'are built, trained for a step and predicted with, on two made-up pictures'
         + (f'; {len(models - set(tried))} of them were not run yet' if models - set(tried) else '')
         + '.',
         '',
@@ -295,13 +303,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('folder', type=Path)
     parser.add_argument('--only', nargs='*', help='folders of configs (default: all)')
-    parser.add_argument('--package', default='mmdet', choices=['mmdet', 'mmseg'])
+    parser.add_argument('--package', default='mmdet', choices=['mmdet', 'mmseg', 'mmrotate'])
     parser.add_argument('--jobs', type=int, default=1, help='models at a time (1)')
     parser.add_argument('--page', type=Path, help='write the page here (FOLDER/table.md)')
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    # mmcv compiles some operators for GPUs alone.
-    os.environ.setdefault('MMSCALE_OPERATORS', 'torchvision')
+    if args.package != 'mmrotate':  # whose operators nothing stands in for
+        # mmcv compiles some operators for GPUs alone.
+        os.environ.setdefault('MMSCALE_OPERATORS', 'torchvision')
     import mmscale  # noqa: F401  (before mmdet: operators stand in for mmcv's)
 
     run(args.folder, args.package, args.only, args.jobs)

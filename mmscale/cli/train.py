@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mmscale.cli import COMMANDS
 from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import one_line_errors, run_options, run_parser
+from mmscale.engine.tracking import TRACKERS
 from mmscale.engine.training import train
 
 
@@ -22,6 +23,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         const='auto',
         metavar='CHECKPOINT',
         help='go on from this checkpoint, or from the newest in the work dir',
+    )
+    parser.add_argument(
+        '--track',
+        dest='trackers',
+        nargs='+',
+        default=(),
+        choices=list(TRACKERS),
+        metavar='TRACKER',
+        help=f'log to these too: {", ".join(TRACKERS)}',
     )
     add_backbone(parser)
     options = run_options(parser, argv)

@@ -12,6 +12,7 @@ from mmscale.checkpoints import trusting
 from mmscale.datasets.checks import check_labels
 from mmscale.engine.checks import check_run
 from mmscale.engine.pipelines import check_tested
+from mmscale.engine.progress import ProgressHook
 from mmscale.engine.running import build_runner, prepare
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import DETECTOR, SEGMENTOR, task_of
@@ -23,8 +24,11 @@ from mmscale.registry import type_name
 from mmscale.utils.configs import sets_with_pipeline, test_set
 from mmscale.utils.environment import require
 from mmscale.utils.files import writing
+from mmscale.utils.logs import warnings_to_file
+from mmscale.utils.progress import Bars
 
 
+@warnings_to_file()
 def evaluate(
     config: str,
     checkpoint: str,
@@ -82,7 +86,9 @@ def evaluate(
         runner = build_runner(cfg, testing=True)
         if dump:
             runner.test_evaluator.metrics.append(dump)
-        with writing(cfg.work_dir):
+        bars = Bars()
+        runner.register_hook(ProgressHook(bars))
+        with writing(cfg.work_dir), bars.shown():
             return runner.test()
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,15 +15,21 @@ from mmscale.engine.checks import check_run
 from mmscale.engine.hooks import EpochSeedHook
 from mmscale.engine.interruptions import InterruptionHook
 from mmscale.engine.loops import use_resumable_loop
+from mmscale.engine.opening import OpeningHook
+from mmscale.engine.progress import ProgressHook
 from mmscale.engine.resuming import BatchHook, check_pointer, check_resumable, newest_checkpoint
 from mmscale.engine.running import build_runner, prepare
 from mmscale.engine.saving import FiniteHook, checkpoint_folder
+from mmscale.engine.tracking import track
 from mmscale.engine.weights import guard_weights, load_from
 from mmscale.engine.work_dirs import held
 from mmscale.errors import UserError
 from mmscale.utils.files import writing
+from mmscale.utils.logs import warnings_to_file
+from mmscale.utils.progress import Bars
 
 
+@warnings_to_file()
 def train(
     config: str,
     *,
@@ -31,6 +37,7 @@ def train(
     amp: bool = False,
     auto_scale_lr: bool = False,
     resume: str | None = None,
+    trackers: Sequence[str] = (),
     trust_checkpoint: bool = False,
     overrides: Mapping[str, Any] | None = None,
     launcher: str = 'none',
@@ -45,6 +52,7 @@ def train(
         auto_scale_lr (bool): Scale the learning rate to the actual batch size.
         resume (str, optional): 'auto' goes on from the newest whole checkpoint of `work_dir`, if
             there is one; a path goes on from that checkpoint.
+        trackers (Sequence[str]): See :func:`mmscale.engine.tracking.track`.
         trust_checkpoint (bool): Let that checkpoint, and those that the config names, run code.
         overrides (dict, optional): As in :func:`mmscale.engine.config.load_config`.
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
@@ -58,6 +66,7 @@ def train(
         SystemExit: If SIGTERM or SIGINT stopped the run, which is saved then.
     """
     cfg = prepare(config, overrides, work_dir, launcher)
+    track(cfg, trackers)
     if amp:
         _use_amp(cfg)
     use_resumable_loop(cfg)
@@ -104,12 +113,12 @@ def _choose_checkpoint(cfg, resume, trust):
 
 def _run(cfg):
     runner = build_runner(cfg)
-    interruption = InterruptionHook()
-    for hook in (FiniteHook(), BatchHook(), interruption):
+    interruption, bars = InterruptionHook(), Bars()
+    for hook in (FiniteHook(), BatchHook(), OpeningHook(), ProgressHook(bars), interruption):
         runner.register_hook(hook)
     if not any(isinstance(hook, EpochSeedHook) for hook in runner.hooks):
         runner.register_hook(EpochSeedHook())
-    with interruption.listening(), writing(cfg.work_dir):
+    with interruption.listening(), writing(cfg.work_dir), bars.shown():
         runner.train()
     return runner
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import sys
+import warnings
 from collections.abc import Iterator
 
 from mmengine.logging import MMLogger
@@ -19,3 +21,41 @@ def warnings_only() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def warnings_to_file() -> Iterator[None]:
+    """Python's warnings of the libraries below go to the log's file, each once, and no further.
+
+    Those that come before there is such a file wait for it; without any they are shown at the end.
+    """
+    seen: set[tuple[type, str]] = set()
+    waiting: list[str] = []
+
+    def keep(message, category, filename, lineno, file=None, line=None):
+        if (category, str(message)) not in seen:
+            seen.add((category, str(message)))
+            waiting.append(warnings.formatwarning(message, category, filename, lineno, line))
+            _write(waiting)
+
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+        warnings.showwarning = keep
+        try:
+            yield
+        finally:
+            _write(waiting)
+            warnings.showwarning = shown
+            for text in waiting:
+                print(text, end='', file=sys.stderr)
+
+
+def _write(texts):
+    """Move texts to the file of the current log, if there is one."""
+    logger = MMLogger.get_current_instance()
+    files = [handler for handler in logger.handlers if isinstance(handler, logging.FileHandler)]
+    while files and texts:
+        text = texts.pop(0).rstrip()
+        record = logger.makeRecord(logger.name, logging.WARNING, '', 0, text, (), None)
+        for handler in files:
+            handler.handle(record)
