@@ -81,6 +81,7 @@ setup(
         # Oriented boxes; upstream's was not tried.
         'onedl-rotate': ['onedl-mmrotate>=1.2.1'],
         'fast-eval': ['faster-coco-eval'],
+        'completion': ['shtab'],
         'export': EXPORT,
         'dev': [
             *EXPORT,
@@ -94,6 +95,7 @@ setup(
             'pytest',
             'pytest-xdist',
             'ruff',
+            'shtab',
         ],
     },
     packages=find_packages(include=['mmscale', 'mmscale.*']),

@@ -30,8 +30,9 @@ ORDER = (
     'benchmark',
     'adapting',  # another backbone for anyone's config
     'cli',
+    '__main__',
 )  # fmt: skip
-FLAT = 8  # files directly in the package
+FLAT = 9  # files directly in the package
 
 
 def name_of(path):

@@ -11,36 +11,52 @@ from importlib import import_module
 from mmscale.version import __version__
 
 # Here and not in the modules, so that --help does not import them all.
-COMMANDS = {
-    'adapt': "Put a backbone into anyone's config: adapt.py CONFIG --backbone ReXNet -o "
-    'MY_CONFIG.py.',
-    'allocate-neurons': 'Allocate neurons: from a trained ScaleNet to the structure that a budget '
-    'allows.',
-    'benchmark': 'Time models side by side, with peers, in any form: eager, fused, compiled, '
-    'exported.',
-    'calibrate-bn': 'Give a trained SAN norms for more resolutions: statistics from training '
-    'images, no training.',
-    'check': 'Find what is wrong with a data set or a config: check.py X, an annotation file, a '
-    'folder or a config.',
-    'compare-runs': 'Compare runs: training loss and a metric, or a metric over resolutions; '
-    'picture and table.',
-    'convert-weights': "Convert a classifier's weights to this package's names, once and for all.",
-    'count-flops': 'Count parameters and multiply-adds of a detector, classifier or segmentor, '
-    'whole and by part.',
-    'demo': 'Draw a data set, pretrain a classifier and train a detector on it, show what it '
-    'finds.',
-    'export': 'Write a model as an ONNX or OpenVINO file: export.py CONFIG CHECKPOINT OUT.',
-    'infer': 'Find, classify or segment what pictures show: infer.py MODEL PICTURES..., drawn and '
-    'as JSON.',
-    'make-semantic': "Draw semantic maps from COCO's instance masks: things, or COCO's twelve "
-    'supercategories.',
-    'make-shapes': 'Draw the shapes data set: COCO detection and segmentation, and class folders '
-    'of crops.',
-    'plot-structures': 'Draw neuron structures of ScaleNet: the share of each scale in every '
-    'block, to compare.',
-    'test': "Evaluate a checkpoint: test.py CONFIG CHECKPOINT, with mmdet's flags.",
-    'train': "Train a detector, classifier or segmentor: train.py CONFIG, with mmdet's flags.",
+GROUPS = {
+    'begin': {
+        'demo': 'Draw a data set, pretrain a classifier and train a detector on it, show what it '
+        'finds.',
+        'configs': "List this package's configs, or copy one to edit.",
+        'adapt': "Put a backbone into anyone's config.",
+        'check': 'Find what is wrong with a config, an annotation file or a folder of data.',
+    },
+    'train and test': {
+        'train': "Train a detector, classifier or segmentor, with mmdet's flags.",
+        'test': "Evaluate a checkpoint or an exported file, with mmdet's flags.",
+        'launch': 'Train or test in several processes, one to a GPU.',
+        'compare-runs': 'Compare runs: training loss and a metric, or a metric over resolutions; '
+        'picture and table.',
+    },
+    'use': {
+        'infer': 'Find, classify or segment what pictures show: drawn, and as JSON.',
+        'export': 'Write a model as an ONNX or OpenVINO file.',
+        'convert-weights': "Convert a classifier's weights to this package's names, once and for "
+        'all.',
+    },
+    'measure': {
+        'benchmark': 'Time models side by side, with peers, in any form: eager, fused, compiled, '
+        'exported.',
+        'count-flops': 'Count parameters and multiply-adds of a detector, classifier or '
+        'segmentor, whole and by part.',
+    },
+    'ScaleNet and SAN': {
+        'allocate-neurons': 'Allocate neurons: from a trained ScaleNet to the structure that a '
+        'budget allows.',
+        'plot-structures': 'Draw neuron structures of ScaleNet: the share of each scale in every '
+        'block, to compare.',
+        'calibrate-bn': 'Give a trained SAN norms for more resolutions: statistics from training '
+        'images, no training.',
+    },
+    'data': {
+        'make-shapes': 'Draw the shapes data set: COCO detection and segmentation, and class '
+        'folders of crops.',
+        'make-semantic': "Draw semantic maps from COCO's instance masks: things, or COCO's twelve "
+        'supercategories.',
+    },
+    'the shell': {
+        'completion': 'Print what completes the commands in a shell.',
+    },
 }
+COMMANDS = {name: text for group in GROUPS.values() for name, text in group.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _help() -> str:
-    lines = ['usage: mmscale COMMAND ...', '', 'commands (each has a --help):']
-    lines += [f'  {name:<18}{text}' for name, text in COMMANDS.items()]
+    lines = ['usage: mmscale COMMAND ...', '', 'Each command has a --help with examples.']
+    for group, commands in GROUPS.items():
+        lines += ['', f'{group}:', *(f'  {name:<18}{text}' for name, text in commands.items())]
     return '\n'.join([*lines, '', 'options:', '  --version         print the version'])

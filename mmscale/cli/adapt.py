@@ -5,15 +5,15 @@ import sys
 from collections.abc import Sequence
 
 from mmscale.adapting.files import adapt_file
-from mmscale.cli import COMMANDS
 from mmscale.cli.choosing import add_backbone
-from mmscale.cli.parsing import config_parser, one_line_errors
+from mmscale.cli.parsing import CommandParser, config_parser, one_line_errors
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def build_parser() -> CommandParser:
+    """The command's arguments."""
     parser = config_parser(
-        COMMANDS['adapt'],
-        epilog='Before the file is kept its model is built, and a small made-up batch goes through '
+        'adapt',
+        note='Before the file is kept its model is built, and a small made-up batch goes through '
         'loss and prediction. What cannot be adapted: docs/any_config.md.',
     )
     add_backbone(parser, required=True)
@@ -21,7 +21,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         '-o', '--out', required=True, metavar='NAME.py', help='the child config to write'
     )
     parser.add_argument('--force', action='store_true', help='write over a file that is there')
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
     name, arguments = args.backbone
     # The frameworks log to stdout.
     with one_line_errors(), contextlib.redirect_stdout(sys.stderr):

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from mmscale.allocation.allocating import BATCHES, allocate
 from mmscale.allocation.scores import MEASURES
-from mmscale.cli import COMMANDS
-from mmscale.cli.parsing import checkpoint_parser, one_line_errors
+from mmscale.cli.parsing import CommandParser, checkpoint_parser, one_line_errors
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = checkpoint_parser(COMMANDS['allocate-neurons'])
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = checkpoint_parser('allocate-neurons')
     parser.add_argument(
         'checkpoint',
         nargs='?',
@@ -49,7 +49,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         '--keep-weights', metavar='PTH', help='write what is left of the checkpoint'
     )
     parser.add_argument('--plot', metavar='PNG', help='draw shares and scores')
-    options = vars(parser.parse_args(argv))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = vars(build_parser().parse_args(argv))
     with one_line_errors():
         result = allocate(**options)
     structure = result.structure

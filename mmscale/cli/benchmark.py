@@ -1,6 +1,5 @@
 """The command ``mmscale benchmark``."""
 
-import argparse
 import contextlib
 import json
 import runpy
@@ -13,17 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 from mmscale import benchmark
-from mmscale.cli import COMMANDS
 from mmscale.cli.choosing import add_backbone, with_backbone
-from mmscale.cli.parsing import one_line_errors
+from mmscale.cli.parsing import CommandParser, one_line_errors
 from mmscale.errors import UserError
 from mmscale.utils.files import check_out
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=COMMANDS['benchmark'],
-        epilog=f'Models: {", ".join(benchmark.MODELS)}, or any CONFIG.py. '
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = CommandParser(
+        'benchmark',
+        note=f'Models: {", ".join(benchmark.MODELS)}, or any CONFIG.py. '
         f'Forms: {", ".join(benchmark.FORMS)}. '
         'How to read the numbers: docs/speed.md.',
     )
@@ -49,6 +48,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--plot', metavar='PNG', help='draw the times of the models')
     parser.add_argument('--json', action='store_true', help='print one JSON object, nothing else')
     add_backbone(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = build_parser()
     args = parser.parse_args(argv)
     if (args.plot or args.profile) and not args.cases:
         parser.error('--plot and --profile are of models: name one or more')

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from mmscale.cli import COMMANDS
-from mmscale.cli.parsing import checkpoint_parser, one_line_errors
+from mmscale.cli.parsing import CommandParser, checkpoint_parser, one_line_errors
 from mmscale.resolutions.calibration import BATCHES, calibrate_checkpoint
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = checkpoint_parser(COMMANDS['calibrate-bn'])
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = checkpoint_parser('calibrate-bn')
     parser.add_argument('checkpoint', help="file, URL or timm://NAME with this config's weights")
     parser.add_argument('out', help='the checkpoint to write, NAME.pth')
     parser.add_argument(
@@ -17,7 +17,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         '--batches', type=int, default=BATCHES, help='of training images, for each (%(default)s)'
     )
-    options = vars(parser.parse_args(argv))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = vars(build_parser().parse_args(argv))
     with one_line_errors():
         result = calibrate_checkpoint(**options)
     print(

@@ -1,6 +1,5 @@
 """The command ``mmscale check``."""
 
-import argparse
 import contextlib
 import json
 import os
@@ -12,8 +11,7 @@ from pathlib import Path
 from mmscale.checks.findings import FAULT, NOTE, REPAIRED, WARNING, Finding
 from mmscale.checks.reading import uncollected
 from mmscale.checks.targets import find_in_file, find_in_tree
-from mmscale.cli import COMMANDS
-from mmscale.cli.parsing import add_overrides
+from mmscale.cli.parsing import CommandParser, add_overrides
 from mmscale.engine.checks import find_in_run
 from mmscale.engine.config import find_config, load_config
 from mmscale.errors import UserError, printable, without_secrets
@@ -21,17 +19,22 @@ from mmscale.errors import UserError, printable, without_secrets
 CLEAN, FAULTY, CANNOT_TELL = 0, 1, 2
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=COMMANDS['check'],
-        epilog='Exit status: 0 nothing to mend, 1 faults or warnings, 2 cannot tell.',
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = CommandParser(
+        'check',
+        note='Exit status: 0 nothing to mend, 1 faults or warnings, 2 cannot tell.',
     )
     parser.add_argument('target', help='a config, an annotation file, or the folder of a data set')
     parser.add_argument('--deep', action='store_true', help='decode every pixel of every picture')
     parser.add_argument('--pictures', type=Path, help="where an annotation file's pictures are")
     parser.add_argument('--json', action='store_true', help='print one JSON object, nothing else')
     add_overrides(parser, 'override settings of a config')
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
     with contextlib.redirect_stdout(sys.stderr):  # the frameworks log to stdout
         try:
             with uncollected():

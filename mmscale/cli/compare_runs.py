@@ -1,18 +1,17 @@
 """The command ``mmscale compare-runs``."""
 
-import argparse
 from collections.abc import Sequence
 
-from mmscale.cli import COMMANDS
-from mmscale.cli.parsing import one_line_errors
+from mmscale.cli.parsing import CommandParser, one_line_errors
 from mmscale.errors import UserError
 from mmscale.reports.curves import compare_runs
 from mmscale.reports.statistics import summary
 from mmscale.reports.tables import compare_tables
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=COMMANDS['compare-runs'])
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = CommandParser('compare-runs')
     parser.add_argument(
         'kinds',
         nargs='+',
@@ -21,7 +20,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('--metric', default='coco/bbox_mAP', help='as it is logged (%(default)s)')
     parser.add_argument('--out', default='comparison.png', help='the picture (%(default)s)')
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
     with one_line_errors():
         kinds = _kinds(args.kinds)
         if all(path.endswith('.json') for paths in kinds.values() for path in paths):

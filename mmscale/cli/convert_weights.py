@@ -1,17 +1,16 @@
 """The command ``mmscale convert-weights``."""
 
-import argparse
 from collections.abc import Sequence
 
 from mmscale.checkpoints import convert_file
-from mmscale.cli import COMMANDS
-from mmscale.cli.parsing import add_trust, one_line_errors
+from mmscale.cli.parsing import CommandParser, add_trust, one_line_errors
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=COMMANDS['convert-weights'],
-        epilog='Not needed to train or test: init_cfg and test.py take all of these files as they '
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = CommandParser(
+        'convert-weights',
+        note='Not needed to train or test: init_cfg and test.py take all of these files as they '
         'are.',
     )
     parser.add_argument(
@@ -22,8 +21,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('out', metavar='OUT', help='NAME.pth or NAME.safetensors')
     add_trust(parser, 'trust', 'a file')
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors():
-        done = convert_file(**vars(parser.parse_args(argv)))
+        done = convert_file(**vars(build_parser().parse_args(argv)))
     classes = '' if done.num_classes == 1000 else f' with {done.num_classes} classes'
     fits = f'fits configs/classification/{done.config}.py' if done.config else 'no config is for it'
     print(f'{done.path}: {done.architecture} from {done.source}; {fits}{classes}')

@@ -9,17 +9,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mmscale.cli import COMMANDS
 from mmscale.cli.choosing import add_backbone, with_backbone
-from mmscale.cli.parsing import add_overrides, config_parser, one_line_errors
+from mmscale.cli.parsing import CommandParser, add_overrides, config_parser, one_line_errors
 from mmscale.engine.config import load_config
 from mmscale.engine.counting import count
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def build_parser() -> CommandParser:
+    """The command's arguments."""
     parser = config_parser(
-        COMMANDS['count-flops'],
-        epilog='Counted are the multiply-adds of convolutions, linear layers and matrix products '
+        'count-flops',
+        note='Counted are the multiply-adds of convolutions, linear layers and matrix products '
         'for one image of exactly that shape, without padding; detectors with all the proposals '
         'that the config allows, and with 100 masks (cascades with all). No weights are loaded.',
     )
@@ -34,7 +34,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--json', action='store_true', help='print one JSON object, nothing else')
     add_overrides(parser, 'override settings: model.backbone.width_mult=1.3')
     add_backbone(parser)
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
     # The frameworks log to stdout.
     quiet = contextlib.redirect_stdout(sys.stderr)
     with one_line_errors(), quiet, with_backbone(args.config, args.backbone) as config:

@@ -1,6 +1,5 @@
 """The command ``mmscale demo``: the whole road on a laptop, from data to predictions."""
 
-import argparse
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from mmscale.cli import COMMANDS
-from mmscale.cli.parsing import add_overrides, one_line_errors
+from mmscale.cli.parsing import CommandParser, add_overrides, one_line_errors
 from mmscale.datasets.shapes import make_shapes
 from mmscale.engine.config import load_config
 from mmscale.engine.resuming import newest_checkpoint
@@ -23,8 +21,9 @@ CONFIG = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
 PRETRAINING = 'shapes/rexnet-100_shapes'
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=COMMANDS['demo'])
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = CommandParser('demo')
     parser.add_argument('--config', default=CONFIG, help='the detector (%(default)s)')
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
@@ -35,7 +34,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument('--work-dir', default='work_dirs/demo', help='(%(default)s)')
     add_overrides(parser, "override the detector's settings: train_cfg.max_iters=100")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
     pretraining = None if args.from_scratch else args.pretraining
     with one_line_errors():
         run_demo(args.config, pretraining, args.work_dir, args.overrides)

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from mmscale.cli import COMMANDS
 from mmscale.cli.choosing import add_backbone, with_backbone
-from mmscale.cli.parsing import checkpoint_parser, one_line_errors
+from mmscale.cli.parsing import CommandParser, checkpoint_parser, one_line_errors
 from mmscale.export import export
 from mmscale.export.exporting import DYNAMIC
 from mmscale.exported.description import PARTS
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = checkpoint_parser(COMMANDS['export'])
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = checkpoint_parser('export')
     parser.add_argument('checkpoint', help="file, URL or timm://NAME with this config's weights")
     parser.add_argument('out', help='NAME.onnx, or NAME.xml for OpenVINO (with NAME.bin)')
     parser.add_argument('--part', choices=PARTS, help='what to write (the whole of the model)')
@@ -35,7 +35,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         help='quantise to 8 bits, with images of the training set (compare with tools/test.py)',
     )
     add_backbone(parser)
-    options = vars(parser.parse_args(argv))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = vars(build_parser().parse_args(argv))
     chosen = options.pop('config'), options.pop('backbone')
     with one_line_errors(), with_backbone(*chosen) as config:
         written = export(config, **options)

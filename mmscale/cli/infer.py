@@ -1,18 +1,17 @@
 """The command ``mmscale infer``."""
 
-import argparse
 from collections.abc import Sequence
 
-from mmscale.cli import COMMANDS
 from mmscale.cli.choosing import add_backbone, with_backbone
-from mmscale.cli.parsing import add_loading_options, one_line_errors
+from mmscale.cli.parsing import CommandParser, add_loading_options, one_line_errors
 from mmscale.inference.predicting import SCORE, infer
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=COMMANDS['infer'],
-        epilog='Pictures are drawn to OUT/vis; OUT/predictions.json has everything that was found; '
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = CommandParser(
+        'infer',
+        note='Pictures are drawn to OUT/vis; OUT/predictions.json has everything that was found; '
         'OUT/maps, of a segmentor, the class of every pixel.',
     )
     parser.add_argument(
@@ -30,6 +29,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--device', default='cpu', help="of a checkpoint's model (%(default)s)")
     add_loading_options(parser)
     add_backbone(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = build_parser()
     options = vars(parser.parse_args(argv))
     chosen = options.pop('config'), options.pop('backbone')
     if chosen[1] and chosen[0] is None:

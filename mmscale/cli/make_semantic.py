@@ -1,20 +1,19 @@
 """The command ``mmscale make-semantic``."""
 
-import argparse
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from mmscale.cli import COMMANDS
-from mmscale.cli.parsing import one_line_errors
+from mmscale.cli.parsing import CommandParser, one_line_errors
 from mmscale.semantic import CLASSES, make_semantic
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=COMMANDS['make-semantic'],
-        epilog='OUT/train2017/NAME.png is the map of NAME.jpg of instances_train2017.json; '
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = CommandParser(
+        'make-semantic',
+        note='OUT/train2017/NAME.png is the map of NAME.jpg of instances_train2017.json; '
         'OUT/classes.json names its numbers. How to train on it: docs/segmentation.md.',
     )
     parser.add_argument('out', help='folder to make, or to make anew')
@@ -27,7 +26,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         default='supercategories',
         help='what pixels are told apart by, beside the background (%(default)s)',
     )
-    options = vars(parser.parse_args(argv))
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = vars(build_parser().parse_args(argv))
     with one_line_errors():
         made = make_semantic(**options)
     table = Table(title=', '.join(f'{name}: {count} maps' for name, count in made.counts.items()))

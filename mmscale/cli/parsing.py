@@ -2,16 +2,20 @@
 
 import argparse
 import contextlib
+import difflib
 import json
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mmengine.config import DictAction
 
+from mmscale.cli import COMMANDS
+from mmscale.cli.examples import EXAMPLES
 from mmscale.errors import UserError, first_line
 from mmscale.utils.files import writing
 
@@ -37,18 +41,51 @@ def _tell_launcher(line: str) -> None:
         Path(file).write_text(json.dumps(message), encoding='utf-8')
 
 
-def config_parser(description: str | None, **options: Any) -> argparse.ArgumentParser:
+class CommandParser(argparse.ArgumentParser):
+    """The arguments of a command: what it is for, examples, and the option that was meant.
+
+    Args:
+        name (str): Of `COMMANDS`.
+        note (str): What follows the options in the help.
+    """
+
+    def __init__(self, name: str, note: str = '', **options: Any) -> None:
+        super().__init__(
+            description=COMMANDS[name],
+            epilog=_epilog(note, EXAMPLES[name]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **options,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with the message, and with the options that were meant."""
+        known = [option for action in self._actions for option in action.option_strings]
+        unknown, _, words = message.partition(': ')
+        if unknown == 'unrecognized arguments':
+            for word in words.split():
+                close = difflib.get_close_matches(word.partition('=')[0], known)
+                if word.startswith('-') and close:
+                    message += f'; did you mean {" or ".join(close)}?'
+        super().error(message)
+
+
+def _epilog(note, examples):
+    paragraphs = ['\n'.join(textwrap.wrap(note, 96))] if note else []
+    return '\n\n'.join([*paragraphs, '\n'.join(['examples:', *(f'  {e}' for e in examples)])])
+
+
+def config_parser(name: str, note: str = '') -> CommandParser:
     """The arguments of every command that reads a config, by the library's names of them."""
-    parser = argparse.ArgumentParser(description=description, **options)
+    parser = CommandParser(name, note)
     parser.add_argument(
         'config', help='path of a config, bare name of one of mmscale, or mmdet::FOLDER/NAME'
     )
     return parser
 
 
-def checkpoint_parser(description: str | None) -> argparse.ArgumentParser:
+def checkpoint_parser(name: str) -> CommandParser:
     """The same, of a command that reads a checkpoint too."""
-    parser = config_parser(description)
+    parser = config_parser(name)
     add_loading_options(parser)
     return parser
 
@@ -103,9 +140,9 @@ def add_overrides(parser: argparse.ArgumentParser, help: str, dest: str = 'overr
     )
 
 
-def run_parser(description: str | None) -> argparse.ArgumentParser:
+def run_parser(name: str) -> CommandParser:
     """The arguments of every run of a config."""
-    parser = checkpoint_parser(description)
+    parser = checkpoint_parser(name)
     parser.add_argument('--work-dir', help='where logs and checkpoints go (work_dirs/CONFIG)')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from mmscale.cli import COMMANDS
 from mmscale.cli.choosing import add_backbone, with_backbone
-from mmscale.cli.parsing import one_line_errors, run_options, run_parser
+from mmscale.cli.parsing import CommandParser, one_line_errors, run_options, run_parser
 from mmscale.engine.testing import evaluate
 from mmscale.models.backbones.san import WAYS
 from mmscale.resolutions.testing import evaluate_resolutions
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = run_parser(COMMANDS['test'])
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = run_parser('test')
     parser.add_argument(
         'checkpoint',
         help="file, URL or timm://NAME with this config's weights; or a file of tools/export.py",
@@ -36,6 +36,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         help=f'with --resolutions, for a SAN, all of these ways: {", ".join(WAYS)}',
     )
     add_backbone(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = build_parser()
     options = run_options(parser, argv)
     chosen = options.pop('config'), options.pop('backbone')
     resolutions, inference = options.pop('resolutions'), options.pop('inference')

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from mmscale.cli import COMMANDS
 from mmscale.cli.choosing import add_backbone, with_backbone
-from mmscale.cli.parsing import one_line_errors, run_options, run_parser
+from mmscale.cli.parsing import CommandParser, one_line_errors, run_options, run_parser
 from mmscale.engine.tracking import TRACKERS
 from mmscale.engine.training import train
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = run_parser(COMMANDS['train'])
+def build_parser() -> CommandParser:
+    """The command's arguments."""
+    parser = run_parser('train')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision, on a GPU')
     parser.add_argument(
         '--auto-scale-lr',
@@ -34,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         help=f'log to these too: {", ".join(TRACKERS)}',
     )
     add_backbone(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = build_parser()
     options = run_options(parser, argv)
     chosen = options.pop('config'), options.pop('backbone')
     with one_line_errors(), with_backbone(*chosen, proof=True) as config:

@@ -50,11 +50,13 @@ def _settings(tracker: str, cfg: Config) -> dict[str, Any]:
     if tracker == 'wandb':
         return dict(init_kwargs=dict(name=work_dir.name))
     if tracker == 'mlflow':
-        # Without an address mmengine would give it a folder of the run, which MLflow 3 refuses.
-        store = f'sqlite:///{work_dir.absolute() / "mlflow.db"}'
+        server, folder = os.environ.get('MLFLOW_TRACKING_URI'), work_dir.absolute()
+        if not server:  # mmengine would give it a folder, which MLflow 3 refuses
+            require_optional('sqlalchemy', '--track mlflow without MLFLOW_TRACKING_URI')
         return dict(
-            tracking_uri=os.environ.get('MLFLOW_TRACKING_URI') or store,
-            exp_name=os.environ.get('MLFLOW_EXPERIMENT_NAME'),
+            tracking_uri=server or f'sqlite:///{folder / "mlflow.db"}',
+            artifact_location=None if server else (folder / 'mlflow').as_uri(),
+            exp_name=os.environ.get('MLFLOW_EXPERIMENT_NAME', 'mmscale'),
             run_name=work_dir.name,
         )
     return {}

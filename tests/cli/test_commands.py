@@ -1,5 +1,8 @@
 """The command `mmscale`: what it lists, runs and refuses."""
 
+import shlex
+import shutil
+import subprocess
 import sys
 from importlib import import_module
 from inspect import signature
@@ -8,6 +11,10 @@ import pytest
 from commands import ROOT
 
 from mmscale import __version__, cli
+from mmscale.cli import launch
+from mmscale.cli.completion import script
+from mmscale.cli.examples import EXAMPLES
+from mmscale.errors import UserError
 
 
 @pytest.mark.parametrize('args', [[], ['--help']])
@@ -77,3 +84,112 @@ def test_every_command_says_how_it_is_used(command, monkeypatch, capsys):
         cli.main([command, '--help'])
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(f'usage: mmscale {command} ')
+
+
+# Finding one's way
+
+
+@pytest.mark.parametrize('command', cli.COMMANDS)
+def test_examples_are_read_by_the_commands_own_parser(command):
+    parser = import_module(module_of(command)).build_parser()
+    assert EXAMPLES[command]
+    for example in EXAMPLES[command]:
+        words = shlex.split(example.partition(' > ')[0])
+        assert words[:2] == ['mmscale', command]
+        parser.parse_args(words[2:])
+
+
+def test_help_ends_with_the_examples(monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['mmscale'])
+    with pytest.raises(SystemExit):
+        cli.main(['train', '--help'])
+    shown = capsys.readouterr().out.rstrip().splitlines()
+    assert [line.strip() for line in shown[-len(EXAMPLES['train']) :]] == list(EXAMPLES['train'])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'meant'),
+    [
+        (['train', 'x', '--workdir', 'y'], '--work-dir'),
+        (['train', 'x', '--auto-scale-learning-rate'], '--auto-scale-lr'),
+        (['export', 'x', 'y', 'z.onnx', '--shapes=1'], '--shape'),
+    ],
+)
+def test_a_misspelt_option_is_answered_with_the_one_that_was_meant(capsys, arguments, meant):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert f'did you mean {meant}' in capsys.readouterr().err
+
+
+def test_python_runs_the_package():
+    done = subprocess.run(
+        [sys.executable, '-m', 'mmscale', '--version'], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout == f'mmscale {__version__}\n'
+
+
+def test_launch_starts_torchs_launcher(monkeypatch):
+    monkeypatch.setenv('PORT', '29511')
+    started = []
+    monkeypatch.setattr(launch.os, 'execv', lambda path, arguments: started.append(arguments))
+    launch.main(['2', 'train', 'my.py', '--work-dir', 'w'])
+    (arguments,) = started
+    assert arguments[1:3] == ['-m', 'torch.distributed.run']
+    assert '--nproc_per_node=2' in arguments
+    assert '--master_port=29511' in arguments
+    rest = arguments[arguments.index('mmscale') :]
+    assert rest == ['mmscale', 'train', 'my.py', '--work-dir', 'w', '--launcher', 'pytorch']
+
+
+def test_launch_wants_processes(capsys):
+    with pytest.raises(SystemExit):
+        launch.main(['0', 'train', 'my.py'])
+    assert 'must be 1 or more' in capsys.readouterr().err
+
+
+COMPLETED = """
+source "$1"; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+name=$(complete -p mmscale); name=${name##*-F }; name=${name%% *}
+$name mmscale "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.fixture(scope='module')
+def completion(tmp_path_factory):
+    """A file with what ``mmscale completion bash`` prints."""
+    pytest.importorskip('shtab')
+    path = tmp_path_factory.mktemp('shell') / 'completion.bash'
+    path.write_text(script('bash'))
+    return path
+
+
+@pytest.mark.parametrize(
+    ('words', 'wanted'),
+    [
+        (['tr'], 'train'),
+        (['train', 'faster_rcnn_re'], 'faster_rcnn_rexnet_fpn'),
+        (['train', 'x', '--work'], '--work-dir'),
+        (['train', 'x', '--track', 'ml'], 'mlflow'),
+        (['export', 'x', 'y', 'z', '--part', 'ne'], 'neck'),
+    ],
+)
+def test_bash_completes(completion, words, wanted):
+    bash = shutil.which('bash')
+    if not bash:
+        pytest.skip('there is no bash')
+    done = subprocess.run(
+        [bash, '-c', COMPLETED, 'bash', completion, 'mmscale', *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert wanted in done.stdout.split()
+
+
+def test_completion_names_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'shtab', None)
+    with pytest.raises(UserError, match=r"pip install 'mmscale\[completion\]'"):
+        script('bash')
