@@ -194,7 +194,7 @@ def _backbone_changes(host, name, arguments, reasons, levels, old, weights) -> I
         thawed = ', with frozen_stages=-1,' if 'frozen_stages' in kept else ''
         why = f'on the hub; init_cfg=None{thawed} is from scratch'
         if not weights:
-            why = 'nothing is on the hub for it (docs/weights.md): name a file, or leave it at None'
+            why = 'nothing is on the hub for it: name a file, or leave it at None'
         init_cfg = dict(type='Pretrained', checkpoint=weights)
         yield Change((*path, 'init_cfg'), init_cfg, why, instead=True)
 
@@ -231,8 +231,7 @@ def _notes(cfg, host, name, arguments, old, weights, changes) -> Iterator[str]:
     if not weights and 'init_cfg' not in arguments:
         yield (
             f'no weights of this {name} are on the hub: it starts from scratch unless '
-            f'{".".join(map(str, host.path))}.backbone.init_cfg.checkpoint names a file '
-            '(docs/weights.md)'
+            f'{".".join(map(str, host.path))}.backbone.init_cfg.checkpoint names a file'
         )
     for change in changes:
         if change.path[0] == 'optim_wrapper' or change.path[-1] == 'load_from':

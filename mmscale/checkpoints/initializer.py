@@ -41,8 +41,7 @@ class Pretrained:
         """
         if self.checkpoint is None:
             print_log(
-                f'{variant_of(module)} starts from scratch: init_cfg.checkpoint is None '
-                '(docs/weights.md says where its weights are)',
+                f'{variant_of(module)} starts from scratch: init_cfg.checkpoint is None',
                 logger='current',
             )
             return

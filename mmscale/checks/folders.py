@@ -35,8 +35,8 @@ def check_folder(
             'class.\nPut the data set there, or say where it is by the variable that the '
             'config reads: IMAGENET_ROOT=/path/to/it with train/ and val/ (ImageNet: '
             'https://image-net.org/download.php), CIFAR_ROOT, SHAPES_ROOT.\n'
-            'To try everything without any data: tools/make_shapes.py data/shapes and '
-            'configs/shapes/rexnet-100_shapes.py',
+            'To try everything without any data: mmscale make-shapes data/shapes, then mmscale '
+            'train shapes/rexnet-100_shapes',
         )
         return
     inside = sorted(path.name for path in folder.iterdir() if path.is_dir())

@@ -99,8 +99,8 @@ def _pairs(dataset) -> tuple[list[tuple[str, str]], list[Finding]]:
             'folder-missing',
             f'folder {str(folder)!r} of pictures is missing.\n'
             'Put the data set there, or say where it is by the variable that the config reads: '
-            'CITYSCAPES_ROOT, ADE20K_ROOT, or COCO_ROOT with SEMANTIC_ROOT '
-            '(docs/segmentation.md); a set of your own: correct data_root and data_prefix',
+            'CITYSCAPES_ROOT, ADE20K_ROOT, or COCO_ROOT with SEMANTIC_ROOT (mmscale make-semantic '
+            'draws maps for it); a set of your own: correct data_root and data_prefix',
         )
         return [], [missing]
     try:

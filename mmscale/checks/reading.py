@@ -36,8 +36,8 @@ def read_annotations(
             'A set of your own: correct data_root and ann_file in your config. COCO: say where it '
             'is by COCO_ROOT=/path/to/coco (annotations/, train2017/ and val2017/, see '
             'https://cocodataset.org/#download).\n'
-            'To try everything without any data: make demo, or tools/make_shapes.py data/shapes '
-            'and a config from configs/shapes/.',
+            'To try everything without any data: mmscale demo; or mmscale make-shapes data/shapes, '
+            'then mmscale train shapes/faster-rcnn_rexnet-100_fpn_shapes',
         )
     try:
         content = _parsed(path)

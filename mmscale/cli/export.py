@@ -32,7 +32,7 @@ def build_parser() -> CommandParser:
     parser.add_argument(
         '--int8',
         action='store_true',
-        help='quantise to 8 bits, with images of the training set (compare with tools/test.py)',
+        help='quantise to 8 bits, with images of the training set (compare by mmscale test)',
     )
     add_backbone(parser)
     return parser

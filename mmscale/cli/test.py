@@ -14,7 +14,7 @@ def build_parser() -> CommandParser:
     parser = run_parser('test')
     parser.add_argument(
         'checkpoint',
-        help="file, URL or timm://NAME with this config's weights; or a file of tools/export.py",
+        help="file, URL or timm://NAME with this config's weights; or a file of mmscale export",
     )
     parser.add_argument(
         '--out',

@@ -147,7 +147,7 @@ def read_description(text: str | None, named: str) -> dict[str, Any]:
         found = False
     if not found:
         raise UserError(
-            f'{named} does not say how it is to be used: it was not written by tools/export.py'
+            f'{named} does not say how it is to be used: it was not written by mmscale export'
         )
     if type(meta.get('format')) is not int or meta['format'] != FORMAT:
         raise UserError(
@@ -159,7 +159,7 @@ def read_description(text: str | None, named: str) -> dict[str, Any]:
     except UserError as error:
         raise UserError(
             f'{named} describes itself strangely and was not used: {error}. Export it again with '
-            'tools/export.py'
+            'mmscale export'
         ) from None
     return meta
 

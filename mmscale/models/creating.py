@@ -82,7 +82,7 @@ def create(name: str, *, pretrained: bool | str = False, **arguments: Any) -> Ba
 def _weights(variant):
     if variant.weights is None:
         raise UserError(
-            f'the weights of {variant.label} are not on the hub; give pretrained=FILE '
-            f'(docs/weights.md), or take one of {list_backbones(pretrained=True)}'
+            f'the weights of {variant.label} are not on the hub; give pretrained=FILE, or take '
+            f'one of {list_backbones(pretrained=True)}'
         )
     return variant.weights

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mmscale.errors import check_choice
+from mmscale.utils.environment import COMPILE
 
 SWITCH = 'MMSCALE_OPERATORS'
 CHOICES = (
@@ -45,7 +46,8 @@ class OperatorsFinder(MetaPathFinder):
         if choice == 'compiled':
             raise ModuleNotFoundError(
                 f"No module named 'mmcv._ext': mmcv is not compiled, and {SWITCH}=compiled forbids "
-                'what stands in for it. Leave the variable out, or: make setup OPERATORS=compiled',
+                'what stands in for it. Leave the variable out, or compile it (in a checkout of '
+                f'mmscale make setup OPERATORS=compiled does it):\n{COMPILE}',
                 name=fullname,
             )
         return spec_from_file_location(fullname, EXTENSION)

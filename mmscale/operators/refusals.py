@@ -51,8 +51,8 @@ def refusal(name: str) -> Callable[..., NoReturn]:
     def refuse(*_: Any, **__: Any) -> NoReturn:
         raise UserError(
             f"mmcv's operator {name} has to be compiled; nothing stands in for it. It serves "
-            f'{users}. With a C++ compiler, in a checkout of mmscale: make setup '
-            f'OPERATORS=compiled; or\n{COMPILE}'
+            f'{users}. With a C++ compiler (in a checkout of mmscale make setup '
+            f'OPERATORS=compiled does it):\n{COMPILE}'
         )
 
     refuse.__name__ = refuse.__qualname__ = name

@@ -164,7 +164,7 @@ def test_what_is_wrong_is_named(path, value, words):
 
 @pytest.mark.parametrize('text', [None, '', '[]', 'null', '1', '"x"', '[' * 10**6, '1' * 10**5])
 def test_what_is_no_description_is_refused(text):
-    with pytest.raises(UserError, match='was not written by tools/export.py'):
+    with pytest.raises(UserError, match='was not written by mmscale export'):
         read_description(text, 'a.onnx')
 
 
