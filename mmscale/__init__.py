@@ -19,7 +19,7 @@ multimodal.install()
 
 from mmscale import registry  # noqa: E402  (after the environment was checked)
 from mmscale.errors import UserError  # noqa: E402
-from mmscale.families import feature_channels  # noqa: E402
+from mmscale.families import BACKBONES, feature_channels  # noqa: E402
 from mmscale.version import __version__  # noqa: E402
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
 
 # What takes seconds to import, and the module that has it.
 LATER = {
+    **dict.fromkeys(BACKBONES, 'mmscale.models'),
     'adapt': 'mmscale.adapting',
     'create': 'mmscale.models.creating',
     'list_backbones': 'mmscale.models.creating',

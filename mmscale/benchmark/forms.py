@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData
 
 from mmscale.deploy import fuse, to_channels_last
 from mmscale.engine.building import build_backbone, build_model
-from mmscale.engine.config import load_config
+from mmscale.engine.config import find_config, load_config
 from mmscale.engine.tasks import CLASSIFIER, SEGMENTOR, task_of
 from mmscale.errors import UserError, check_choice
 from mmscale.export.tracing import build_graph, to_onnx
@@ -43,7 +43,7 @@ MODELS: dict = {
 
 
 class Case(NamedTuple):
-    """A model, a row of `MODELS` or a config's path, in a form."""
+    """A model, a row of `MODELS` or a config, in a form."""
 
     model: str
     form: str
@@ -59,10 +59,14 @@ class Case(NamedTuple):
         if not found or model.endswith(':'):  # mmdet::CONFIG.py
             model, form = text, 'eager'
         case = cls(model, form)
-        if case.model not in MODELS and not case.model.endswith('.py'):
-            raise UserError(
-                f'model {case.model!r} is unknown; choose from {list(MODELS)}, or give a CONFIG.py'
-            )
+        if case.model not in MODELS and '::' not in case.model:
+            try:
+                find_config(case.model)
+            except UserError as error:
+                raise UserError(
+                    f'model {case.model!r} is unknown; choose from {list(MODELS)}, or give a '
+                    f'config: {error}'
+                ) from error
         check_choice('form', case.form, FORMS)
         return case
 

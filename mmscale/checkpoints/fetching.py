@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import http.client
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +18,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from mmscale.errors import UserError
 from mmscale.utils.files import written_aside
 
+ANSWER = 10  # seconds to find a server
 SILENCE = 30  # seconds without a byte
 PATIENCE = 60  # seconds, until an answer begins and for every MB of it
 BLOCK = 1 << 16
@@ -55,6 +57,26 @@ def fetch(url: str, path: Path, check: Callable[[Path], Any]) -> None:
         if isinstance(error, UserError):
             raise
         raise UserError(_reason(error)) from None
+
+
+def reach(url: str) -> None:
+    """Find out in seconds whether a server answers; the hub's client would try for a minute.
+
+    Args:
+        url (str): http(s). One that is reached by a proxy is left to whoever fetches from it.
+
+    Raises:
+        UserError: If nothing answers.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ''
+    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
+        return
+    try:
+        port = parts.port or socket.getservbyname(parts.scheme)
+        socket.create_connection((host, port), timeout=ANSWER).close()
+    except OSError as error:
+        raise UserError(f'{host} does not answer: {error.strerror or error}') from error
 
 
 def _reason(error):

@@ -12,13 +12,14 @@ import torch
 
 from mmscale.checkpoints.archives import records_of
 from mmscale.checkpoints.damage import damage_of
-from mmscale.checkpoints.fetching import fetch, folder_of
+from mmscale.checkpoints.fetching import fetch, folder_of, reach
 from mmscale.checkpoints.plain import Unsafe
 from mmscale.checkpoints.stores import address_of, is_mmengines
 from mmscale.checkpoints.unpickling import Storages, TooLarge, check_extent, safe_pickle
 from mmscale.errors import UserError, first_line, without_secrets
 
 TIMM_SCHEME = 'timm://'
+TIMM_FILES = ('model.safetensors', 'pytorch_model.bin')
 ARCHIVE = b'PK\3\4'
 MAGIC = b'\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.'  # a number that PyTorch's older format begins with
 TRUST = (
@@ -69,7 +70,8 @@ def find_file(source: str | Path) -> Path:
 
 def _from_timm(source):
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.constants import ENDPOINT
+    from huggingface_hub.errors import EntryNotFoundError
 
     name = source.removeprefix(TIMM_SCHEME)
     if not re.fullmatch(r'\w+(\.\w+)?', name):
@@ -77,20 +79,18 @@ def _from_timm(source):
             f'{source!r} is not a name that timm has; an example: timm://rexnet_100.nav_in1k'
         )
     repo = f'timm/{name if "." in name else name + ".nav_in1k"}'
+    cached = (try_to_load_from_cache(repo, file) for file in TIMM_FILES)
+    for path in cached:
+        if isinstance(path, str):
+            return Path(path)
     try:
-        return Path(hf_hub_download(repo, 'model.safetensors'))
-    except LocalEntryNotFoundError as error:  # no network; perhaps the older format is in the cache
-        cached = try_to_load_from_cache(repo, 'pytorch_model.bin')
-        if isinstance(cached, str):
-            return Path(cached)
-        reason = error.__cause__ or error
-    except EntryNotFoundError:  # the hub has no such file
+        reach(ENDPOINT)
         try:
-            return Path(hf_hub_download(repo, 'pytorch_model.bin'))
-        except Exception as error:
-            reason = error
+            return Path(hf_hub_download(repo, TIMM_FILES[0]))
+        except EntryNotFoundError:  # the hub has only the older format
+            return Path(hf_hub_download(repo, TIMM_FILES[1]))
     except Exception as error:  # of the network, the proxy, the hub: the remedy is the same
-        reason = error
+        reason = error if isinstance(error, UserError) else error.__cause__ or error
     page = f'https://huggingface.co/{repo}'
     raise UserError(
         f'weights {source!r} are not in the cache and cannot be fetched ({first_line(reason)}). '

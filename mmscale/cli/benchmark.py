@@ -22,7 +22,7 @@ def build_parser() -> CommandParser:
     """The command's arguments."""
     parser = CommandParser(
         'benchmark',
-        note=f'Models: {", ".join(benchmark.MODELS)}, or any CONFIG.py. '
+        note=f'Models: {", ".join(benchmark.MODELS)}, or any config, by path or name. '
         f'Forms: {", ".join(benchmark.FORMS)}. '
         'How to read the numbers: docs/speed.md.',
     )

@@ -671,7 +671,7 @@ def _require_free(out, force):
     if out.is_dir() and any(out.iterdir()) and not force:
         raise UserError(
             f'{out} already holds something else{_made_with(out)}: choose another folder, or '
-            'replace the shapes in it by --force (force=True)'
+            f'replace the shapes in it: mmscale make-shapes {out} --force (force=True)'
         )
 
 

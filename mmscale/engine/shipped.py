@@ -75,8 +75,8 @@ def _with_named_bases(path):
         if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == '_base_':
             named = [inner for inner in ast.walk(node.value) if isinstance(inner, ast.Constant)]
             for inner in reversed(named):
-                if '::' not in inner.value:
-                    base = _normal(folder / inner.value)
+                if '::' not in str(inner.value):
+                    base = _normal(folder / str(inner.value))
                     line = lines[inner.lineno - 1]
                     lines[inner.lineno - 1] = (
                         f"{line[: inner.col_offset]}'{SCOPE}::{base}'{line[inner.end_col_offset :]}"

@@ -4,6 +4,7 @@ import base64
 import http.server
 import io
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from commands import ROOT
 
 from mmscale import checkpoints
 from mmscale.checkpoints import fetching
+from mmscale.checkpoints.fetching import reach
 from mmscale.errors import UserError, without_secrets
 
 SECRETS = ('me%40work', 'me@work', 'pass-word', 'to-ken', 'frag-ment')
@@ -203,3 +205,17 @@ def test_names_of_torchvisions_store_are_fetched_and_read_here(server, monkeypat
     assert checkpoints.find_file('torchvision://net').name == 'x.pth'
     with pytest.raises(UserError, match='no address under that name'):
         checkpoints.find_file('torchvision://other')
+
+
+def test_a_server_that_is_not_there_is_known_in_seconds(monkeypatch):
+    for name in ('http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+        reach(f'http://127.0.0.1:{port}')
+    with pytest.raises(UserError, match=r'127\.0\.0\.1 does not answer: Connection refused'):
+        reach(f'http://127.0.0.1:{port}')
+    monkeypatch.setenv('http_proxy', 'http://127.0.0.1:1')
+    monkeypatch.delenv('no_proxy', raising=False)
+    monkeypatch.delenv('NO_PROXY', raising=False)
+    reach('http://there.is.none.invalid')  # which the proxy may know
