@@ -29,7 +29,7 @@ def test_pictures_that_cannot_be_drawn_are_named(classifier, pictures, tmp_path)
     for options, words in (
         (dict(batch_size=0), '--batch-size=0'),
         (dict(score=5), 'score.5'),
-        (dict(device='banana'), "--device 'banana'"),
+        (dict(device='banana'), "device='banana'"),
     ):
         with pytest.raises(UserError, match=words):
             infer(classifier[1], pictures, tmp_path / 'out', config=classifier[0], **options)
