@@ -25,13 +25,17 @@ NESTED = 40  # dicts and lists inside each other
 READ = ('default_scope', 'model', 'data_preprocessor', 'test_dataloader', 'val_dataloader')
 # What inference makes nothing of: other weights, assigners and samplers.
 LEFT_OUT = ('init_cfg', 'pretrained', 'train_cfg')
+# What a text that is no config, or one that somebody has changed, may end with.
+DAMAGE = (
+    SyntaxError, ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError,
+)  # fmt: skip
 READERS = ('LoadImage', 'LoadImageFromFile', 'LoadAnnotations')
 FILES = ('structure',)  # a path of JSON, where others are words
 REGISTRIES = ('MODELS', 'TASK_UTILS')
 # Where registered classes may come from. Others of these packages fetch models from elsewhere, read
 # pickles, or run what an argument says: mmpretrain's multimodal ones, mmdet's trackers.
 HOMES = re.compile(
-    r'mmscale\.|torch\.nn\.|mmcv\.(cnn|ops)\b|mmengine\.model\b'
+    r'mmscale\.|torch\.nn\.|mmcv\.(cnn|ops)\b|mmengine\.(model|utils\.dl_utils)\b'
     r'|mmdet\.models\.(backbones|data_preprocessors|dense_heads|detectors|layers|losses|necks|'
     r'roi_heads|seg_heads|task_modules\.(assigners|coders|prior_generators|samplers))\b'
     r'|mmseg\.models\.(backbones|data_preprocessor|decode_heads|losses|necks|segmentors)\b'
@@ -78,25 +82,24 @@ def quoted_config(content: dict[str, Any], named: str, *, trust: bool = False) -
             '(--config CONFIG, in Python config=CONFIG), or, if you trust where the checkpoint '
             'comes from, --trust-checkpoint (trust_checkpoint=True)'
         ) from None
+    except DAMAGE as error:
+        raise UserError(
+            f'the config that {named!r} quotes is none ({first_line(error):.80}): --config CONFIG, '
+            'in Python config=CONFIG'
+        ) from None
 
 
 def _assigned(text):
     """The values of `READ` in a config's text."""
     if len(text) > LONGEST:
         raise UserError(f'it has {len(text)} characters, more than {LONGEST}')
-    try:
-        tree = ast.parse(text)
-        return {
-            statement.targets[0].id: _value(statement.value, NESTED)
-            for statement in tree.body
-            if isinstance(statement, ast.Assign)
-            and isinstance(statement.targets[0], ast.Name)
-            and statement.targets[0].id in READ
-        }
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f'it is not a config ({first_line(error)[:80]})') from None
+    return {
+        statement.targets[0].id: _value(statement.value, NESTED)
+        for statement in ast.parse(text).body
+        if isinstance(statement, ast.Assign)
+        and isinstance(statement.targets[0], ast.Name)
+        and statement.targets[0].id in READ
+    }
 
 
 def _value(node, depth):
@@ -162,10 +165,7 @@ def _check_steps(pipeline):
     """Check the transforms that :func:`mmscale.engine.runtime.runtime_config` will leave in."""
     for step in pipeline:
         step['type'] = type_name(str(step.get('type')))
-    left = [
-        step for step in pipeline if step['type'] not in ('LoadImageFromFile', 'LoadAnnotations')
-    ]
-    check_pipeline(left, 'its test pipeline')
+    check_pipeline([step for step in pipeline if step['type'] not in READERS], 'its pipeline')
 
 
 def _checked(node, where, scope):
@@ -219,7 +219,7 @@ def _known(kind, where, scope):
     name, package = parts[-1], parts[0] if len(parts) > 1 else ''
     # A class by its address, as configs in pure Python quote it, is registered by its name too.
     place = package if package in _scopes()[2:] else 'mmengine' if package else scope
-    found = _registered(name, place, upwards=not package)
+    found = _registered(name, place)
     home = getattr(found, 'stands_for', (getattr(found, '__module__', ''),))[0]
     if found is not None and HOMES.match(f'{home}.') and not STRANGERS.search(f'{home}.{name}'):
         return f'{package}.{name}' if package == place else name
@@ -232,13 +232,13 @@ def _known(kind, where, scope):
     )
 
 
-def _registered(name, scope, *, upwards):
-    """What a name stands for in the registries of a scope and, `upwards`, in mmengine's."""
+def _registered(name, scope):
+    """What a name stands for in the registries of a scope or, above them, mmengine's."""
     for kind in REGISTRIES:
-        nodes = [getattr(roots, kind)] if upwards or scope == 'mmengine' else []
+        nodes = [getattr(roots, kind)]
         if scope not in ('mmengine', 'mmcv'):
-            nodes.insert(0, getattr(require(f'{scope}.registry'), kind, None))
-        for node in filter(None, nodes):
+            nodes.insert(0, getattr(require(f'{scope}.registry'), kind, nodes[0]))
+        for node in nodes:
             node.import_from_location()
             if name in node.module_dict:
                 return node.module_dict[name]

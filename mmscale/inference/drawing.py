@@ -37,6 +37,15 @@ class Drawing:
             np.ndarray: uint8 (height, width, 3), BGR.
         """
         picture = np.ascontiguousarray(result.picture[..., ::-1])
+        state = np.random.get_state()
+        np.random.seed(0)  # mmdet varies the colours of masks: those of a video would flicker
+        try:
+            self._draw(picture, result, threshold)
+        finally:
+            np.random.set_state(state)
+        return np.ascontiguousarray(self._visualizer.get_image()[..., ::-1])
+
+    def _draw(self, picture, result, threshold):
         if self.task is DETECTOR:
             self._draw_boxes(picture, result, threshold)
         elif self.task is SEGMENTOR:
@@ -47,7 +56,6 @@ class Drawing:
             sample = require('mmpretrain.structures').DataSample()
             sample.set_pred_label(result.labels).set_pred_score(result.probabilities)
             self._visualizer.visualize_cls(picture, sample, classes=self.classes, draw_gt=False)
-        return np.ascontiguousarray(self._visualizer.get_image()[..., ::-1])
 
     def _draw_boxes(self, picture, result, threshold):
         shown = result.scores >= threshold

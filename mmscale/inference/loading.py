@@ -11,9 +11,10 @@ from mmscale import checkpoints
 from mmscale.engine.building import build_model
 from mmscale.engine.config import load_config, settled
 from mmscale.engine.quoted import quoted_config
+from mmscale.engine.running import BUILDING
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import DETECTOR, TASKS, task_of
-from mmscale.errors import UserError
+from mmscale.errors import UserError, first_line
 from mmscale.exported.engines import is_exported
 from mmscale.exported.files import ExportedFile
 from mmscale.exported.models import PREDICTING, adapter
@@ -103,7 +104,14 @@ def open_model(
             return load_model(load_config(config, overrides), weights, trust=trust)
         read = checkpoints.read_weights(weights, trust=trust)
         cfg = settled(quoted_config(read[0], weights, trust=trust), weights, overrides)
-        return load_model(cfg, weights, trust=trust, read=read)
+        try:
+            return load_model(cfg, weights, trust=trust, read=read)
+        except (UserError, ImportError):
+            raise  # which say what to do
+        except BUILDING as error:
+            raise UserError(
+                f'the config that {weights!r} quotes does not fit: {first_line(error)}'
+            ) from error
     if config is not None or overrides:
         raise UserError(f'{weights} is an exported file, which is complete: leave the config out')
     file = ExportedFile(weights)
