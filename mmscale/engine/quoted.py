@@ -7,7 +7,6 @@ types are names that the packages of the model register, and other texts are sin
 
 import ast
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from mmengine import registry as roots
@@ -30,7 +29,7 @@ DAMAGE = (
     SyntaxError, ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError,
 )  # fmt: skip
 READERS = ('LoadImage', 'LoadImageFromFile', 'LoadAnnotations')
-FILES = ('structure',)  # a path of JSON, where others are words
+FILES = ('structure',)  # a path of JSON, or what is in it, where others are words
 REGISTRIES = ('MODELS', 'TASK_UTILS')
 # Where registered classes may come from. Others of these packages fetch models from elsewhere, read
 # pickles, or run what an argument says: mmpretrain's multimodal ones, mmdet's trackers.
@@ -114,11 +113,12 @@ def _value(node, depth):
     if isinstance(node, ast.Dict) and all(isinstance(key, ast.Constant) for key in node.keys):
         pairs = zip(node.keys, node.values)
         return {key.value: _value(value, depth - 1) for key, value in pairs}
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict':
         found = {}
-        for part in node.args:
+        for part in node.args:  # keys that are no names
             found |= dict(_value(part, depth - 1))
-        return found | {part.arg: _value(part.value, depth - 1) for part in node.keywords}
+        if all(part.arg for part in node.keywords):
+            return found | {part.arg: _value(part.value, depth - 1) for part in node.keywords}
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand, depth - 1)
     if isinstance(node, ast.Name) and node.id in ('inf', 'nan'):
@@ -144,7 +144,8 @@ def _config(found):
     pipeline = [dict(step) for step in dataset['pipeline'] if isinstance(step, dict)]
     _check_steps(pipeline)
     dataset = dict(type=known[0].dataset, metainfo=_metainfo(dataset, scope), pipeline=pipeline)
-    return Config({**described, 'test_dataloader': dict(dataset=dataset)})
+    loader = dict(sampler=dict(type='DefaultSampler', shuffle=False), dataset=dataset)
+    return Config({**described, 'test_dataloader': loader})
 
 
 def _metainfo(dataset, scope):
@@ -175,12 +176,8 @@ def _checked(node, where, scope):
         if inner not in _scopes():
             raise UserError(f'{where} has _scope_={inner!r:.40}, which is none of {_scopes()}')
         return {
-            key: _known(value, f'{where}.{key}', inner)
-            if key == 'type'
-            else _checked(value, f'{where}.{key}'[-80:], inner)
-            for key, value in node.items()
-            if key not in LEFT_OUT and not (key in FILES and _check_file(value, where, key))
-        } | {key: node[key] for key in FILES if key in node}
+            key: _entry(key, value, f'{where}.{key}'[-80:], inner) for key, value in node.items()
+        }
     if isinstance(node, (list, tuple)):
         return type(node)(_checked(item, where, scope) for item in node)
     if isinstance(node, str) and not re.fullmatch(r'[\w -]{0,100}', node):
@@ -188,23 +185,12 @@ def _checked(node, where, scope):
     return node
 
 
-def _check_file(value, where, key):
-    """Check a value that may be a path, or what is in such a file."""
-    plain = (str, int, float, bool, type(None))
-    if not all(isinstance(leaf, plain) for leaf in _leaves(value)):
-        raise UserError(f'{where}.{key} is no plain data')
-    return True
-
-
-def _leaves(value) -> Iterator[Any]:
-    if isinstance(value, dict):
-        for inner in value.values():
-            yield from _leaves(inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _leaves(inner)
-    else:
-        yield value
+def _entry(key, value, where, scope):
+    if key in LEFT_OUT:
+        return None
+    if key == 'type':
+        return _known(value, where, scope)
+    return value if key in FILES else _checked(value, where, scope)
 
 
 def _scopes():
