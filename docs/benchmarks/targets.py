@@ -235,7 +235,7 @@ def coco_evaluation(images=5000, detections=100):
     )  # fmt: skip
 
 
-def predict_overhead(calls=15):
+def predict_overhead(calls=5):
     """What `predict` takes beyond the test pipeline and the model, in ms a picture; at most 2.
 
     A classifier, a detector of boxes and one of masks with random weights, which find a hundred

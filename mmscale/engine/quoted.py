@@ -110,15 +110,16 @@ def _value(node, depth):
     if isinstance(node, (ast.List, ast.Tuple)):
         items = [_value(item, depth - 1) for item in node.elts]
         return items if isinstance(node, ast.List) else tuple(items)
-    if isinstance(node, ast.Dict) and all(isinstance(key, ast.Constant) for key in node.keys):
-        pairs = zip(node.keys, node.values)
-        return {key.value: _value(value, depth - 1) for key, value in pairs}
+    if isinstance(node, ast.Dict):
+        pairs = list(zip(node.keys, node.values))
+        if all(isinstance(key, ast.Constant) for key, _ in pairs):
+            return {ast.literal_eval(key): _value(value, depth - 1) for key, value in pairs if key}
     if isinstance(node, ast.Call) and ast.unparse(node.func) == 'dict':
-        found = {}
+        found: dict[Any, Any] = {}
         for part in node.args:  # keys that are no names
             found |= dict(_value(part, depth - 1))
-        if all(part.arg for part in node.keywords):
-            return found | {part.arg: _value(part.value, depth - 1) for part in node.keywords}
+        if all(keyword.arg for keyword in node.keywords):
+            return found | {k.arg: _value(k.value, depth - 1) for k in node.keywords}
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand, depth - 1)
     if isinstance(node, ast.Name) and node.id in ('inf', 'nan'):

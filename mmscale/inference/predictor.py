@@ -65,20 +65,20 @@ def load(
         model = mmscale.load('detector.onnx')  # or work_dirs/mine, or epoch_12.pth
         model.predict('street.jpg')[0].save('drawn.jpg')
     """
-    source = os.fspath(source)
+    file = os.fspath(source)
     given = None if config is None else os.fspath(config)
     if weights is not None:
         if given is not None:
-            raise UserError(f'{source!r} is the config where weights= is given: leave config= out')
-        given, source = source, os.fspath(weights)
-    if os.path.isdir(source):
-        source = _checkpoint_in(source, trust_checkpoint)
-    elif weights is None and not is_exported(source) and _is_config(source):
-        raise UserError(f'{source!r} is a config: give its weights too, weights=CHECKPOINT')
-    if is_exported(source) and device not in (None, 'cpu'):
-        raise UserError(f'device={device!r}: {source} is an exported file, which runs on the CPU')
-    model = open_model(source, given, trust=trust_checkpoint, overrides=overrides)
-    place = device or ('cuda' if torch.cuda.is_available() and not is_exported(source) else 'cpu')
+            raise UserError(f'{file!r} is the config where weights= is given: leave config= out')
+        given, file = file, os.fspath(weights)
+    if os.path.isdir(file):
+        file = _checkpoint_in(file, trust_checkpoint)
+    elif weights is None and not is_exported(file) and _is_config(file):
+        raise UserError(f'{file!r} is a config: give its weights too, weights=CHECKPOINT')
+    if is_exported(file) and device not in (None, 'cpu'):
+        raise UserError(f'device={device!r}: {file} is an exported file, which runs on the CPU')
+    model = open_model(file, given, trust=trust_checkpoint, overrides=overrides)
+    place = device or ('cuda' if torch.cuda.is_available() and not is_exported(file) else 'cpu')
     try:
         return Predictor(model.to(place))
     except (RuntimeError, AssertionError) as error:  # torch's own words for what there is not
