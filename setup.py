@@ -27,6 +27,10 @@ EXPORT = [
 # buffer for a JPEG (CVE-2025-53644), and 4.12 needs numpy 2.
 OPENCV = 'opencv-python>=4.8.1.78,!=4.10.*,!=4.11.*'
 
+# Large pictures in slices, and results for its tools. 0.30 brings PyAV, whose wheels hold x264 and
+# x265 (GPL).
+SUPERVISION = 'supervision>=0.27,<0.30'
+
 setup(
     name='mmscale',
     version=VERSION,
@@ -82,6 +86,7 @@ setup(
         'onedl-rotate': ['onedl-mmrotate>=1.2.1'],
         'fast-eval': ['faster-coco-eval'],
         'completion': ['shtab'],
+        'supervision': [SUPERVISION],
         'export': EXPORT,
         'dev': [
             *EXPORT,
@@ -96,6 +101,7 @@ setup(
             'pytest-xdist',
             'ruff',
             'shtab',
+            SUPERVISION,
         ],
     },
     packages=find_packages(include=['mmscale', 'mmscale.*']),

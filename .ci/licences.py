@@ -25,6 +25,8 @@ GROUPS = (
     'onedl-rotate',
     'export',
     'fast-eval',
+    'completion',
+    'supervision',
     'dev',
 )  # the extras of setup.py, in this order
 OTHERWISE = 'set-up or Python 3.10'

@@ -29,6 +29,7 @@ __all__ = [
     'create',
     'feature_channels',
     'list_backbones',
+    'load',
     'registry',
 ]
 
@@ -38,6 +39,7 @@ LATER = {
     'adapt': 'mmscale.adapting',
     'create': 'mmscale.models.creating',
     'list_backbones': 'mmscale.models.creating',
+    'load': 'mmscale.inference.predictor',
 }
 
 

@@ -2,6 +2,7 @@ import logging
 import os
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import exportable
@@ -106,6 +107,19 @@ def classifier(shapes, tmp_path_factory):
 def detector(shapes, tmp_path_factory):
     """Paths of a small detector's config and checkpoint."""
     return exportable.built(exportable.DETECTOR, tmp_path_factory.mktemp('mm'), 'mmdet')
+
+
+@pytest.fixture(scope='session')
+def detector_files(detector, pictures, tmp_path_factory):
+    """The detector as ONNX, for two images of one size, and what was compared."""
+    for package in ('onnx', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(package)
+    if 'custom_translation_table' not in signature(torch.onnx.export).parameters:
+        pytest.skip('this torch has no exporter that mmscale uses')
+    from mmscale.export import export
+
+    out = tmp_path_factory.mktemp('files') / 'detector.onnx'
+    return export(*detector, str(out), shape=(224, 224), batch=2, images=pictures)
 
 
 @pytest.fixture(scope='session')

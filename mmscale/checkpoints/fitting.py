@@ -4,7 +4,7 @@ import logging
 import re
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.logging import print_log
@@ -14,7 +14,7 @@ from mmscale.checkpoints.damage import require_finite
 from mmscale.checkpoints.identifying import describe
 from mmscale.checkpoints.san_norms import in_order_of, norm_count, resolutions_in
 from mmscale.checkpoints.stems import adapted
-from mmscale.checkpoints.tensors import read_weights
+from mmscale.checkpoints.tensors import Weights, read_weights
 from mmscale.errors import UserError, without_secrets
 
 # Counts batches; nothing is computed from it, and old files do not have it.
@@ -99,6 +99,22 @@ def load(
             is loaded then.
     """
     content, state = read_weights(source, prefix=prefix, trust=trust)
+    return load_content(module, content, state, str(source), whole=whole)
+
+
+def load_content(
+    module: nn.Module, content: dict[str, Any], state: Weights, source: str, *, whole: bool = False
+) -> Fit:
+    """:func:`load` of what :func:`mmscale.checkpoints.read_weights` has returned.
+
+    Args:
+        module, whole: As in :func:`load`.
+        content, state: As they were read.
+        source (str): Their file, for messages.
+
+    Raises:
+        UserError: If a tensor is missing or has another shape.
+    """
     whole_file = in_order_of(module, state.state_dict, resolutions_in(content, state))
     part, tensors = 'backbone.', whole_file
     if not hasattr(module, 'backbone'):

@@ -4,23 +4,26 @@ from collections.abc import Sequence
 
 from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import CommandParser, add_loading_options, one_line_errors
-from mmscale.inference.predicting import SCORE, infer
+from mmscale.inference.predicting import infer
+from mmscale.inference.predictor import SCORE
 
 
 def build_parser() -> CommandParser:
     """The command's arguments."""
     parser = CommandParser(
         'infer',
-        note='Pictures are drawn to OUT/vis; OUT/predictions.json has everything that was found; '
-        'OUT/maps, of a segmentor, the class of every pixel.',
+        note='Pictures and videos are drawn to OUT/vis; OUT/predictions.json has everything that '
+        'was found; OUT/maps, of a segmentor, the class of every pixel.',
     )
     parser.add_argument(
         'weights',
         metavar='MODEL',
-        help='a file of tools/export.py (NAME.onnx, NAME.xml), or a checkpoint with --config',
+        help='an exported file (NAME.onnx, NAME.xml), a checkpoint, or a work dir',
     )
-    parser.add_argument('pictures', nargs='+', help='files, and folders of such')
-    parser.add_argument('--config', help="path or bare name of a checkpoint's config")
+    parser.add_argument('pictures', nargs='+', help='files, folders of such, and videos')
+    parser.add_argument(
+        '--config', help="path or bare name of a checkpoint's config, where it does not quote it"
+    )
     parser.add_argument('--out', default='out', help='folder to write to (%(default)s)')
     parser.add_argument(
         '--score', type=float, default=SCORE, help='of the boxes that are drawn (%(default)s)'

@@ -55,6 +55,20 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
         raise UserError(f'config {str(name)!r} cannot be read: {error}') from error
     except Exception as error:  # a config is a program, which may end with anything
         raise UserError(f'config {str(name)!r} cannot be read: {_reason(error)}') from error
+    return settled(cfg, name, overrides)
+
+
+def settled(cfg: Config, name: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """A config that was read, made ready for use.
+
+    Args:
+        cfg (mmengine.Config): It is changed.
+        name (str): Its own, for messages.
+        overrides (dict, optional): As in :func:`load_config`.
+
+    Raises:
+        UserError: If an override or a value does not fit.
+    """
     _leave_scope(cfg._cfg_dict)
     if overrides:
         _check_keys(cfg, overrides)

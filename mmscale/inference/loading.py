@@ -9,23 +9,30 @@ from mmengine.registry import init_default_scope
 
 from mmscale import checkpoints
 from mmscale.engine.building import build_model
-from mmscale.engine.config import load_config
+from mmscale.engine.config import load_config, settled
+from mmscale.engine.quoted import quoted_config
+from mmscale.engine.running import BUILDING
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import DETECTOR, TASKS, task_of
-from mmscale.errors import UserError
+from mmscale.errors import UserError, first_line
 from mmscale.exported.engines import is_exported
 from mmscale.exported.files import ExportedFile
 from mmscale.exported.models import PREDICTING, adapter
 from mmscale.utils.environment import check_operators, require
 
+Read = tuple[dict[str, Any], checkpoints.Weights]
 
-def load_model(cfg: Config, checkpoint: str, *, trust: bool = False) -> BaseModel:
+
+def load_model(
+    cfg: Config, checkpoint: str, *, trust: bool = False, read: Read | None = None
+) -> BaseModel:
     """A detector, classifier or segmentor with its weights, in eval mode, as inferencers take it.
 
     Args:
         cfg (mmengine.Config): Its config.
         checkpoint (str): As in :func:`mmscale.engine.testing.evaluate`.
         trust (bool): Let it run code.
+        read (tuple, optional): What :func:`mmscale.checkpoints.read_weights` returned for it.
 
     Returns:
         mmengine.model.BaseModel: With ``cfg``, made for inference, and ``dataset_meta``: the
@@ -42,8 +49,8 @@ def load_model(cfg: Config, checkpoint: str, *, trust: bool = False) -> BaseMode
         check_operators()
     with checkpoints.trusting(trust):
         model = build_model(cfg)
-    content, _ = checkpoints.read_weights(checkpoint, trust=trust)
-    checkpoints.load(model, checkpoint, trust=trust, whole=True)
+    content, state = read or checkpoints.read_weights(checkpoint, trust=trust)
+    checkpoints.load_content(model, content, state, checkpoint, whole=True)
     meta = content.get('meta')
     trained_on = meta.get('dataset_meta') if isinstance(meta, dict) else None
     return _ready(model, runtime_config(cfg, trained_on))
@@ -81,7 +88,8 @@ def open_model(
 
     Args:
         weights (str): The exported file, or the checkpoint.
-        config (str, optional): Path or bare name; a checkpoint needs it.
+        config (str, optional): Path or bare name. A checkpoint that a run has written quotes its
+            own (see :func:`mmscale.engine.quoted.quoted_config`).
         trust (bool): Let the checkpoint run code.
         overrides (dict, optional): As in :func:`mmscale.engine.config.load_config`.
 
@@ -92,9 +100,18 @@ def open_model(
         UserError: If the arguments do not fit each other or the files cannot be read.
     """
     if not is_exported(weights):
-        if config is None:
-            raise UserError(f'checkpoint {weights!r} needs its config: --config CONFIG')
-        return load_model(load_config(config, overrides), weights, trust=trust)
+        if config is not None:
+            return load_model(load_config(config, overrides), weights, trust=trust)
+        read = checkpoints.read_weights(weights, trust=trust)
+        cfg = settled(quoted_config(read[0], weights, trust=trust), weights, overrides)
+        try:
+            return load_model(cfg, weights, trust=trust, read=read)
+        except (UserError, ImportError):
+            raise  # which say what to do
+        except BUILDING as error:
+            raise UserError(
+                f'the config that {weights!r} quotes does not fit: {first_line(error)}'
+            ) from error
     if config is not None or overrides:
         raise UserError(f'{weights} is an exported file, which is complete: leave the config out')
     file = ExportedFile(weights)

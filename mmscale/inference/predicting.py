@@ -1,26 +1,21 @@
-"""Pictures in; drawn pictures and JSON out: from a checkpoint or from an exported file alike."""
+"""Pictures and videos in; drawn ones and JSON out: ``mmscale infer``."""
 
-import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.model import BaseModel
 
 from mmscale.datasets.pictures import list_pictures
-from mmscale.engine.tasks import DETECTOR, SEGMENTOR, task_of
-from mmscale.errors import UserError, check_whole, first_line
-from mmscale.inference.loading import open_model
-from mmscale.utils.environment import require
-from mmscale.utils.figures import write_png
+from mmscale.errors import UserError, check_whole
+from mmscale.inference.predictor import SCORE, Predictor, load
+from mmscale.inference.results import Result
+from mmscale.inference.videos import describe_video, is_video, video_writer
+from mmscale.utils.figures import encode, write_png
 from mmscale.utils.files import writing, written_aside
-
-SCORE = 0.3
+from mmscale.utils.progress import Bars
 
 
 def infer(
@@ -38,8 +33,9 @@ def infer(
     """Find, classify or segment what pictures show.
 
     Args:
-        weights, config, overrides: As in :func:`mmscale.inference.loading.open_model`.
-        pictures (Sequence[str]): Files, and folders of such.
+        weights (str): As the `source` of :func:`mmscale.inference.predictor.load`.
+        config, overrides: As there.
+        pictures (Sequence[str]): Files, folders of such, and videos.
         out (str): A folder: the drawn pictures go to ``OUT/vis``, all predictions to
             ``OUT/predictions.json``, the maps of a segmentor to ``OUT/maps``.
         score (float): Boxes below are not drawn (they are in the JSON).
@@ -48,11 +44,11 @@ def infer(
         trust_checkpoint (bool): Let the checkpoint run code.
 
     Returns:
-        list[dict]: What is in the JSON, one for each picture: `picture`; of a detector `bboxes`
-        (x1, y1, x2, y2 in pixels), `scores`, `labels`, `names` and perhaps `masks` (COCO's RLE);
-        of a classifier `pred_label`, `pred_score`, `pred_scores` and perhaps `pred_class`; of a
-        segmentor `map` (a path: a PNG with the number of the class of every pixel) and `shares` (of
-        the classes in the pixels, by name).
+        list[dict]: What is in the JSON, one for each picture: `picture`; of a video's `frame` (its
+        number, from 0); of a detector `bboxes` (x1, y1, x2, y2 in pixels), `scores`, `labels`,
+        `names` and perhaps `masks` (COCO's RLE); of a classifier `pred_label`, `pred_score`,
+        `pred_scores` and perhaps `pred_class`; of a segmentor `map` (a path: a PNG with the number
+        of the class of every pixel) and `shares` (of the classes in the pixels, by name).
 
     Raises:
         UserError: If a picture cannot be read, or the model does not fit.
@@ -60,121 +56,69 @@ def infer(
     check_whole('--batch-size', batch_size)
     if not 0 <= score <= 1:
         raise UserError(f'--score {score} must be from 0 to 1')
-    paths = list_pictures(pictures)
-    names: dict = {}
-    for path in paths:
-        other = names.setdefault(Path(path).name, path)
-        if other is not path:
-            raise UserError(f'{other} and {path} have one name: give them in two runs')
-    model = open_model(weights, config, trust=trust_checkpoint, overrides=overrides)
-    try:
-        model = model.to(device)
-    except (RuntimeError, AssertionError) as error:  # torch's own words for what there is not
-        raise UserError(f'--device {device!r}: {first_line(error)}') from error
+    videos = {str(path): describe_video(str(path)) for path in pictures if is_video(path)}
+    given = [path for path in pictures if not is_video(path)]
+    paths = list_pictures(given) if given else []
+    _check_names([*paths, *videos], lambda path: path.name)
+    model = load(
+        weights,
+        config=config,
+        device=device,
+        trust_checkpoint=trust_checkpoint,
+        overrides=overrides,
+    )
+    if model.task != 'detector':  # whose files all end in .png
+        _check_names([*paths, *videos], lambda path: path.stem)
     folder = Path(out)
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise UserError(f'{str(out)!r} is a file; give a folder to write to')
+    results = []
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        task = task_of(model.cfg)
-        if task is DETECTOR:
-            results = list(_detect(model, paths, folder / 'vis', score, batch_size))
-        elif task is SEGMENTOR:
-            results = list(_segment(model, paths, folder, batch_size))
-        else:
-            results = _classify(model, paths, folder / 'vis', batch_size)
-    results = [dict(picture=path, **result) for path, result in zip(paths, results)]
+        (folder / 'vis').mkdir(parents=True, exist_ok=True)
+        if model.task == 'segmentor':
+            (folder / 'maps').mkdir(exist_ok=True)
+        total = len(paths) + sum(count for _, count in videos.values())
+        with Bars().shown() as bars:
+            bar = bars.start('pictures', total or None)
+            options: dict[str, Any] = dict(threshold=0.0, batch=batch_size, top=1)
+            for result in model.predict(iter(paths), **options):
+                _write_drawn(result, model, folder / 'vis', score)
+                results.append(_described(result, folder))
+                bar.step()
+            for path, (rate, _) in videos.items():
+                with video_writer(folder / 'vis' / f'{Path(path).stem}.mp4', rate) as add:
+                    for result in model.predict(path, **options):
+                        add(result.draw(score))
+                        results.append(_described(result, folder))
+                        bar.step()
     with written_aside(folder / 'predictions.json') as temporary:
         temporary.write_text(json.dumps(results) + '\n', encoding='utf-8')
     return results
 
 
-def _detect(
-    model: BaseModel, paths: list[str], folder: Path, score: float, batch_size: int
-) -> Iterator[dict[str, Any]]:
-    """Predict batch by batch, draw each picture, and yield what it shows."""
-    pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
-    visualizer = require('mmdet.visualization').DetLocalVisualizer(name='predictions')
-    visualizer.dataset_meta = model.dataset_meta
-    imread = require('mmcv').imread
-    for start in range(0, len(paths), batch_size):
-        batch = paths[start : start + batch_size]
-        data = pseudo_collate([pipeline(dict(img_path=path, img_id=0)) for path in batch])
-        with torch.no_grad():
-            samples = model.test_step(data)
-        for path, sample in zip(batch, samples):
-            visualizer.add_datasample(
-                'prediction',
-                imread(path, channel_order='rgb'),
-                sample,
-                draw_gt=False,
-                pred_score_thr=score,
-                out_file=str(folder / Path(path).name),
-            )
-            yield _described(sample.pred_instances, model.dataset_meta['classes'])
+def _check_names(paths: Sequence[str], name_of: Callable[[Path], str]) -> None:
+    """Refuse two pictures whose drawn files would have one name."""
+    names: dict[str, str] = {}
+    for path in paths:
+        other = names.setdefault(name_of(Path(path)), path)
+        if other is not path:
+            raise UserError(f'{other} and {path} have one name: give them in two runs')
 
 
-def _described(instances: Any, classes: Sequence[str] | None) -> dict[str, Any]:
-    """The boxes of a picture, and perhaps masks, as plain numbers and texts."""
-    masks = instances.get('masks')
-    boxes = instances.get('bboxes')
-    if masks is not None and (boxes is None or boxes.sum() == 0):  # a detector of masks alone
-        boxes = require('mmdet.structures.mask').mask2bbox(torch.as_tensor(masks).cpu())
-    labels = instances.labels.tolist()
-    result = dict(labels=labels, scores=instances.scores.tolist(), bboxes=boxes.tolist())
-    if masks is not None:
-        encode = require('mmdet.structures.mask').encode_mask_results
-        encoded = encode(torch.as_tensor(masks).cpu().numpy())
-        result['masks'] = [dict(rle, counts=rle['counts'].decode()) for rle in encoded]
-    if classes:
-        result['names'] = [classes[label] for label in labels]
-    return result
+def _write_drawn(result: Result, model: Predictor, folder: Path, score: float) -> None:
+    path = Path(str(result.path))
+    name = path.name if model.task == 'detector' else f'{path.stem}.png'
+    (folder / name).write_bytes(encode(result.draw(score), Path(name).suffix))
 
 
-def _segment(
-    model: BaseModel, paths: list[str], folder: Path, batch_size: int
-) -> Iterator[dict[str, Any]]:
-    """Predict neighbours of one size together, draw each picture, and yield what it shows."""
-    pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
-    visualizer = require('mmseg.visualization').SegLocalVisualizer(name='segmentations')
-    classes = model.dataset_meta['classes']
-    if not classes:
-        raise UserError('the data set names no classes: give it metainfo=dict(classes=...)')
-    visualizer.set_dataset_meta(classes, _colours(model.dataset_meta['palette'], len(classes)))
-    imread = require('mmcv').imread
-    (folder / 'maps').mkdir(exist_ok=True)
-    pairs = ((path, pipeline(dict(img_path=path, img_id=0))) for path in paths)
-    for _, same in itertools.groupby(pairs, key=lambda pair: pair[1]['inputs'].shape):
-        while batch := list(itertools.islice(same, batch_size)):
-            with torch.no_grad():
-                samples = model.test_step(pseudo_collate([data for _, data in batch]))
-            for (path, _), sample in zip(batch, samples):
-                visualizer.add_datasample(
-                    'prediction',
-                    imread(path, channel_order='rgb'),
-                    sample,
-                    draw_gt=False,
-                    out_file=str(folder / 'vis' / Path(path).name),
-                )
-                labels = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-                target = folder / 'maps' / f'{Path(path).stem}.png'
-                shares = np.bincount(labels.ravel(), minlength=len(classes)) / labels.size
-                yield dict(
-                    map=str(write_png(target, labels)),
-                    shares={name: float(share) for name, share in zip(classes, shares) if share},
-                )
-
-
-def _colours(palette, count):
-    """A colour for each class: the data set's, or, where it has not as many, others."""
-    if isinstance(palette, (list, tuple)) and len(palette) == count:
-        return list(palette)
-    return np.random.RandomState(0).randint(0, 256, (count, 3)).tolist()
-
-
-def _classify(
-    model: BaseModel, paths: list[str], folder: Path, batch_size: int
-) -> list[dict[str, Any]]:
-    inferencer = require('mmpretrain').ImageClassificationInferencer(model, pretrained=False)
-    results = inferencer(paths, batch_size=batch_size, show_dir=str(folder))
-    return [{**result, 'pred_scores': result['pred_scores'].tolist()} for result in results]
+def _described(result: Result, folder: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = dict(picture=result.path)
+    if result.frame is not None:
+        entry['frame'] = result.frame
+    if result.map is not None:
+        number = '' if result.frame is None else f'_{result.frame:06d}'
+        target = folder / 'maps' / f'{Path(str(result.path)).stem}{number}.png'
+        # The smallest format that holds the numbers of all classes.
+        kind = np.uint8 if len(result.drawing.classes or ()) <= 256 else np.uint16
+        entry['map'] = str(write_png(target, result.map.astype(kind)))
+    return {**entry, **result.to_dict()}

@@ -25,6 +25,7 @@ EXTRAS = {
     **dict.fromkeys(('nncf', 'onnx', 'onnxruntime', 'onnxscript', 'openvino'), 'export'),
     'faster_coco_eval': 'fast-eval',
     'shtab': 'completion',
+    'supervision': 'supervision',
 }
 # Of the families, that one which not everyone needs.
 MMSEG = "pip install 'mmscale[onedl-seg]' (upstream: 'mmscale[openmmlab-seg]')"

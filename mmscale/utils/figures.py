@@ -31,9 +31,13 @@ def write_figure(figure: Any, out: str | Path) -> Path:
 def write_png(out: str | Path, picture: np.ndarray) -> Path:
     """Write a BGR picture, whole or not at all."""
     with written_aside(out) as temporary:
-        # Encoded and written apart, for cv2.imwrite does not say why it could not write.
-        temporary.write_bytes(cv2.imencode(temporary.suffix, picture)[1].tobytes())
+        temporary.write_bytes(encode(picture, temporary.suffix))
     return Path(out)
+
+
+def encode(picture: np.ndarray, suffix: str) -> bytes:
+    """A BGR picture in the format of a suffix, apart from writing: cv2 does not say what failed."""
+    return cv2.imencode(suffix, picture)[1].tobytes()
 
 
 def label(name: str) -> str:

@@ -12,8 +12,7 @@ import exportable
 import numpy as np
 import pytest
 import small_runs
-import torch
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import Compose
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, TRANSFORMS
 from mmengine.runner import loops
@@ -22,7 +21,7 @@ from PIL import Image
 from mmscale.engine.training import train
 from mmscale.export.exporting import export
 from mmscale.inference.loading import open_model
-from mmscale.inference.predicting import _detect
+from mmscale.inference.predictor import Predictor
 
 FIRST, LAST = 500, 3_000  # steps, or pictures
 ROOM = 24 << 20  # bytes: 10 kB a step would be as many
@@ -147,14 +146,7 @@ def test_inference_is_flat(models, tmp_path, scope, form):
         model = open_model(str(out))
     paths = [models['pictures'][i % len(SIDES)] for i in range(LAST)]
     watch = Watch()
-    if scope == 'mmdet':  # with all that it draws
-        found = _detect(model, paths, tmp_path / 'vis', 0.3, 1)
-    else:
-        pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
-        batches = (pseudo_collate([pipeline(dict(img_path=path))]) for path in paths)
-        found = (model.test_step(batch) for batch in batches)
-    with torch.no_grad():
-        for step, result in enumerate(found, 1):
-            assert result
-            watch(step)
+    for step, result in enumerate(Predictor(model).predict(iter(paths)), 1):
+        assert result.probabilities is not None or result.draw().any()  # with all that it draws
+        watch(step)
     watch.assert_flat(f'{scope}, {form}')

@@ -38,13 +38,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope='module')
-def detector_files(detector, pictures, tmp_path_factory):
-    """The detector as ONNX, for two images of one size, and what was compared."""
-    out = tmp_path_factory.mktemp('files') / 'detector.onnx'
-    return export(*detector, str(out), shape=(224, 224), batch=2, images=pictures)
-
-
 def standard(path):
     """An ONNX file with operators of the standard only; their names."""
     model = onnx.load(path)

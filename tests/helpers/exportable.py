@@ -85,9 +85,9 @@ def randomised(model):
     model.eval()
     if hasattr(model, 'roi_head'):
         nn.init.normal_(model.rpn_head.rpn_cls.weight, std=0.1)
-        nn.init.normal_(model.rpn_head.rpn_reg.weight, std=0.05)
-        nn.init.normal_(model.roi_head.bbox_head.fc_cls.weight, std=0.5)
-        nn.init.normal_(model.roi_head.bbox_head.fc_reg.weight, std=0.1)
+        nn.init.normal_(model.rpn_head.rpn_reg.weight, std=0.02)
+        nn.init.normal_(model.roi_head.bbox_head.fc_cls.weight, std=0.4)
+        nn.init.normal_(model.roi_head.bbox_head.fc_reg.weight, std=0.03)
     if getattr(model, 'with_mask', False):
         logits = model.roi_head.mask_head.conv_logits
         nn.init.normal_(logits.weight, std=0.3)
