@@ -18,11 +18,11 @@ setup:  ## make the environment .venv (the others do it too); OPERATORS=compiled
 demo: .venv/ready  ## train, test and draw on data made on the spot, in minutes
 	$(KEEP_MEMORY) $(RUN) tools/demo.py
 
-# The engines of exported files stay in a process of their own: one that trained after them died.
+# The engines of exported files stay in processes of their own: one that trained after them died.
 ENGINES = tests/export tests/exported tests/inference
 
 test: lint  ## run the linters and the tests
-	$(RUN) -m pytest -rs $(ENGINES)
+	$(RUN) -m pytest -rs -n 2 --dist loadfile $(ENGINES)
 	$(RUN) -m pytest -rs -n 2 --dist loadfile $(ENGINES:%=--ignore %)
 
 lint: .venv/dev  ## run the linters
