@@ -81,6 +81,8 @@ setup(
         # Oriented boxes; upstream's was not tried.
         'onedl-rotate': ['onedl-mmrotate>=1.2.1'],
         'fast-eval': ['faster-coco-eval'],
+        # The page of a test: Vega's scripts for its charts, and COCO's curves in seconds.
+        'report': ['faster-coco-eval', 'jinja2>=3.1.6', 'vl-convert-python>=1.9'],
         'export': EXPORT,
         'dev': [
             *EXPORT,
@@ -94,11 +96,12 @@ setup(
             'pytest',
             'pytest-xdist',
             'ruff',
+            'vl-convert-python>=1.9',
         ],
     },
     packages=find_packages(include=['mmscale', 'mmscale.*']),
     # mmscale/.mim holds links to the folders beside the package; wheel and sdist get the files.
-    package_data={'mmscale': ['.mim/**']},
+    package_data={'mmscale': ['.mim/**', 'reports/page/page.*']},
     exclude_package_data={'': ['*.pyc']},
     entry_points={'console_scripts': ['mmscale = mmscale.cli:main']},
     zip_safe=False,

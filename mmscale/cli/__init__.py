@@ -38,6 +38,7 @@ COMMANDS = {
     'of crops.',
     'plot-structures': 'Draw neuron structures of ScaleNet: the share of each scale in every '
     'block, to compare.',
+    'report': "Write a page of what a run's last test has shown, or of two beside each other.",
     'test': "Evaluate a checkpoint: test.py CONFIG CHECKPOINT, with mmdet's flags.",
     'train': "Train a detector, classifier or segmentor: train.py CONFIG, with mmdet's flags.",
 }

@@ -16,8 +16,9 @@ from mmscale.engine.config import load_config
 from mmscale.engine.resuming import newest_checkpoint
 from mmscale.engine.training import train
 from mmscale.errors import UserError
+from mmscale.reports.coco import FIGURES, coco_figures
 from mmscale.reports.curves import draw_curve
-from mmscale.reports.predictions import FIGURES, coco_figures, draw_predictions
+from mmscale.reports.predictions import draw_predictions
 
 CONFIG = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
 PRETRAINING = 'shapes/rexnet-100_shapes'

@@ -24,6 +24,7 @@ UPSTREAM = (
 EXTRAS = {
     **dict.fromkeys(('nncf', 'onnx', 'onnxruntime', 'onnxscript', 'openvino'), 'export'),
     'faster_coco_eval': 'fast-eval',
+    'vl_convert': 'report',
 }
 # Of the families, that one which not everyone needs.
 MMSEG = "pip install 'mmscale[onedl-seg]' (upstream: 'mmscale[openmmlab-seg]')"

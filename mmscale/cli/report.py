@@ -1,0 +1,28 @@
+"""The command ``mmscale report``."""
+
+import argparse
+from collections.abc import Sequence
+
+from mmscale.cli import COMMANDS
+from mmscale.cli.parsing import one_line_errors
+from mmscale.reports.page.writing import write_report
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=COMMANDS['report'],
+        epilog='A run has a report after: mmscale test CONFIG CHECKPOINT --work-dir WORK_DIR '
+        '--report',
+    )
+    parser.add_argument(
+        'work_dirs',
+        nargs='+',
+        metavar='WORK_DIR',
+        help='folder of a run; of two, to see them beside each other',
+    )
+    parser.add_argument(
+        '--out', help='the page (report.html in the folder, report-comparison.html for two)'
+    )
+    args = parser.parse_args(argv)
+    with one_line_errors():
+        print(f'Report: {write_report(args.work_dirs, args.out)}')
