@@ -60,7 +60,7 @@ class Keeping:
     def __init__(self, cfg: Config, config: str, checkpoint: str) -> None:
         self.cfg, self.task = cfg, task_of(cfg)
         self.folder = Path(cfg.work_dir) / FOLDER
-        self.coco = None
+        self.coco: Any = None
         if self.task is DETECTOR:
             found = coco_metrics(cfg)
             if not found or found[0].get('format_only'):
@@ -107,8 +107,7 @@ class Keeping:
         meta = getattr(runner.test_loop.dataloader.dataset, 'metainfo', {})
         kept.dataset_meta = meta
         self.record['classes'] = list(meta.get('classes') or ())
-        palette = meta.get('palette')
-        self.record['palette'] = [list(colour) for colour in palette] if _colours(palette) else None
+        self.record['palette'] = _colours(meta.get('palette'))
         runner.test_evaluator.metrics.append(kept)
 
     def finish(self, metrics: Mapping[str, Any]) -> Path | None:
@@ -180,6 +179,7 @@ def _annotations(cfg):
 
 
 def _colours(palette):
-    return isinstance(palette, (list, tuple)) and all(
-        isinstance(colour, (list, tuple)) and len(colour) == 3 for colour in palette
-    )
+    """A palette as JSON has it; None where a data set has none, or says 'random'."""
+    rows = palette if isinstance(palette, (list, tuple)) else []
+    colours = [[int(value) for value in row] for row in rows if isinstance(row, (list, tuple))]
+    return colours if colours and all(len(colour) == 3 for colour in colours) else None

@@ -14,7 +14,6 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 
 from mmscale.errors import UserError
-from mmscale.utils.figures import write_png
 from mmscale.utils.files import written_aside
 
 PREFIX = 'kept'
@@ -135,7 +134,8 @@ class KeptMaps(BaseMetric):
         for place in np.argsort(shares, kind='stable')[:MOST_MAPS].tolist():
             for name, image in zip(('truth', 'found'), results[place][2:]):
                 target = self.folder / 'maps' / f'{place}.{name}.png'
-                write_png(target, cv2.imdecode(image, cv2.IMREAD_UNCHANGED))
+                with written_aside(target) as temporary:
+                    temporary.write_bytes(image.tobytes())
             pictures[place]['maps'] = f'maps/{place}'
         write_json(self.folder / 'pixels.json', pictures)
         return {}

@@ -168,7 +168,7 @@ def match(compared: Compared, iou: float = 0.5) -> Matches:
             continue
         crowd = truth.crowd[picture.truth]
         fits = picture.same & (picture.overlap >= least)
-        for row in fits.any(1).nonzero()[0]:
+        for row in np.flatnonzero(fits.any(1)):
             open_ = fits[row] & ~crowd & (matches.found_by[picture.truth] < 0)
             if open_.any():
                 overlaps = np.where(open_, picture.overlap[row], -1)
@@ -269,17 +269,18 @@ def confusion(compared: Compared, matches: Matches, score: float, iou: float = 0
         np.add.at(matrix, (truth.label[picture.truth[taken]],) * 2, 1)
         rest = (in_play & (outcome == WRONG)).nonzero()[0]
         open_ = ~taken & ~truth.crowd[picture.truth]
-        pairs = np.argwhere(picture.overlap[rest] >= iou) if picture.overlap.size else []
+        pairs = np.argwhere(picture.overlap[rest] >= iou).tolist()
+        pairs.sort(key=lambda pair: -picture.overlap[rest[pair[0]], pair[1]])
         used = set()
-        for d, g in sorted(pairs, key=lambda pair: -picture.overlap[rest[pair[0]], pair[1]]):
+        for d, g in pairs:
             if open_[g] and d not in used:
                 used.add(d)
                 open_[g] = False
                 cell = truth.label[picture.truth[g]], found.label[picture.found[rest[d]]]
                 matrix[cell] += 1
-        np.add.at(matrix, (truth.label[picture.truth[open_]], classes), 1)
+        np.add.at(matrix[:, classes], truth.label[picture.truth[open_]], 1)
         alone = [row for place, row in enumerate(rest) if place not in used]
-        np.add.at(matrix, (classes, found.label[picture.found[alone]]), 1)
+        np.add.at(matrix[classes], found.label[picture.found[alone]], 1)
     return matrix
 
 
@@ -289,14 +290,14 @@ class Bins(NamedTuple):
     Attributes:
         low, score, right (ndarray): (B,) where the bin begins, the mean score in it, and the share
             that is right; NaN where it is empty.
-        count (ndarray): (B,) of detections.
+        amount (ndarray): (B,) how many.
         error (float): The expected calibration error: the mean distance of the two, by counts.
     """
 
     low: np.ndarray
     score: np.ndarray
     right: np.ndarray
-    count: np.ndarray
+    amount: np.ndarray
     error: float
 
 
@@ -308,11 +309,11 @@ def calibration(score: np.ndarray, right: np.ndarray, bins: int = 10) -> Bins:
         bins (int): How many.
     """
     place = np.clip((score * bins).astype(int), 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
+    amount = np.bincount(place, minlength=bins)
     with np.errstate(invalid='ignore'):
-        means = [
-            np.bincount(place, values.astype(float), minlength=bins) / count
+        means, rates = (
+            np.bincount(place, values.astype(float), minlength=bins) / amount
             for values in (score, right)
-        ]
-    distance = np.nansum(np.abs(means[0] - means[1]) * count) / max(count.sum(), 1)
-    return Bins(np.arange(bins) / bins, *means, count, float(distance))
+        )
+    distance = np.nansum(np.abs(means - rates) * amount) / max(amount.sum(), 1)
+    return Bins(np.arange(bins) / bins, means, rates, amount, float(distance))

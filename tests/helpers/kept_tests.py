@@ -94,7 +94,9 @@ def detections(images=40, classes=5, objects=4, noise=20, seed=0):
                 detect(image, random.integers(1, classes + 1) if other else label, box, 4, 2)
         for _ in range(noise):
             size = np.exp(random.uniform(np.log(10), np.log(300), 2))
-            detect(image, random.integers(1, classes + 1), (*random.uniform(0, 300, 2), *size), 1, 6)
+            detect(
+                image, random.integers(1, classes + 1), (*random.uniform(0, 300, 2), *size), 1, 6
+            )
     categories = [dict(id=k + 1, name=name) for k, name in enumerate(names)]
     return dict(images=pictures, annotations=truth, categories=categories), found
 

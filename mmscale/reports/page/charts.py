@@ -4,7 +4,7 @@ What comes from data (names of classes, files and runs) stands in the data alone
 expression, the name of a field or a title.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#555555')
@@ -12,9 +12,12 @@ STEP = 18  # pixels of a bar and its name
 CONFIG = {
     'font': 'system-ui, sans-serif',
     'view': {'stroke': None},
-    'axis': {'gridColor': '#e4e4e4', 'labelFontSize': 12, 'titleFontSize': 12, 'labelLimit': 130},
+    'axis': {
+        'gridColor': '#e4e4e4', 'labelFontSize': 12, 'titleFontSize': 12, 'labelLimit': 130,
+        'labelFlush': False,
+    },
     'legend': {
-        'orient': 'top', 'labelFontSize': 12, 'title': None, 'labelLimit': 260, 'columns': 4,
+        'orient': 'top', 'labelFontSize': 12, 'title': None, 'labelLimit': 260,
     },
     'range': {'category': list(COLOURS)},
     'line': {'strokeWidth': 2},
@@ -54,7 +57,10 @@ def colour(field: str, order: Sequence[str], legend: bool = True) -> dict[str, A
     """An encoding of names by colour, in this order."""
     given: dict[str, Any] = {'field': field, 'type': 'nominal', 'sort': list(order)}
     given['scale'] = {'domain': list(order), 'range': [*COLOURS * (1 + len(order) // len(COLOURS))]}
-    return given if legend and len(order) > 1 else {**given, 'legend': None}
+    if not legend or len(order) == 1:
+        return {**given, 'legend': None}
+    # As many beside each other as a phone has room for.
+    return {**given, 'legend': {'columns': 2 if max(map(len, order)) > 9 else 4}}
 
 
 def tooltip(*pairs: tuple[str, str]) -> list[dict[str, Any]]:
@@ -74,7 +80,7 @@ def lines(
     **parts: Any,
 ) -> dict[str, Any]:
     """Lines, one for each name in the field `by`, and perhaps dashes for another field."""
-    encoding = {'x': x, 'y': y, 'color': colour(by, order)}
+    encoding: dict[str, Any] = {'x': x, 'y': y, 'color': colour(by, order)}
     names = [(by, 'of'), (x['field'], x['title']), (y['field'], y['title'])]
     if dash and len(dash[1]) > 1:
         encoding['strokeDash'] = {'field': dash[0], 'type': 'nominal', 'sort': list(dash[1])}
@@ -92,28 +98,47 @@ def bars(
     by: str,
     order: Sequence[str],
     names: Sequence[str],
+    label: Callable[[dict], str],
     more: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
-    """Horizontal bars, in the order of `names`; several of one name beneath each other."""
+    """Horizontal bars, in the order of `names`; several of one name beneath each other.
+
+    `label` makes of a row what is written at its bar.
+    """
+    rows = [{**row, 'label': label(row)} for row in rows]
     y = {'field': name, 'type': 'nominal', 'sort': list(names), 'title': None}
-    encoding = {
-        'x': x,
-        'y': y,
-        'color': colour(by, order),
-        'tooltip': tooltip((name, 'name'), (x['field'], x['title']), *more),
-    }
+    encoding: dict[str, Any] = {'x': x, 'y': y}
     if len(order) > 1:
         encoding['yOffset'] = {'field': by, 'type': 'nominal', 'sort': list(order)}
-    step = STEP if len(order) == 1 else 12 * len(order)
-    height = {'step': step, 'for': 'position'} if len(order) > 1 else {'step': step}
-    return spec(rows, alt, mark='bar', encoding=encoding, height=height)
+    bar = {
+        'mark': 'bar',
+        'encoding': {
+            'color': colour(by, order),
+            'tooltip': tooltip((name, 'name'), (x['field'], x['title']), *more),
+        },
+    }
+    # At the end of the bar; inside, where there is no room behind it.
+    most = x.get('scale', {}).get('domain', [0, max((r[x['field']] for r in rows), default=0)])[1]
+    inside = f'datum[{x["field"]!r}] > {0.7 * most}'
+    text = {
+        'mark': {
+            'type': 'text',
+            'align': {'expr': f"{inside} ? 'right' : 'left'"},
+            'dx': {'expr': f'{inside} ? -4 : 4'},
+            'color': {'expr': f"{inside} ? 'white' : 'black'"},
+            'fontSize': 11,
+        },
+        'encoding': {'text': {'field': 'label', 'type': 'nominal'}},
+    }
+    height = len(names) * (STEP if len(order) == 1 else 16 * len(order) + 4)
+    return spec(rows, alt, encoding=encoding, layer=[bar, text], height=max(height, STEP))
 
 
 def histogram(
     rows: Sequence[dict], alt: str, field: str, title: str, order: Sequence[str], count: str
 ) -> dict[str, Any]:
     """Columns over ranges that are counted already."""
-    encoding = {
+    encoding: dict[str, Any] = {
         'x': {'field': field, 'type': 'ordinal', 'sort': list(order), 'title': title},
         'y': axis('count', count),
         'tooltip': tooltip((field, title), ('count', count)),

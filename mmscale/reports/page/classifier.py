@@ -117,11 +117,8 @@ def _summary(runs):
         values['calibration error'] = found.calibration.error
         for name, value in values.items():
             rows.setdefault(name, []).append(100 * value)
-    cards = [
-        (f'{name} of {run.name}' if len(runs) > 1 else name, number(values[place]))
-        for place, run in enumerate(runs)
-        for name, values in list(rows.items())[:2]
-    ]
+    figures = {name: [number(value) for value in values] for name, values in list(rows.items())[:2]}
+    cards = common.cards(runs, figures)
     found = runs[0].study
     cards += [('pictures', number(len(found.truth))), ('classes', number(len(found.names)))]
     warning = common.differing_sets(runs, [sorted(run.study.paths) for run in runs])
@@ -131,7 +128,8 @@ def _summary(runs):
 
 def _classes(runs):
     several = len(runs) > 1
-    rows, values = [], {}
+    rows: list[dict[str, Any]] = []
+    values: dict[str, list] = {}
     for run in runs:
         rates, pictures = run.study.rates(), run.study.confusion.sum(1)
         for place, name in enumerate(run.study.names):
@@ -165,6 +163,7 @@ def _classes(runs):
     spec = charts.bars(
         [row for row in rows if row['name'] in set(shown)], alt, 'name',
         charts.axis('f1', 'F1 (%)', scale={'domain': [0, 100]}), 'run', names_of(runs), shown,
+        lambda row: f'{number(row["f1"])} · {number(row["count"])} pictures',
         [('count', 'pictures'), ('run', 'run')],
     )  # fmt: skip
     title = 'F1 by class' + (f': the {BARS} worst' if len(order) > BARS else '')
@@ -275,7 +274,7 @@ def _data(runs):
     alt += f'{found.names[order[-1]]}.'
     spec = charts.bars(
         [row for row in rows if row['name'] in set(shown)], alt, 'name',
-        charts.axis('count', 'pictures'), 'run', [''], shown,
+        charts.axis('count', 'pictures'), 'run', [''], shown, lambda row: number(row['count']),
     )  # fmt: skip
     table = Table(
         ['class', 'pictures'],

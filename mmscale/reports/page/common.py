@@ -1,6 +1,7 @@
 """What the pages of detectors, classifiers and segmentors share."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,12 @@ def beside(title: str, rows: dict[str, list], digits: int = 1, first: str = 'fig
         return Table([*heads, *extra], cells, title)
 
     return table
+
+
+def cards(runs: Sequence[Run], figures: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """Large figures, those of two runs together."""
+    of = f' ({" | ".join(names_of(runs))})' if len(runs) > 1 else ''
+    return [(f'{name}{of}', ' | '.join(values)) for name, values in figures.items()]
 
 
 def thin(points: Sequence[Any], most: int = POINTS) -> Sequence[Any]:
@@ -128,7 +135,9 @@ def _learning_chart(title, what, rows, runs):
 
 def cost(runs: Sequence[Run]) -> Section:
     """Parameters and multiply-adds of the models, by their parts."""
-    rows, parts, cells = [], [], []
+    rows: list[dict[str, Any]] = []
+    parts: list[Any] = []
+    cells: list[list[str]] = []
     for run in runs:
         counted = run.kept.record.get('cost') or {}
         if 'error' in counted or 'parts' not in counted:
@@ -154,7 +163,10 @@ def cost(runs: Sequence[Run]) -> Section:
             alt = f'Bars of {title} by the parts of the model.'
             names = list(dict.fromkeys(row['part'] for row in rows))
             order = names_of(runs)
-            spec = bars(rows, alt, 'part', axis(field, title), 'run', order, names)
+            spec = bars(
+                rows, alt, 'part', axis(field, title), 'run', order, names,
+                partial(_two_digits, field),
+            )  # fmt: skip
             parts.append(Chart(title.capitalize(), spec, alt, table))
     parts.append(table)
     note = (
@@ -162,6 +174,10 @@ def cost(runs: Sequence[Run]) -> Section:
         'padding.'
     )
     return Section('What the model costs', note, parts)
+
+
+def _two_digits(field, row):
+    return number(row[field], 2)
 
 
 def origin(runs: Sequence[Run]) -> Section:
@@ -192,12 +208,12 @@ def origin(runs: Sequence[Run]) -> Section:
 
 def calibration_chart(runs: Sequence[Run], what: str) -> Chart:
     """How often scores are right. A run's study has it as `calibration`."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for run in runs:
         bins = run.study.calibration
         rows += [
             dict(run=run.name, score=float(s), right=float(r), count=int(c))
-            for s, r, c in zip(bins.score, bins.right, bins.count)
+            for s, r, c in zip(bins.score, bins.right, bins.amount)
             if c
         ]
     errors = ', '.join(

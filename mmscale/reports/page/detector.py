@@ -164,15 +164,15 @@ def sections(runs: Sequence[Run]) -> Iterator[Section]:
 
 
 def _summary(runs):
-    cards = []
-    for run in runs:
-        of = f' of {run.name}' if len(runs) > 1 else ''
-        for kind, evaluation in run.study.evaluations.items():
-            what = SHOWN[kind]
-            cards.append((f'{what} AP{of}', percent(evaluation.figures['AP'])))
-            cards.append((f'{what} AP50{of}', percent(evaluation.figures['AP50'])))
-        cards.append((f'best F1{of}', percent(_best_f1(run.study))))
-        cards.append((f'at score{of}', number(run.study.thresholds.best, 2)))
+    figures = {}
+    for kind in runs[0].study.evaluations:
+        for name in ('AP', 'AP50'):
+            every = [run.study.evaluations.get(kind) for run in runs]
+            values = [e.figures[name] if e else None for e in every]
+            figures[f'{SHOWN[kind]} {name}'] = [percent(value) for value in values]
+    figures['best F1'] = [percent(_best_f1(run.study)) for run in runs]
+    figures['at score'] = [number(run.study.thresholds.best, 2) for run in runs]
+    cards = common.cards(runs, figures)
     compared = runs[0].study.compared
     cards.append(('pictures', number(len(compared.images))))
     cards.append(('objects', number(int((~compared.truth.crowd).sum()))))
@@ -237,6 +237,7 @@ def _classes(runs):
         'run',
         names_of(runs),
         shown,
+        lambda row: f'{number(row["ap"])} · {number(row["objects"])} objects',
         [('ap50', 'AP50 (%)'), ('objects', 'objects'), ('run', 'run')],
     )
     note = f'AP of every class over all overlaps, with the number of its objects.{said}'
@@ -295,7 +296,7 @@ def _class_thresholds(found):
 def _curves(runs):
     kind = next(iter(runs[0].study.evaluations))
     several = len(runs) > 1
-    kinds = ('0.50', '0.75', 'mean of 0.50 to 0.95')
+    kinds = ('IoU 0.50', 'IoU 0.75', 'mean of IoU 0.50 to 0.95')
     rows = []
     for run in runs:
         evaluation = run.study.evaluations[kind]
@@ -312,9 +313,7 @@ def _curves(runs):
         for row in rows
     }
     said = '; '.join(
-        f'{run} at IoU {iou}: {number(100 * area)}'
-        if several
-        else f'IoU {iou}: {number(100 * area)}'
+        f'{run} at {iou}: {number(100 * area)}' if several else f'{iou}: {number(100 * area)}'
         for (run, iou), area in areas.items()
     )
     alt = f'Precision over recall, mean of all classes. The area below is AP, {said} %.'
@@ -348,7 +347,7 @@ def _class_curves(runs, kind):
     for run in runs:
         evaluation = run.study.evaluations[kind]
         for place, name in enumerate(run.study.names):
-            for iou, at in (('0.50', 0), ('0.75', 5)):
+            for iou, at in (('IoU 0.50', 0), ('IoU 0.75', 5)):
                 curve = evaluation.precision[at, :, place]
                 if curve[0] >= 0:
                     rows.append(
@@ -358,10 +357,10 @@ def _class_curves(runs, kind):
     names = list(dict.fromkeys(row['name'] for row in rows))
     alt = 'Precision over recall of one class, which the list below the chart chooses.'
     several = len(runs) > 1
-    by, order = ('run', names_of(runs)) if several else ('iou', ('0.50', '0.75'))
+    by, order = ('run', names_of(runs)) if several else ('iou', ('IoU 0.50', 'IoU 0.75'))
     spec = charts.lines(
         rows, alt, charts.share('recall', 'recall'), charts.share('precision', 'precision'), by,
-        order, ('iou', ('0.50', '0.75')) if several else None,
+        order, ('iou', ('IoU 0.50', 'IoU 0.75')) if several else None,
     )  # fmt: skip
     spec['params'] = [
         dict(
@@ -395,8 +394,8 @@ def _errors(runs):
             rows.append(dict(run=run.name, kind=kind, gain=gain, count=errors.counts[kind]))
             cells.append(
                 [
-                    *([run.name] if several else []),
                     f'{kind}: {KIND_WORDS[kind]}',
+                    *([run.name] if several else []),
                     number(errors.counts[kind]),
                     number(errors.alone[kind], 2),
                     number(gain, 2),
@@ -409,14 +408,18 @@ def _errors(runs):
             f'back {number(whole - errors.ap, 2)}: together {number(whole, 1)}.'
         )
     alt = 'Bars of the AP50 that each kind of error costs, mended in turn. ' + ' '.join(sums)
-    heads = ['kind', 'errors', 'AP50 if mended alone', 'AP50 if mended in turn']
-    table = Table([*(['run'] if several else []), *heads], cells, 'Errors by kind')
+    heads = ['errors', 'AP50 if mended alone', 'AP50 if mended in turn']
+    cells = sorted(cells, key=lambda row: KINDS.index(row[0].partition(':')[0]))
+    table = Table(['kind', *(['run'] if several else []), *heads], cells, 'Errors by kind')
     x = charts.axis('gain', 'AP50 that it costs')
     more = [('count', 'errors'), ('run', 'run')]
-    spec = charts.bars(rows, alt, 'kind', x, 'run', names_of(runs), KINDS, more)
+    spec = charts.bars(
+        rows, alt, 'kind', x, 'run', names_of(runs), KINDS,
+        lambda row: f'{number(row["gain"])} · {number(row["count"])} errors', more,
+    )  # fmt: skip
     note = 'After TIDE (Bolya et al., 2020), at IoU 0.5: why detections are wrong, and what AP50 '
     note += 'gains if a kind of error is mended.'
-    parts = [*map(Text, sums), Chart('What the errors cost', spec, alt, table), table]
+    parts = [*map(Text, sums), Chart('What the errors cost', spec, alt), table]
     return Section('Errors by kind', note, parts)
 
 
@@ -515,9 +518,7 @@ def _scores(runs):
 
 def _sizes(runs):
     several = len(runs) > 1
-    names = [
-        f'{low}–{high}' if high < np.inf else f'above {low}' for low, high in zip(SIZES, SIZES[1:])
-    ]
+    names = [f'{low}–{high}' if high < np.inf else f'{low}+' for low, high in zip(SIZES, SIZES[1:])]
     kinds = ('IoU 0.50', 'IoU 0.75', 'IoU 0.50, above the best score')
     rows, cells = [], []
     for run in runs:
@@ -546,7 +547,12 @@ def _sizes(runs):
     )
     alt = f'Recall over the size of objects (the root of their area). At IoU 0.50: {said}.'
     present = [name for name in names if any(row['size'] == name for row in rows)]
-    x = {'field': 'size', 'type': 'ordinal', 'sort': present, 'title': 'size of the object (px)'}
+    x: dict[str, Any] = {
+        'field': 'size',
+        'type': 'ordinal',
+        'sort': present,
+        'title': 'size of the object (px)',
+    }
     x['axis'] = {'labelAngle': 0, 'labelOverlap': True}
     by, order = ('run', names_of(runs)) if several else ('kind', kinds)
     spec = charts.lines(rows, alt, x, charts.share('recall', 'recall'), by, order, points=True)
@@ -721,6 +727,7 @@ def _data(runs):
     spec = charts.bars(
         [row for row in rows if row['name'] in shown], alt, 'name',
         charts.axis('count', 'objects'), 'run', [''], order[:BARS],
+        lambda row: number(row['count']),
     )  # fmt: skip
     cells = [[row['name'], number(row['count'])] for row in rows]
     table = Table(['class', 'objects'], cells, 'Objects by class')
@@ -738,7 +745,7 @@ def _histogram(title, what, values, bounds, counted):
     names = []
     for low, high in zip(bounds, bounds[1:]):
         if high == np.inf:
-            names.append(f'{low:g} and more')
+            names.append(f'{low:g}+')
         elif whole:
             names.append(f'{low:g}' if high - low == 1 else f'{low:g}–{high - 1:g}')
         else:

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
 
-class Table(NamedTuple):
+@dataclass(frozen=True)
+class Table:
     """A table; numbers are texts already.
 
     Attributes:
@@ -17,24 +19,25 @@ class Table(NamedTuple):
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     title: str
-    kind = 'table'
+    kind: ClassVar[str] = 'table'
 
 
-class Chart(NamedTuple):
+@dataclass(frozen=True)
+class Chart:
     """A chart, with what it shows in words and numbers.
 
     Attributes:
         title (str): Above it.
         spec (dict): Vega-Lite's description, with its data.
         alt (str): What it shows, in a sentence.
-        table (Table): Its numbers, folded away.
+        table (Table, optional): Its numbers, folded away.
     """
 
     title: str
     spec: dict[str, Any]
     alt: str
-    table: Table
-    kind = 'chart'
+    table: Table | None = None
+    kind: ClassVar[str] = 'chart'
 
 
 class Picture(NamedTuple):
@@ -52,7 +55,8 @@ class Picture(NamedTuple):
     caption: str
 
 
-class Gallery(NamedTuple):
+@dataclass(frozen=True)
+class Gallery:
     """Pictures beside each other.
 
     Attributes:
@@ -64,10 +68,11 @@ class Gallery(NamedTuple):
     title: str
     pictures: Sequence[Picture]
     note: str
-    kind = 'gallery'
+    kind: ClassVar[str] = 'gallery'
 
 
-class Cards(NamedTuple):
+@dataclass(frozen=True)
+class Cards:
     """A few large figures.
 
     Attributes:
@@ -75,14 +80,15 @@ class Cards(NamedTuple):
     """
 
     cards: Sequence[tuple[str, str]]
-    kind = 'cards'
+    kind: ClassVar[str] = 'cards'
 
 
-class Text(NamedTuple):
+@dataclass(frozen=True)
+class Text:
     """A paragraph."""
 
     text: str
-    kind = 'text'
+    kind: ClassVar[str] = 'text'
 
 
 class Section(NamedTuple):

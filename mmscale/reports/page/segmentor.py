@@ -113,11 +113,8 @@ def _summary(runs):
         rows['mean recall (mAcc)'].append(100 * float(np.nanmean(rates['recall'])))
         right = np.trace(confusion) / max(confusion.sum(), 1)
         rows['pixels right (aAcc)'].append(100 * float(right))
-    cards = [
-        (f'{name} of {run.name}' if len(runs) > 1 else name, number(values[place]))
-        for place, run in enumerate(runs)
-        for name, values in rows.items()
-    ]
+    figures = {name: [number(value) for value in values] for name, values in rows.items()}
+    cards = common.cards(runs, figures)
     found = runs[0].study
     cards += [('pictures', number(len(found.pictures))), ('classes', number(len(found.names)))]
     sets = [sorted(picture['path'] for picture in run.study.pictures) for run in runs]
@@ -129,7 +126,8 @@ def _summary(runs):
 
 def _classes(runs):
     several = len(runs) > 1
-    rows, values = [], {}
+    rows: list[dict[str, Any]] = []
+    values: dict[str, list] = {}
     for run in runs:
         rates, pixels = run.study.rates(), run.study.confusion.sum(1)
         for place, name in enumerate(run.study.names):
@@ -161,6 +159,7 @@ def _classes(runs):
     spec = charts.bars(
         [row for row in rows if row['name'] in set(shown)], alt, 'name',
         charts.axis('iou', 'IoU (%)', scale={'domain': [0, 100]}), 'run', names_of(runs), shown,
+        lambda row: f'{number(row["iou"])} · {row["share"]} % of the pixels',
         [('share', 'share of the pixels (%)'), ('run', 'run')],
     )  # fmt: skip
     title = 'IoU by class' + (f': the {BARS} worst' if len(order) > BARS else '')
@@ -250,7 +249,7 @@ def _data(runs):
     alt += f'{found.names[order[-1]]}.'
     spec = charts.bars(
         [row for row in rows if row['name'] in set(shown)], alt, 'name',
-        charts.axis('share', 'pixels (%)'), 'run', [''], shown,
+        charts.axis('share', 'pixels (%)'), 'run', [''], shown, lambda row: number(row['share']),
     )  # fmt: skip
     table = Table(
         ['class', 'pixels (%)', 'pictures with it'],

@@ -8,6 +8,7 @@ its two scripts by their hashes, so that a browser runs no other, and allows no 
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,7 @@ def write_report(work_dirs: Sequence[str | Path], out: str | Path | None = None)
             f'{str(work_dirs[0])!r} is a {tasks[0]} and {str(work_dirs[1])!r} a {tasks[1]}: only '
             'runs of one task have a report together'
         )
-    library = check_charts()
-    scripts = [
-        library.javascript_bundle(LIBRARIES),
-        (FOLDER / 'page.js').read_text(encoding='utf-8'),
-    ]
+    scripts = [_vega(), (FOLDER / 'page.js').read_text(encoding='utf-8')]
     default = NAME if len(kept) == 1 else 'report-comparison.html'
     out = check_out(out or kept[0].work_dir / default, ('.html',))
     page = TASKS[tasks[0]]
@@ -100,6 +97,12 @@ def check_charts() -> Any:
         UserError: If it is not installed.
     """
     return require_optional('vl_convert', 'a report')
+
+
+@lru_cache(1)
+def _vega():
+    """Vega, Vega-Lite and vega-embed as one script, which takes seconds to put together."""
+    return check_charts().javascript_bundle(LIBRARIES)
 
 
 def _hash(script):
