@@ -42,6 +42,7 @@ setup(
     python_requires='>=3.10',
     install_requires=[
         'huggingface_hub>=0.26',
+        'jinja2>=3.1.6',  # templates that leave its sandbox: CVE-2025-27516
         'matplotlib',
         'numpy>=1.22.2',  # CVE-2021-34141, CVE-2021-41495, CVE-2021-41496
         'pillow>=12.3',  # pictures that write outside a buffer: CVE-2026-25990, -59197 to -59200
@@ -82,7 +83,7 @@ setup(
         'onedl-rotate': ['onedl-mmrotate>=1.2.1'],
         'fast-eval': ['faster-coco-eval'],
         # The page of a test: Vega's scripts for its charts, and COCO's curves in seconds.
-        'report': ['faster-coco-eval', 'jinja2>=3.1.6', 'vl-convert-python>=1.9'],
+        'report': ['faster-coco-eval', 'vl-convert-python>=1.9'],
         'export': EXPORT,
         'dev': [
             *EXPORT,

@@ -25,6 +25,7 @@ GROUPS = (
     'onedl-rotate',
     'export',
     'fast-eval',
+    'report',
     'dev',
 )  # the extras of setup.py, in this order
 OTHERWISE = 'set-up or Python 3.10'

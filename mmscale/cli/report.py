@@ -2,6 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
 
 from mmscale.cli import COMMANDS
 from mmscale.cli.parsing import one_line_errors
@@ -25,4 +28,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     with one_line_errors():
-        print(f'Report: {write_report(args.work_dirs, args.out)}')
+        make_page(args.work_dirs, args.out)
+
+
+def make_page(work_dirs: Sequence[str | Path], out: str | None = None) -> None:
+    """Write the page, with a sign of life on a terminal, and say where it is."""
+    with Console(stderr=True).status('The report is being made: a minute for 5,000 pictures'):
+        page = write_report(work_dirs, out)
+    print(f'Report: {page}')

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from mmscale.cli import COMMANDS
 from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import one_line_errors, run_options, run_parser
+from mmscale.cli.report import make_page
 from mmscale.engine.testing import evaluate
 from mmscale.models.backbones.san import WAYS
-from mmscale.reports.page.writing import check_charts, write_report
+from mmscale.reports.page.writing import check_charts
 from mmscale.resolutions.testing import evaluate_resolutions
 
 
@@ -55,10 +56,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             evaluate_resolutions(config, resolutions=resolutions, inference=inference, **options)
         elif report:
             check_charts()  # before the work
-            evaluate(config, report=_report, **options)
+            evaluate(config, report=lambda work_dir: make_page([work_dir]), **options)
         else:
             evaluate(config, **options)
-
-
-def _report(work_dir):
-    print(f'Report: {write_report([work_dir])}')
