@@ -167,7 +167,7 @@ def cost(runs: Sequence[Run]) -> Section:
                 rows, alt, 'part', axis(field, title), 'run', order, names,
                 partial(_two_digits, field),
             )  # fmt: skip
-            parts.append(Chart(title.capitalize(), spec, alt, table))
+            parts.append(Chart(title[0].upper() + title[1:], spec, alt, table))
     parts.append(table)
     note = (
         'Counted are convolutions, linear layers and products of matrices, for one picture without '
