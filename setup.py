@@ -46,6 +46,7 @@ setup(
     python_requires='>=3.10',
     install_requires=[
         'huggingface_hub>=0.26',
+        'jinja2>=3.1.6',  # templates that leave its sandbox: CVE-2025-27516
         'matplotlib',
         'numpy>=1.22.2',  # CVE-2021-34141, CVE-2021-41495, CVE-2021-41496
         'pillow>=12.3',  # pictures that write outside a buffer: CVE-2026-25990, -59197 to -59200
@@ -87,6 +88,8 @@ setup(
         'fast-eval': ['faster-coco-eval'],
         'completion': ['shtab'],
         'supervision': [SUPERVISION],
+        # The page of a test: Vega's scripts for its charts, and COCO's curves in seconds.
+        'report': ['faster-coco-eval', 'vl-convert-python>=1.9'],
         'export': EXPORT,
         'dev': [
             *EXPORT,
@@ -102,11 +105,12 @@ setup(
             'ruff',
             'shtab',
             SUPERVISION,
+            'vl-convert-python>=1.9',
         ],
     },
     packages=find_packages(include=['mmscale', 'mmscale.*']),
     # mmscale/.mim holds links to the folders beside the package; wheel and sdist get the files.
-    package_data={'mmscale': ['.mim/**']},
+    package_data={'mmscale': ['.mim/**', 'reports/page/page.*']},
     exclude_package_data={'': ['*.pyc']},
     entry_points={'console_scripts': ['mmscale = mmscale.cli:main']},
     zip_safe=False,

@@ -27,6 +27,7 @@ GROUPS = (
     'fast-eval',
     'completion',
     'supervision',
+    'report',
     'dev',
 )  # the extras of setup.py, in this order
 OTHERWISE = 'set-up or Python 3.10'

@@ -22,6 +22,7 @@ GROUPS = {
     'train and test': {
         'train': "Train a detector, classifier or segmentor, with mmdet's flags.",
         'test': "Evaluate a checkpoint or an exported file, with mmdet's flags.",
+        'report': "Write a page of what a run's last test has shown, or of two beside each other.",
         'launch': 'Train or test in several processes, one to a GPU.',
         'compare-runs': 'Compare runs: training loss and a metric, or a metric over resolutions; '
         'picture and table.',

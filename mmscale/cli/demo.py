@@ -2,20 +2,26 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mmscale.cli.parsing import CommandParser, add_overrides, one_line_errors
 from mmscale.datasets.shapes import make_shapes
 from mmscale.engine.config import load_config
 from mmscale.engine.resuming import newest_checkpoint
+from mmscale.engine.testing import evaluate
 from mmscale.engine.training import train
 from mmscale.errors import UserError
+from mmscale.reports.coco import FIGURES, coco_figures
 from mmscale.reports.curves import draw_curve
-from mmscale.reports.predictions import FIGURES, coco_figures, draw_predictions
+from mmscale.reports.kept import read_kept
+from mmscale.reports.page.writing import NAME, write_report
+from mmscale.reports.predictions import draw_predictions
 
 CONFIG = 'shapes/faster-rcnn_rexnet-100_fpn_shapes'
 PRETRAINING = 'shapes/rexnet-100_shapes'
@@ -80,14 +86,14 @@ def run_demo(
         classifier = newest_checkpoint(folder / 'classifier')
         settings['model.backbone.init_cfg.checkpoint'] = classifier
     console.rule('3/4 the detector: training and evaluation')
-    # The last evaluation of the training run is the demo's.
-    settings['val_evaluator.outfile_prefix'] = str(folder / 'results')
     train(config, work_dir=folder, resume='auto', overrides=settings)
     minutes = (time.time() - start) / 60
-    console.rule('4/4 pictures')
-    figures = coco_figures(cfg.test_evaluator.ann_file, folder / 'results.bbox.json')
+    console.rule('4/4 test, pictures and report')
     checkpoint = newest_checkpoint(folder)
     assert checkpoint, f'the training in {folder} has left no checkpoint'
+    evaluate(config, checkpoint, work_dir=folder, report=_report, overrides=settings)
+    results = read_kept(folder).path('predictions.bbox.json')
+    figures = coco_figures(cfg.test_evaluator.ann_file, results)
     predictions = draw_predictions(cfg, checkpoint, folder / 'predictions.png')
     curve = draw_curve(folder, folder / 'training_curve.png')
     table = Table('figure', 'of', 'value', title=f'Box figures after {minutes:.1f} minutes')
@@ -96,5 +102,17 @@ def run_demo(
     console.print(table)
     console.print(f'Predictions (right) beside the ground truth: {predictions}', soft_wrap=True)
     console.print(f'Training curve: {curve}', soft_wrap=True)
+    page = folder / NAME
+    if page.exists():
+        link = page.resolve().as_uri()
+        console.print(f'Report: [link={link}]{escape(str(page))}[/link]', soft_wrap=True)
+    else:
+        console.print("No report: pip install 'mmscale[report]'", soft_wrap=True, markup=False)
     console.print(f'To train anew, remove {folder} first.', soft_wrap=True)
     return figures
+
+
+def _report(folder):
+    """The page, where its library is installed; what it is made of is kept in any case."""
+    if find_spec('vl_convert'):
+        write_report([folder])

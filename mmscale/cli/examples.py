@@ -73,8 +73,13 @@ EXAMPLES = {
         'mmscale make-shapes data/few --train 100 --val 20 --seed 1',
     ),
     'plot-structures': ('mmscale plot-structures scalenet50 mine.json --out shares.png',),
+    'report': (
+        'mmscale report work_dirs/my_config',
+        'mmscale report work_dirs/before work_dirs/after -o compared.html',
+    ),
     'test': (
         'mmscale test my_config.py work_dirs/my_config/epoch_12.pth',
+        'mmscale test my_config.py work_dirs/my_config/epoch_12.pth --report',
         'mmscale test my_config.py detector.onnx --out results.json --show-dir pictures',
         'mmscale test my_san.py epoch_100.pth --resolutions 96 128 224 --inference proxy ideal',
     ),

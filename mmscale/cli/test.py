@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import CommandParser, one_line_errors, run_options, run_parser
+from mmscale.cli.report import make_page
 from mmscale.engine.testing import evaluate
 from mmscale.models.backbones.san import WAYS
+from mmscale.reports.page.writing import check_charts
 from mmscale.resolutions.testing import evaluate_resolutions
 
 
@@ -27,6 +29,11 @@ def build_parser() -> CommandParser:
     parser.add_argument('--wait-time', type=float, default=2, help='seconds per picture (2)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     parser.add_argument(
+        '--report',
+        action='store_true',
+        help='write report.html in the work dir: a page of what the test has shown',
+    )
+    parser.add_argument(
         '--resolutions', type=int, nargs='+', metavar='PX', help='test at each of these; one table'
     )
     parser.add_argument(
@@ -46,8 +53,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     resolutions, inference = options.pop('resolutions'), options.pop('inference')
     if inference and not resolutions:
         parser.error('--inference needs --resolutions')
+    report = options.pop('report')
+    if resolutions and report:
+        parser.error('--report is of one resolution: leave --resolutions out')
     with one_line_errors(), with_backbone(*chosen) as config:
         if resolutions:
             evaluate_resolutions(config, resolutions=resolutions, inference=inference, **options)
+        elif report:
+            check_charts()  # before the work
+            evaluate(config, report=lambda work_dir: make_page([work_dir]), **options)
         else:
             evaluate(config, **options)

@@ -1,6 +1,6 @@
 """Testing a checkpoint, or an exported file, on a config's test set."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from mmengine.evaluator import DumpResults
 from mmscale.checkpoints import trusting
 from mmscale.datasets.checks import check_labels
 from mmscale.engine.checks import check_run
+from mmscale.engine.keeping import Keeping, coco_metrics
 from mmscale.engine.pipelines import check_tested
 from mmscale.engine.progress import ProgressHook
 from mmscale.engine.running import build_runner, prepare
@@ -39,6 +40,7 @@ def evaluate(
     show_dir: str | None = None,
     wait_time: float = 2.0,
     tta: bool = False,
+    report: Callable[[Path], Any] | None = None,
     trust_checkpoint: bool = False,
     overrides: Mapping[str, Any] | None = None,
     launcher: str = 'none',
@@ -54,6 +56,8 @@ def evaluate(
         show (bool): Show pictures of the predictions, `wait_time` seconds each.
         show_dir (str, optional): Write these pictures to this folder of the run's own folder.
         tta (bool): Average over test-time augmentations: the config's, or a horizontal flip.
+        report (Callable, optional): What makes a report of the work dir, after what
+            :mod:`mmscale.engine.keeping` keeps there; it is called in the first process.
         trust_checkpoint (bool): Let the checkpoint run code.
         work_dir, overrides, launcher: As in :func:`mmscale.engine.training.train`.
 
@@ -72,6 +76,7 @@ def evaluate(
     with trusting(trust_checkpoint):
         if not exported:
             load_from(cfg, checkpoint, whole=True)
+        keeping = Keeping(cfg, config, checkpoint) if report else None
         if show or show_dir:
             _draw(cfg, config, show, show_dir, wait_time)
         if tta:
@@ -83,13 +88,21 @@ def evaluate(
         check_run(cfg, ('test',))
         if exported:
             use_file(cfg, checkpoint)
+        if keeping:
+            keeping.name_results()
         runner = build_runner(cfg, testing=True)
         if dump:
             runner.test_evaluator.metrics.append(dump)
         bars = Bars()
         runner.register_hook(ProgressHook(bars))
-        with writing(cfg.work_dir), bars.shown():
-            return runner.test()
+        with writing(cfg.work_dir):
+            if keeping:
+                keeping.begin(runner)
+            with bars.shown():
+                metrics = runner.test()
+            if report and keeping and keeping.finish(metrics):
+                report(Path(cfg.work_dir))
+            return metrics
 
 
 def use_file(cfg: Config, file: str | Path) -> None:
@@ -135,10 +148,7 @@ def _set_out(cfg, out):
         if task_of(cfg) is DETECTOR:
             dump = require('mmdet.evaluation').DumpDetResults
         return dump(out_file_path=str(out))
-    evaluators = (
-        cfg.test_evaluator if isinstance(cfg.test_evaluator, list) else [cfg.test_evaluator]
-    )
-    coco = [m for m in evaluators if type_name(m.type) in ('CocoMetric', 'FasterCocoMetric')]
+    coco = coco_metrics(cfg)
     if suffix != '.json' or not coco:
         raise UserError(
             f'--out {str(out)!r} must be NAME.pkl, or NAME.json for a detector with CocoMetric'

@@ -15,6 +15,8 @@ from mmscale.reports.statistics import margin
 from mmscale.utils.figures import COLOURS, label, new_figure, write_figure
 from mmscale.utils.files import check_out
 
+STEPS = ('epoch', 'iter', 'step', 'time', 'data_time', 'memory')  # of a log, and how long they took
+
 
 def scalars(work_dir: str | Path, name: str) -> dict[int, float]:
     """A scalar over the steps of a run, all of its logs together.
@@ -43,6 +45,25 @@ def scalars(work_dir: str | Path, name: str) -> dict[int, float]:
             if name in line:
                 values[iteration] = _number(line[name], name, log)
     return dict(sorted(values.items()))
+
+
+def scalar_names(work_dir: str | Path) -> tuple[list[str], list[str]]:
+    """What the logs of a run hold beside steps and times.
+
+    Returns:
+        tuple[list[str], list[str]]: The names of training's scalars, and those of validation's.
+    """
+    training: dict = {}
+    validation: dict = {}
+    for log in _logs(work_dir):
+        for line in _read_log(log):
+            side = training if 'lr' in line or 'loss' in line else validation
+            side.update((k, None) for k in line if k not in STEPS and _is_number(line[k]))
+    return list(training), [name for name in validation if name not in training]
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _number(value, name, log):

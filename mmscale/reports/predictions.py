@@ -1,4 +1,4 @@
-"""What a detector found: COCO's figures, and pictures beside the ground truth."""
+"""What a detector found: pictures beside the ground truth."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -7,40 +7,10 @@ import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from mmscale.registry import SCOPE
 from mmscale.utils.configs import test_set
 from mmscale.utils.figures import write_png
-
-# pycocotools' twelve figures, in its order.
-FIGURES = (
-    ('AP', 'IoU 0.50:0.95'),
-    ('AP50', 'IoU 0.50'),
-    ('AP75', 'IoU 0.75'),
-    ('AP_S', 'small objects'),
-    ('AP_M', 'medium objects'),
-    ('AP_L', 'large objects'),
-    ('AR_1', '1 detection an image'),
-    ('AR_10', '10 detections an image'),
-    ('AR_100', '100 detections an image'),
-    ('AR_S', 'small objects'),
-    ('AR_M', 'medium objects'),
-    ('AR_L', 'large objects'),
-)
-
-
-def coco_figures(
-    annotations: str | Path, results: str | Path, kind: str = 'bbox'
-) -> dict[str, float]:
-    """COCO's twelve figures of a results file, by the names of `FIGURES`."""
-    truth = COCO(str(annotations))
-    evaluation = COCOeval(truth, truth.loadRes(str(results)), kind)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    return {name: float(value) for (name, _), value in zip(FIGURES, evaluation.stats)}
 
 
 def draw_predictions(

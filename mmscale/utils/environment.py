@@ -26,6 +26,7 @@ EXTRAS = {
     'faster_coco_eval': 'fast-eval',
     'shtab': 'completion',
     'supervision': 'supervision',
+    'vl_convert': 'report',
 }
 # Of the families, that one which not everyone needs.
 MMSEG = "pip install 'mmscale[onedl-seg]' (upstream: 'mmscale[openmmlab-seg]')"

@@ -1,12 +1,14 @@
 """The demo, from crops to pictures."""
 
+from importlib.util import find_spec
+
 import cv2
 import pytest
 from commands import tool
 from runs import DETECTOR, SHORT
 
 
-def test_demo_from_crops_to_pictures(shapes, tmp_path, monkeypatch):
+def test_demo_from_crops_to_pictures(shapes, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr('mmscale.cli.demo.make_shapes', lambda root: None)  # a smaller set is there
     classifier, detector = tmp_path / 'classifier.py', tmp_path / 'detector.py'
     classifier.write_text(
@@ -30,5 +32,12 @@ def test_demo_from_crops_to_pictures(shapes, tmp_path, monkeypatch):
     assert f'tensors of ReXNet 1.0 from {loaded}' in log
     for name in ('predictions.png', 'training_curve.png'):
         assert cv2.imread(str(tmp_path / 'demo' / name)) is not None
+    ends = capsys.readouterr().out
+    if find_spec('vl_convert'):
+        page = tmp_path / 'demo/report.html'
+        assert 'Learning curves' in page.read_text()
+        assert f'Report: {page}' in ends
+    else:
+        assert "pip install 'mmscale[report]'" in ends
     with pytest.raises(SystemExit, match='--from-scratch'):
         tool('demo')(['--config', 'shapes/faster-rcnn_r18_fpn_shapes'])

@@ -10,7 +10,7 @@ from runs import DETECTOR, SHORT, as_overrides, log_of, run_classifier
 
 from mmscale.engine.config import load_config
 from mmscale.engine.testing import evaluate
-from mmscale.reports.predictions import FIGURES, coco_figures
+from mmscale.reports.coco import FIGURES, coco_figures
 
 
 def test_testing_writes_coco_results_and_pictures(detector_run, shapes, tmp_path):

@@ -1,0 +1,285 @@
+"""The page of a classifier: one run, or two beside each other."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmscale.errors import UserError
+from mmscale.reports.kept import Kept
+from mmscale.reports.matching import Bins, calibration
+from mmscale.reports.page import charts, common
+from mmscale.reports.page.common import EXACT, Run, names_of
+from mmscale.reports.page.parts import (
+    Cards,
+    Chart,
+    Gallery,
+    Section,
+    Table,
+    Text,
+    difference,
+    number,
+    percent,
+)
+from mmscale.reports.page.thumbnails import boxes_picture
+
+PICTURES, BARS, CELLS = 16, 60, 40
+
+
+class Study(NamedTuple):
+    """What the page says of a run's answers.
+
+    Attributes:
+        names (list[str]): Of the classes.
+        paths (list[str]): Of the pictures.
+        truth (ndarray): (N,) the pictures' classes.
+        labels, scores (ndarray): (N, 5) at most: the likeliest classes, the first first.
+        confusion (ndarray): (K, K) rows are the classes, columns what they are taken for.
+        calibration (Bins): Of the first answers' scores.
+    """
+
+    names: list[str]
+    paths: list[str]
+    truth: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+    confusion: np.ndarray
+    calibration: Bins
+
+    @property
+    def right(self) -> np.ndarray:
+        """(N,) whether the first answer is right."""
+        return self.labels[:, 0] == self.truth
+
+    def rates(self) -> dict[str, np.ndarray]:
+        """Recall, precision and F1 of every class; NaN where there is none."""
+        hits = np.diag(self.confusion)
+        pictures, answers = self.confusion.sum(1), self.confusion.sum(0)
+        with np.errstate(divide='ignore', invalid='ignore'):
+            return {
+                'recall': hits / pictures,
+                'precision': hits / answers,
+                'F1': 2 * hits / (pictures + answers),
+            }
+
+
+def study(kept: Kept) -> Study:
+    """Compute everything that the page says.
+
+    Raises:
+        UserError: If the file that was kept is missing, broken or empty.
+    """
+    answers = kept.read('answers.json')
+    if not answers:
+        raise UserError(f'the test of {str(kept.work_dir)!r} had no pictures: test again')
+    truth = np.array([answer['truth'] for answer in answers])
+    labels = np.array([answer['labels'] for answer in answers])
+    scores = np.array([answer['scores'] for answer in answers], float)
+    names = [str(name) for name in kept.record.get('classes') or ()]
+    most = 1 + max(int(truth.max()), int(labels.max()))
+    names += [str(number_) for number_ in range(len(names), most)]
+    confusion = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(confusion, (truth, labels[:, 0]), 1)
+    bins = calibration(scores[:, 0], labels[:, 0] == truth)
+    paths = [str(answer['path']) for answer in answers]
+    return Study(names, paths, truth, labels, scores, confusion, bins)
+
+
+def sections(runs: Sequence[Run]) -> Iterator[Section]:
+    """The page's sections, in order."""
+    yield _summary(runs)
+    yield _classes(runs)
+    yield Section(
+        'What is taken for what',
+        'Rows are the classes, columns what their pictures were taken for.',
+        [confusion_chart(run, run.study.confusion, 'pictures', len(runs) > 1) for run in runs],
+    )
+    yield _scores(runs)
+    yield _pictures(runs)
+    yield common.learning(runs)
+    yield _data(runs)
+    yield common.cost(runs)
+    yield common.origin(runs)
+
+
+def _top(found, count):
+    return float((found.labels[:, :count] == found.truth[:, None]).any(1).mean())
+
+
+def _summary(runs):
+    rows: dict[str, list] = {}
+    for run in runs:
+        found, rates = run.study, run.study.rates()
+        values = {'top-1 accuracy': _top(found, 1)}
+        if len(found.names) > 5:
+            values['top-5 accuracy'] = _top(found, 5)
+        values['mean F1 of the classes'] = float(np.nanmean(rates['F1']))
+        values['calibration error'] = found.calibration.error
+        for name, value in values.items():
+            rows.setdefault(name, []).append(100 * value)
+    figures = {name: [number(value) for value in values] for name, values in list(rows.items())[:2]}
+    cards = common.cards(runs, figures)
+    found = runs[0].study
+    cards += [('pictures', number(len(found.truth))), ('classes', number(len(found.names)))]
+    warning = common.differing_sets(runs, [sorted(run.study.paths) for run in runs])
+    parts = [Cards(cards), common.beside('Figures, in %', rows)(runs), *warning]
+    return Section('Summary', 'Figures are in percent.', parts)
+
+
+def _classes(runs):
+    several = len(runs) > 1
+    rows: list[dict[str, Any]] = []
+    values: dict[str, list] = {}
+    for run in runs:
+        rates, pictures = run.study.rates(), run.study.confusion.sum(1)
+        for place, name in enumerate(run.study.names):
+            values.setdefault(name, []).append(
+                [int(pictures[place]), *(float(rate[place]) for rate in rates.values())]
+            )
+            if pictures[place]:
+                rows.append(
+                    dict(run=run.name, name=name, count=int(pictures[place]),
+                         f1=round(100 * float(rates['F1'][place]), EXACT))
+                )  # fmt: skip
+    first = {row['name']: row['f1'] for row in reversed(rows)}
+    order = sorted(first, key=lambda name: (-first[name], name))
+    shown = order[-BARS:]
+    alt = 'Bars of F1 by class, the best first. The worst: '
+    alt += ', '.join(f'{name} ({number(first[name])})' for name in order[::-1][:3]) + '.'
+    columns = ['class', 'pictures']
+    for run in runs:
+        of = f' {run.name}' if several else ''
+        columns += [f'recall{of}', f'precision{of}', f'F1{of}']
+    columns += ['difference of F1'] if several else []
+    cells = [
+        [
+            name,
+            number(values[name][0][0]),
+            *(percent(v) if np.isfinite(v) else '–' for one in values[name] for v in one[1:]),
+            *difference([100 * one[-1] for one in values[name]]),
+        ]
+        for name in [*order, *(name for name in values if name not in first)]
+    ]
+    spec = charts.bars(
+        [row for row in rows if row['name'] in set(shown)], alt, 'name',
+        charts.axis('f1', 'F1 (%)', scale={'domain': [0, 100]}), 'run', names_of(runs), shown,
+        lambda row: f'{number(row["f1"])} · {number(row["count"])} pictures',
+        [('count', 'pictures'), ('run', 'run')],
+    )  # fmt: skip
+    title = 'F1 by class' + (f': the {BARS} worst' if len(order) > BARS else '')
+    note = 'Recall is the share of a class that is recognised; precision the share of the answers '
+    note += 'that is right; F1 their harmonic mean.'
+    return Section('Classes', note, [Chart(title, spec, alt, Table(columns, cells, 'Classes'))])
+
+
+def confusion_chart(run: Run, matrix: np.ndarray, counted: str, named: bool) -> Chart:
+    """A square matrix of classes, of which the most confused are shown."""
+    names = run.study.names
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    busiest = np.argsort(-(wrong.sum(0) + wrong.sum(1)), kind='stable')[:CELLS]
+    shown = sorted(busiest.tolist())
+    rows = [
+        dict(truth=names[t], found=names[f], count=int(matrix[t, f]),
+             share=float(matrix[t, f] / matrix[t].sum()))
+        for t in shown
+        for f in shown
+        if matrix[t, f]
+    ]  # fmt: skip
+    order = np.argsort(-wrong, axis=None, kind='stable')[:40].tolist()
+    pairs = [(cell // len(names), cell % len(names)) for cell in order]
+    cells = [
+        [names[t], names[f], number(int(wrong[t, f])), percent(wrong[t, f] / matrix[t].sum())]
+        for t, f in pairs
+        if wrong[t, f]
+    ]
+    first = f'{cells[0][0]} as {cells[0][1]} ({cells[0][2]})' if cells else 'none'
+    of = f' of {run.name}' if named else ''
+    alt = f'Classes{of} by what they are taken for. The most frequent error: {first}.'
+    columns = ['class', 'taken for', counted, 'share of the row (%)']
+    spec = charts.heatmap(rows, alt, [names[t] for t in shown], 'taken for', 'class', counted)
+    if counted == 'pixels':
+        spec['layer'] = spec['layer'][:1]  # millions do not fit into a cell
+    title = f'Confusion{of}'
+    if len(shown) < len(names):
+        title += f': the {len(shown)} classes that are confused most'
+    return Chart(title, spec, alt, Table(columns, cells, 'The most frequent errors'))
+
+
+def _scores(runs):
+    grid = np.linspace(0, 1, 101)
+    several = len(runs) > 1
+    rows, cells = [], []
+    for run in runs:
+        score, right = run.study.scores[:, 0], run.study.right
+        for least in grid:
+            kept = score >= least
+            if not kept.any():
+                continue
+            values = {'accuracy': float(right[kept].mean()), 'answered': float(kept.mean())}
+            rows += [
+                dict(run=run.name, figure=name, score=float(least), value=value)
+                for name, value in values.items()
+            ]
+            if round(least * 100) % 10 == 0:
+                cells.append([run.name, number(float(least), 1), *map(percent, values.values())])
+    alt = 'Accuracy of the answers above a score, and the share of pictures that have such an '
+    alt += 'answer, over that score.'
+    by, order = ('run', names_of(runs)) if several else ('figure', ('accuracy', 'answered'))
+    dash = ('figure', ('accuracy', 'answered')) if several else None
+    spec = charts.lines(
+        rows, alt, charts.share('score', 'score'), charts.share('value', 'share'), by, order, dash
+    )
+    table = Table(['run', 'score', 'accuracy', 'answered'], cells, 'Over the score, in %')
+    parts = [
+        common.calibration_chart(runs, 'answers'),
+        Chart('If unsure answers are left out', spec, alt, table),
+    ]
+    return Section('Scores', 'The score of the first answer.', parts)
+
+
+def _pictures(runs):
+    parts: list[Any] = []
+    for run in runs:
+        found = run.study
+        wrong = (~found.right).nonzero()[0]
+        wrong = wrong[np.argsort(-found.scores[wrong, 0], kind='stable')][:PICTURES].tolist()
+        pictures = []
+        for place in wrong:
+            caption = (
+                f'{found.names[found.truth[place]]}, taken for '
+                f'{found.names[found.labels[place, 0]]} at score {found.scores[place, 0]:.3f}: '
+                f'{common.short(found.paths[place])}'
+            )
+            picture = boxes_picture(found.paths[place], [()], caption)
+            if picture:
+                pictures.append(picture)
+        of = f' of {run.name}' if len(runs) > 1 else ''
+        title = f'The most confident errors{of}'
+        if pictures:
+            parts.append(Gallery(title, pictures, 'The wrong answers with the highest scores.'))
+        else:
+            why = 'no picture can be read' if wrong else 'there are none'
+            parts.append(Text(f'{title}: {why}.'))
+    return Section('Pictures', 'What was certain, and wrong.', parts)
+
+
+def _data(runs):
+    found = runs[0].study
+    counts = found.confusion.sum(1)
+    order = np.argsort(-counts, kind='stable')
+    rows = [dict(run='', name=n, count=int(c)) for n, c in zip(found.names, counts)]
+    shown = [found.names[place] for place in order[:BARS]]
+    alt = f'Bars of the number of pictures by class, from {found.names[order[0]]} to '
+    alt += f'{found.names[order[-1]]}.'
+    spec = charts.bars(
+        [row for row in rows if row['name'] in set(shown)], alt, 'name',
+        charts.axis('count', 'pictures'), 'run', [''], shown, lambda row: number(row['count']),
+    )  # fmt: skip
+    table = Table(
+        ['class', 'pictures'],
+        [[row['name'], number(row['count'])] for row in rows],
+        'Pictures by class',
+    )
+    note = f'The set of the test: {number(len(found.truth))} pictures.'
+    return Section('The data', note, [Chart('Pictures by class', spec, alt, table)])
