@@ -29,6 +29,7 @@ ORDER = (
     'export',  # writing exported files
     'benchmark',
     'adapting',  # another backbone for anyone's config
+    'beginning',  # a config for a folder of data
     'cli',
 )  # fmt: skip
 FLAT = 8  # files directly in the package
