@@ -1,9 +1,9 @@
 """Template: fine-tune ReXNet 1.0 on a data set of your own, in one folder for each class.
 
-`mmscale new FOLDER -o my_classes.py` fills it in for a folder (docs/own_dataset.md). By hand: copy this
-file, state what is above the line, and train: mmscale train my_classes.py (docs/pretraining.md). The
-ReXNet paper transfers to such sets (food, cars, aircraft, flowers); this schedule is this project's,
-not the paper's.
+`mmscale new FOLDER -o my_classes.py` fills it in for a folder (docs/own_dataset.md). By hand: copy
+this file, state its first lines anew, and train: mmscale train my_classes.py (docs/pretraining.md).
+The ReXNet paper transfers to such sets (food, cars, aircraft, flowers); this schedule is this
+project's, not the paper's.
 """
 
 _base_ = 'mmscale::classification/rexnet-100_in1k.py'

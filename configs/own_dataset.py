@@ -1,8 +1,8 @@
 """Template: Faster R-CNN with ReXNet 1.0 on a data set of your own, in COCO's format.
 
-`mmscale new FOLDER -o my_config.py` fills it in for a folder (docs/own_dataset.md). By hand: copy this
-file, state what is above the line, and train: mmscale train my_config.py. For masks, inherit from its
-mask-rcnn sibling.
+`mmscale new FOLDER -o my_config.py` fills it in for a folder (docs/own_dataset.md). By hand: copy
+this file, state its first lines anew, and train: mmscale train my_config.py. For masks, inherit
+from its mask-rcnn sibling.
 """
 
 _base_ = 'mmscale::rexnet/faster-rcnn_rexnet-100_fpn_1x_coco.py'
@@ -13,7 +13,10 @@ train_set = dict(ann_file='annotations/train.json', data_prefix=dict(img='train/
 val_set = dict(ann_file='annotations/val.json', data_prefix=dict(img='val/'))
 test_set = val_set
 
-image_size = (1333, 800)  # the longer and the shorter side that pictures are scaled to, at most, in px
+image_size = (
+    1333,
+    800,
+)  # the longer and the shorter side that pictures are scaled to, at most, in px
 anchor_scales = [8]  # sides of the boxes that are looked for, in strides of 4, 8, 16, 32, 64 px
 anchor_ratios = [0.5, 1.0, 2.0]  # their height over their width
 batch_size = 2  # the learning rate follows it

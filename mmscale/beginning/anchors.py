@@ -8,7 +8,8 @@ import numpy as np
 
 STRIDES = (4, 8, 16, 32, 64)  # of the maps that mmdet's FPN hands on
 THRESHOLDS = (0.5, 0.6, 0.7)  # overlaps from "near" to what the RPN calls an object
-GAIN = 0.01  # mean recall that another set of anchors has to add
+GAIN = 0.01  # mean recall by which others have to be better than mmdet's own
+COST = 0.02  # mean recall that each anchor of a place has to be worth: it costs time at every place
 SAMPLE = 20_000  # boxes that are looked at
 
 
@@ -32,7 +33,7 @@ class Fit(NamedTuple):
 
 
 def fit_anchors(boxes: np.ndarray) -> tuple[Fit, Fit]:
-    """Choose anchors for boxes; mmdet's own stay unless others are better by a hundredth.
+    """Choose anchors for boxes; mmdet's own stay unless others are clearly better.
 
     Args:
         boxes (numpy.ndarray): (N, 4), left, top, width and height in pixels of the picture that the
@@ -47,18 +48,17 @@ def fit_anchors(boxes: np.ndarray) -> tuple[Fit, Fit]:
     own = Anchors()
     tried = [own, *(Anchors(s, r) for s, r in product(_scales(), _ratios(boxes)))]
     overlaps = [best_overlaps(boxes, anchors) for anchors in tried] if len(boxes) else []
-    scores = [np.mean([(o >= t).mean() for t in THRESHOLDS]) for o in overlaps] or [1.0]
-    best = 0
-    # From few anchors to many: each costs time in training and in use.
-    for i in sorted(range(len(scores)), key=lambda i: len(tried[i].scales) * len(tried[i].ratios)):
-        few = len(tried[i].scales) * len(tried[i].ratios)
-        more = few > len(tried[best].scales) * len(tried[best].ratios)
-        if scores[i] > scores[best] + (GAIN if more or best == 0 else 0):
-            best = i
-    fits = [
-        Fit(tried[i], _recall(overlaps[i]) if overlaps else (1.0, 1.0)) for i in (0, best)
-    ]
+    worth = [_worth(o, anchors) for o, anchors in zip(overlaps, tried)]
+    best = int(np.argmax(worth)) if worth else 0
+    if worth and worth[best] <= worth[0] + GAIN:
+        best = 0
+    fits = [Fit(tried[i], _recall(overlaps[i]) if overlaps else (1.0, 1.0)) for i in (0, best)]
     return fits[0], fits[1]
+
+
+def _worth(overlaps, anchors):
+    recall = np.mean([(overlaps >= threshold).mean() for threshold in THRESHOLDS])
+    return recall - COST * len(anchors.scales) * len(anchors.ratios)
 
 
 def _recall(overlaps):
@@ -98,10 +98,8 @@ def _ratios(boxes: np.ndarray) -> list[tuple[float, ...]]:
     return found
 
 
-def in_network(
-    boxes: np.ndarray, pictures: np.ndarray, image_size: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes as the network gets them, and by what each was scaled.
+def in_network(boxes: np.ndarray, pictures: np.ndarray, image_size: Sequence[int]) -> np.ndarray:
+    """Boxes as the network gets them: (N, 4).
 
     Args:
         boxes (numpy.ndarray): (N, 4), in pixels of the picture.
@@ -110,4 +108,4 @@ def in_network(
     """
     long, short = max(image_size), min(image_size)
     factors = np.minimum(long / pictures.max(1), short / pictures.min(1))
-    return boxes * factors[:, None], factors
+    return boxes * factors[:, None]

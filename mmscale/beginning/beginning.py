@@ -142,7 +142,7 @@ def _of_objects(found: DetectionSet) -> Contents:
         _check_entries(part)
     boxes, frames, pictures = _tables(train)
     image_size = detector_size(pictures, boxes)
-    scaled, factors = in_network(boxes, frames, image_size)
+    scaled = in_network(boxes, frames, image_size)
     before, after = fit_anchors(scaled)
     plan = plan_detector(image_size, len(pictures))
     files = {
@@ -160,7 +160,7 @@ def _of_objects(found: DetectionSet) -> Contents:
     return Contents(
         files,
         lambda made: detector_config(found, {**there, **made}, plan, after.anchors, title),
-        lambda page: draw_detection(found, scaled[:, 2:], after.anchors, factors, page),
+        lambda page: draw_detection(found, scaled[:, 2:], after.anchors, page),
         [*_objects_lines(found), *_anchor_lines(before, after), *_plan_lines(plan)],
         notes,
     )
@@ -169,13 +169,13 @@ def _of_objects(found: DetectionSet) -> Contents:
 def _check_enough(pictures, root):
     if pictures < 2:
         raise UserError(
-            f'{str(root)!r} has {counted(pictures, "picture")}: there must be two or more, to train '
-            'and to validate on'
+            f'{str(root)!r} has {counted(pictures, "picture")}: there must be two or more, to '
+            'train and to validate on'
         )
 
 
 def _check_entries(part):
-    """What of a file has to be well-formed before anything is counted; the rest is checked later."""
+    """Refuse entries that nothing could be counted of; what is in them is checked later."""
     content, named = part.content, repr(str(part.file or part.folder))
     for kind, keys in (
         ('images', ('id', 'file_name', 'width', 'height')),
@@ -230,7 +230,7 @@ def _plan_lines(plan: Plan):
     yield f'image size: {size if isinstance(size, int) else f"{size[0]} x {size[1]}"} px'
     yield f'batch: {plan.batch_size} ({plan.memory}); the learning rate follows it'
     length = f'{counted(plan.max_epochs, "epoch")} of {counted(plan.steps, "step")}'
-    yield f'schedule: {length}, warm-up {plan.warm_up:g} of them'
+    yield f'schedule: {length}, warm-up {plan.warm_up:g} epochs'
 
 
 def _of_classes(found: ClassSet) -> Contents:

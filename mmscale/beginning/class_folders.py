@@ -50,7 +50,9 @@ def read(root: Path) -> ClassSet:
             )
     parts = {split: _pictures(folder, root, classes) for split, folder in folders.items()}
     # mmpretrain numbers the folders that are there: with one missing, all after it are shifted.
-    named = {s: p.relative_to(root).as_posix() for s, p in folders.items() if class_names(p) == classes}
+    named = {
+        s: p.relative_to(root).as_posix() for s, p in folders.items() if class_names(p) == classes
+    }
     return ClassSet(f'class folders ({find(root)}, ...)', root, tuple(classes), parts, named, notes)
 
 

@@ -75,8 +75,8 @@ def _files(root: Path) -> dict[str, Path]:
         if len(chosen) > 1:
             names = [path.relative_to(root).as_posix() for path in chosen]
             raise UserError(
-                f'{str(root)!r} has several annotation files for {split}, {names[:SHOWN]}: leave one, '
-                'or call them after their part, such as train.json and val.json'
+                f'{str(root)!r} has several annotation files for {split}, {names[:SHOWN]}: leave '
+                'one, or call them after their part, such as train.json and val.json'
             )
         found[split] = chosen[0]
     return {split: found[split] for split in ('train', 'val', 'test') if split in found}

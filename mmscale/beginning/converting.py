@@ -105,7 +105,9 @@ def _annotation(shape, size, place, masks, said):
     low, high = points.min(0), points.max(0)
     beyond = np.abs(points - shape.points).max()
     if (high - low < SMALLEST).any():
-        kind = '{} objects are outside their picture' if beyond > SMALLEST else '{} objects are empty'
+        kind = (
+            '{} objects are outside their picture' if beyond > SMALLEST else '{} objects are empty'
+        )
         said.add(f'{kind} and are left out', place)
         return None
     if beyond > SMALLEST:

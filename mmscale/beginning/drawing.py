@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mmscale.beginning.anchors import STRIDES, Anchors
-from mmscale.beginning.parts import ClassSet, DetectionSet, Part
+from mmscale.beginning.parts import ClassSet, DetectionSet, Part, counted
 from mmscale.utils.figures import write_figure
 
 SHOWN, COLUMNS = 12, 4
@@ -20,9 +20,7 @@ GREY = '#555555'
 SPLIT_COLOURS = {'train': '#1f77b4', 'val': '#ff7f0e', 'test': '#2ca02c'}
 
 
-def draw_detection(
-    found: DetectionSet, sizes: np.ndarray, anchors: Anchors, factors: np.ndarray, out: Path
-) -> Path:
+def draw_detection(found: DetectionSet, sizes: np.ndarray, anchors: Anchors, out: Path) -> Path:
     """Draw a page of a set of objects.
 
     Args:
@@ -30,7 +28,6 @@ def draw_detection(
         sizes (numpy.ndarray): (N, 2), widths and heights of the boxes to train on, as the network
             gets them, in pixels.
         anchors (Anchors): Whose sides and ratios are marked.
-        factors (numpy.ndarray): (N,), by what each of the boxes was scaled.
         out (Path): The PNG.
     """
     figure, axes = _page(found, 4)
@@ -70,6 +67,7 @@ def draw_classes(found: ClassSet, sizes: np.ndarray, out: Path) -> Path:
     train = found.parts['train']
     by_label = {label: name for name, label in reversed(train)}
     rest = [item for item in train if by_label.get(item[1]) != item[0]]
+    rest = rest[:: max(len(rest) // SHOWN, 1)]
     chosen = [*((name, label) for label, name in sorted(by_label.items())), *rest][:SHOWN]
     for axis, (name, label) in zip(axes[:-3], chosen):
         picture = _read(found.root / name)
@@ -107,8 +105,9 @@ def _page(found, charts) -> tuple[Any, list[Any]]:
     below += [
         figure.add_subplot(grid[rows + 1, width * i : width * (i + 1)]) for i in range(charts - 1)
     ]
-    parts = ', '.join(f'{len(_items(found, split))} to {split}' for split in found.parts)
-    title = f'{found.layout}: {parts}; {len(found.classes)} classes'
+    parts = ', '.join(f'{split} {len(_items(found, split))}' for split in found.parts)
+    classes = counted(len(found.classes), 'class', 'classes')
+    title = f'{found.layout}: {classes}; pictures: {parts}'
     figure.suptitle(title.replace('$', r'\$'), fontsize=13)
     return figure, [*pictures, *below]
 
@@ -200,7 +199,7 @@ def _draw_counts(axis, classes, by_split, what):
     turn = dict(rotation=30, ha='right') if len(labels) > 8 else {}
     axis.set_xticks(range(len(labels)), labels, fontsize=9, **turn)
     axis.set_xlim(-0.6, max(len(labels), 6) - 0.4)
-    axis.margins(y=0.12)
+    axis.set_ylim(0, max(bottom.max(), 1) * 1.15)
     axis.set_ylabel(what)
     axis.legend(loc='upper right')
 
@@ -217,8 +216,8 @@ def _draw_spread(axis, values: np.ndarray, marks: Sequence[float], what: str):
         low, high = low / 2, high * 2
     axis.hist(values, np.geomspace(low, high, 30), color=SPLIT_COLOURS['train'])
     axis.set_xscale('log')
-    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000)]
-    ticks = [t for t in ticks if low / 1.05 <= t <= high * 1.05]
+    ticks = [digit * 10**power for power in range(-2, 4) for digit in (1, 2, 5)]
+    ticks = [tick for tick in ticks if low / 1.05 <= tick <= high * 1.05]
     axis.set_xticks(ticks, [f'{t:g}' for t in ticks])
     axis.minorticks_off()
     for number, mark in enumerate(sorted(marks)):

@@ -18,10 +18,26 @@ BYTES = 3_200
 FIXED = 1.5 * 2**30  # weights, gradients, momentum, the framework
 SHARE = 0.7  # of the memory that is free
 BATCHES = (16, 8, 4, 2)
-STEPS = 8  # that an epoch should have: with fewer, a batch is too much of the set
-DETECTOR = (20_000, 12, 100)  # pictures that a training should see; epochs at least, at most
-CLASSIFIER = (100_000, 20, 100)
 WARM_UP = 500  # steps, of COCO's detectors; at most a tenth of the run
+
+
+class Length(NamedTuple):
+    """How long a run should be.
+
+    Attributes:
+        seen (int): Pictures that it should see, where the number of epochs allows it.
+        least, most (int): Epochs.
+        steps (int): Of an epoch, at least: with fewer, a batch is too much of the set.
+    """
+
+    seen: int
+    least: int
+    most: int
+    steps: int
+
+
+DETECTOR = Length(20_000, 12, 100, 8)
+CLASSIFIER = Length(100_000, 20, 100, 4)
 
 
 class Plan(NamedTuple):
@@ -91,16 +107,15 @@ def plan_classifier(image_size: int, images: int) -> Plan:
 
 
 def _plan(image_size, images, fitting, where, batches, length):
-    wanted = [b for b in batches if b <= fitting and b * STEPS <= images]
+    wanted = [b for b in batches if b <= fitting and b * length.steps <= images]
     batch = wanted[0] if wanted else batches[-1]
     batch = min(batch, images)
     if fitting < batch:
         batch = 1
     steps = math.ceil(images / batch)
-    seen, least, most = length
-    epochs = int(np.clip(math.ceil(seen / images), least, most))
-    warm_up = min(WARM_UP, epochs * steps / 10) / steps
-    warm_up = max(round(warm_up), 1) if warm_up >= 1 else max(round(warm_up, 2), 0.01)
+    epochs = int(np.clip(math.ceil(length.seen / images), length.least, length.most))
+    share = min(WARM_UP, epochs * steps / 10) / steps
+    warm_up = round(share) if share >= 1 else float(f'{share:.2g}')
     return Plan(image_size, batch, epochs, warm_up, steps, where)
 
 

@@ -23,8 +23,12 @@ class Layout(NamedTuple):
 
 
 LAYOUTS = {
-    'coco': Layout(coco, 'COCO (annotations/train.json and pictures; train/_annotations.coco.json)'),
-    'yolo': Layout(yolo, 'YOLO (data.yaml, images/train, labels/train; train/images, train/labels)'),
+    'coco': Layout(
+        coco, 'COCO (annotations/train.json and pictures; train/_annotations.coco.json)'
+    ),
+    'yolo': Layout(
+        yolo, 'YOLO (data.yaml, images/train, labels/train; train/images, train/labels)'
+    ),
     'voc': Layout(voc, 'Pascal VOC (Annotations/*.xml, JPEGImages; .xml files beside pictures)'),
     'classes': Layout(class_folders, 'class folders (train/CLASS/*.jpg; CLASS/*.jpg)'),
 }

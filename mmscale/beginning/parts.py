@@ -32,7 +32,7 @@ class DetectionSet(NamedTuple):
         layout (str): Its name, for people, with the file that told.
         root (Path): The folder.
         classes (tuple[str]): In the order of the annotation files.
-        parts (dict[str, Part]): By 'train', 'val' and 'test'; there is always something to train on.
+        parts (dict[str, Part]): By 'train', 'val' and 'test'; the first is always there.
         masks (bool): The objects have outlines.
         notes (list[str]): What is to be said of the reading.
     """
@@ -51,8 +51,8 @@ class ClassSet(NamedTuple):
     Attributes:
         layout, root, classes, notes: As in :class:`DetectionSet`.
         parts (dict[str, list[tuple[str, int]]]): Pictures, relative to the root, and their labels.
-        folders (dict[str, str]): For the parts that are folders with a folder for every class, those
-            folders, relative to the root.
+        folders (dict[str, str]): The folders of those parts that have one for every class, relative
+            to the root.
     """
 
     layout: str

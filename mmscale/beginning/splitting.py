@@ -11,10 +11,10 @@ COPY = re.compile(r'\.rf\.[0-9a-f]{16,}')  # what Roboflow writes into the names
 
 
 def choose(names: Sequence[str], labels: Sequence[Sequence[Hashable]]) -> set[int]:
-    """Choose the pictures to validate on: a fifth, at least one, at most 5000; always the same ones.
+    """Choose the pictures to validate on: a fifth, one to 5000, and always the same ones.
 
-    Copies that Roboflow made of one picture stay together, and of every class something is left to
-    train on.
+    Copies that Roboflow made of one picture stay together. Of every class it is about a fifth too,
+    and something is left to train on.
 
     Args:
         names (list[str]): Of all pictures.
@@ -28,16 +28,19 @@ def choose(names: Sequence[str], labels: Sequence[Sequence[Hashable]]) -> set[in
         groups.setdefault(COPY.split(name)[0], []).append(index)
     order = sorted(groups)
     random.Random(SEED).shuffle(order)
-    left = Counter(label for group in order for label in _labels_of(groups[group], labels))
+    total = Counter(label for group in order for label in _labels_of(groups[group], labels))
     wanted = min(max(round(len(names) * SHARE), 1), MOST)
     chosen: set[int] = set()
-    for group in order:
-        inside = _labels_of(groups[group], labels)
-        if len(chosen) >= wanted:
-            break
-        if len(chosen) + len(groups[group]) < len(names) and all(left[i] > 1 for i in inside):
-            chosen.update(groups[group])
-            left.subtract(inside)
+    taken: Counter = Counter()
+    for share in (SHARE, 1):  # of each class a fifth; then as it comes
+        for group in order:
+            inside = _labels_of(groups[group], labels)
+            most = {i: min(max(round(total[i] * share), 1), total[i] - 1) for i in inside}
+            new = {*groups[group]} - chosen
+            fits = all(taken[i] < most[i] for i in inside)
+            if new and fits and len(chosen) < wanted and len(chosen) + len(new) < len(names):
+                chosen |= new
+                taken.update(inside)
     return chosen
 
 

@@ -118,7 +118,9 @@ def _listed(path: Path) -> list[str]:
     names = [line.strip() for line in lines if line.strip()]
     # Lists for a class have 1, -1 or 0 behind the name; a name may have spaces.
     ends = {name.rpartition(' ')[2] for name in names}
-    names = [name.rpartition(' ')[0].strip() for name in names] if ends <= {'1', '-1', '0'} else names
+    names = (
+        [name.rpartition(' ')[0].strip() for name in names] if ends <= {'1', '-1', '0'} else names
+    )
     return list(dict.fromkeys(names))
 
 
@@ -139,7 +141,10 @@ def _objects(
     try:
         tree = ElementTree.fromstring(file.read_bytes())
     except ElementTree.ParseError as error:
-        said.add(f'{{}} .xml files are no XML ({first_line(error)}), and their pictures are empty', file.name)
+        said.add(
+            f'{{}} .xml files are no XML ({first_line(error)}), and their pictures are empty',
+            file.name,
+        )
         return
     own = [_number(tree, f'size/{side}') for side in ('width', 'height')]
     if own != [None, None] and tuple(own) not in (size, (0, 0)):

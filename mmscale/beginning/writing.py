@@ -1,5 +1,6 @@
 """The config of a folder: the package's template with what was found in the place of its head."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ DETECTORS = {
     True: 'mmscale::rexnet/mask-rcnn_rexnet-100_fpn_1x_coco.py',
 }
 TRAIN, VAL, TEST = 'train', 'val', 'test'
+SPACE = '\0'  # for a space inside a name, while lines are broken: repr writes a real one as \\x00
 
 
 def detector_config(
@@ -119,8 +121,16 @@ def _assigned(name, value):
         inner = [f'    {key}={_literal(item)},' for key, item in value.items()]
         return [f'{name} = dict(', *inner, ')']
     if isinstance(value, tuple):
-        return [f'{name} = (', *(f'    {item!r},' for item in value), ')']
+        inner = textwrap.wrap(
+            f'{", ".join(map(_placeholder, map(repr, value)))},', WIDTH - 4, break_on_hyphens=False
+        )
+        return [f'{name} = (', *(f'    {line.replace(SPACE, " ")}' for line in inner), ')']
     return [line]
+
+
+def _placeholder(text):
+    """Keep a name with spaces in one line."""
+    return text.replace(' ', SPACE)
 
 
 def _literal(value):

@@ -57,8 +57,8 @@ def read(root: Path) -> DetectionSet:
     found = _picture_lists(root, content, where)
     if 'train' not in found:
         raise UserError(
-            f'{str(where)!r}: no pictures to train on were found by train: {content.get("train")!r}; '
-            f'correct it, or have them in {str(root / "images/train")!r}'
+            f'{str(where)!r}: no pictures to train on were found by train: '
+            f'{content.get("train")!r}; correct it, or have them in {str(root / "images/train")!r}'
         )
     keypoints = 'kpt_shape' in content
     said, wrong, outlined, boxed = Said(), [], 0, 0
@@ -100,7 +100,7 @@ def _outline_notes(read_parts, outlined, boxed) -> Iterator[str]:
         yield f'{outlined} objects have an outline, {boxed} only a box: {kept}'
     shapes = [s for found, _ in read_parts.values() for many in found.values() for s in many]
     if outlined > boxed and all(len(shape.points) in (2, 4) for shape in shapes):
-        yield 'all outlines have four corners: of oriented boxes the masks are learned, not the angle'
+        yield 'all outlines have four corners: of oriented boxes masks are learned, not angles'
 
 
 def _try_yaml(path: Path) -> dict[str, Any] | None:
@@ -120,13 +120,15 @@ def _class_names(content, where) -> list[str]:
         if not where.is_file():
             raise UserError(
                 f'{str(where.parent)!r} has labels as YOLO has them, but no data.yaml, and no '
-                'classes.txt, which would name the classes: write data.yaml with names: [first, second]'
+                'classes.txt, which would name the classes: write data.yaml with names: [one, two]'
             )
         names = [n for n in where.read_text(encoding='utf-8-sig').splitlines() if n.strip()]
     if isinstance(names, dict):
         keys = [int(k) if str(k).isdigit() else k for k in names]
         if keys and sorted(map(str, keys)) != sorted(map(str, range(len(keys)))):
-            raise UserError(f'{str(where)!r}: the numbers of names must be 0, 1, 2, ..., not {keys}')
+            raise UserError(
+                f'{str(where)!r}: the numbers of names must be 0, 1, 2, ..., not {keys}'
+            )
         names = [name for _, name in sorted(zip(keys, names.values()))]
     if not isinstance(names, list) or not names:
         raise UserError(f'{str(where)!r}: names={names!r:.80} must be a list of class names')
@@ -159,8 +161,8 @@ def _picture_lists(root, content, where) -> dict[str, list[Path]]:
         both = [path for path in paths if seen.get(path) not in (None, split)]
         if len(both) == len(paths):  # train and val name one folder, as small examples have it
             raise UserError(
-                f'{str(where)!r}: {split} has the same pictures as {seen[both[0]]}: name other ones, '
-                f'or take {split} out and a part is split off'
+                f'{str(where)!r}: {split} has the same pictures as {seen[both[0]]}: name other '
+                f'ones, or take {split} out and a part is split off'
             )
         seen.update(dict.fromkeys(paths, split))
     return found

@@ -36,8 +36,8 @@ COMMANDS = {
     'supercategories.',
     'make-shapes': 'Draw the shapes data set: COCO detection and segmentation, and class folders '
     'of crops.',
-    'new': 'Begin with your own data: new.py FOLDER -o MY_CONFIG.py looks at it and writes a config '
-    'that fits.',
+    'new': 'Begin with your own data: new.py FOLDER -o MY_CONFIG.py looks at it and writes a '
+    'config that fits.',
     'plot-structures': 'Draw neuron structures of ScaleNet: the share of each scale in every '
     'block, to compare.',
     'test': "Evaluate a checkpoint: test.py CONFIG CHECKPOINT, with mmdet's flags.",
