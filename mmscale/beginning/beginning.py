@@ -21,18 +21,17 @@ from mmscale.beginning.fitting import (
     plan_detector,
 )
 from mmscale.beginning.layouts import read_folder
-from mmscale.beginning.parts import ClassSet, DetectionSet, Part, counted
+from mmscale.beginning.parts import PAGE, ClassSet, DetectionSet, Part, counted
 from mmscale.beginning.splitting import SHARE, choose, split_content
 from mmscale.beginning.writing import classifier_config, detector_config, has_empty
 from mmscale.checks.findings import FAULT, NOTE
 from mmscale.checks.reading import uncollected
 from mmscale.engine.checks import find_in_run
 from mmscale.engine.config import load_config
-from mmscale.errors import UserError
+from mmscale.errors import UserError, is_number, is_whole
 from mmscale.utils.files import check_out, written_aside
 from mmscale.utils.folders import folder_aside, replace_folder
 
-PAGE = 'overview.png'
 SAMPLE = 2000  # pictures of class folders whose sizes are looked at
 SPLIT_OFF = f'there was no validation set: {SHARE:.0%} of the pictures were split off, by seed 0'
 
@@ -98,7 +97,10 @@ def begin(
             for name, text in contents.files.items():
                 (new / name).write_text(text, encoding='utf-8')
             config.write_text(_text(contents, new), encoding='utf-8')
-            notes = [*contents.notes, *_prove(load_config(config))]
+            try:
+                notes = [*contents.notes, *_prove(load_config(config))]
+            except UserError as error:
+                raise UserError(str(error).replace(str(new), str(aside))) from error
             contents.draw(new / PAGE)
             config.write_text(_text(contents, aside), encoding='utf-8')
             kept = [path.relative_to(aside) for path in aside.rglob('*') if path.is_file()]
@@ -166,6 +168,21 @@ def _of_objects(found: DetectionSet) -> Contents:
     )
 
 
+def _is_id(value):
+    return isinstance(value, (int, str))
+
+
+def _is_box(value):
+    return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
+
+
+def _is_text(value):
+    return isinstance(value, str)
+
+
+FITS = dict(file_name=_is_text, name=_is_text, bbox=_is_box, width=is_whole, height=is_whole)
+
+
 def _check_enough(pictures, root):
     if pictures < 2:
         raise UserError(
@@ -183,12 +200,12 @@ def _check_entries(part):
         ('categories', ('id', 'name')),
     ):
         for i, entry in enumerate(content[kind]):
-            lacks = [k for k in keys if not isinstance(entry, dict) or entry.get(k) is None]
-            box = entry.get('bbox') if not lacks and kind == 'annotations' else [0] * 4
-            if lacks or not isinstance(box, list) or len(box) != 4:
+            given = entry if isinstance(entry, dict) else {}
+            strange = [key for key in keys if not FITS.get(key, _is_id)(given.get(key))]
+            if strange:
                 raise UserError(
-                    f'{kind}[{i}] of {named} has no {", ".join(lacks) or "bbox of 4 numbers"}: see '
-                    'mmscale check'
+                    f'{kind}[{i}] of {named} has {strange[0]}={given.get(strange[0])!r:.80}: mmscale '
+                    'check says what is wrong'
                 )
     if not content['images']:
         raise UserError(f'{named} has no pictures')

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from mmscale.beginning.parts import ClassSet, split_of
+from mmscale.beginning.parts import PAGE, ClassSet, split_of
 from mmscale.checks.findings import FAULT
 from mmscale.checks.folders import READABLE, check_folder, class_names
 from mmscale.errors import UserError
@@ -17,7 +17,7 @@ def find(root: Path) -> str | None:
     if not parts:
         return None
     shown = list(parts.values())[0]
-    name = class_names(shown)[0]
+    name = _classes(shown)[0]
     return (shown / name).relative_to(root).as_posix()
 
 
@@ -40,9 +40,9 @@ def read(root: Path) -> ClassSet:
             if finding.severity == FAULT:
                 raise UserError(finding)
             notes.append(str(finding))
-    classes = class_names(folders['train'])
+    classes = _classes(folders['train'])
     for split, folder in folders.items():
-        unknown = sorted(set(class_names(folder)) - set(classes))
+        unknown = sorted(set(_classes(folder)) - set(classes))
         if unknown:
             raise UserError(
                 f'{str(folder)!r} has class folders that {str(folders["train"])!r} has not, '
@@ -67,10 +67,14 @@ def _parts(root: Path) -> dict[str, Path]:
 
 
 def _has_classes(folder: Path) -> bool:
-    names = class_names(folder)
-    if not names or any(name.lower() in OTHER for name in names):
-        return False
-    return any(_is_picture(entry) for name in names for entry in (folder / name).iterdir())
+    names = _classes(folder)
+    return bool(names) and not any(name.lower() in OTHER for name in names)
+
+
+def _classes(folder: Path) -> list[str]:
+    """The folders with pictures, but for what was written here."""
+    names = [name for name in class_names(folder) if not (folder / name / PAGE).exists()]
+    return [n for n in names if next(filter(_is_picture, (folder / n).rglob('*')), None)]
 
 
 def _is_picture(path: Path) -> bool:

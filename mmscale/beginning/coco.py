@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmscale.beginning.converting import Said, complete
-from mmscale.beginning.parts import DetectionSet, Part, split_of
+from mmscale.beginning.parts import PAGE, DetectionSet, Part, split_of
 from mmscale.checks.findings import SHOWN
 from mmscale.checks.reading import read_annotations
 from mmscale.checks.targets import annotation_files, picture_folder
@@ -17,7 +17,7 @@ ROBOFLOW = '_annotations.coco.json'
 
 def find(root: Path) -> str | None:
     """The files that tell of this layout."""
-    files = annotation_files(root)
+    files = _annotation_files(root)
     names = [file.relative_to(root).as_posix() for file in files]
     return ', '.join([*names[:SHOWN], '...'] if names[SHOWN:] else names) or None
 
@@ -57,10 +57,14 @@ def read(root: Path) -> DetectionSet:
     return DetectionSet(layout, root, classes, parts, all(masks), list(said.notes()))
 
 
+def _annotation_files(root):
+    return [path for path in annotation_files(root) if not (path.parent / PAGE).exists()]
+
+
 def _files(root: Path) -> dict[str, Path]:
     """An annotation file for every part."""
     files: dict[str | None, list[Path]] = {}
-    for path in annotation_files(root):
+    for path in _annotation_files(root):
         split = split_of(path.stem) or split_of(path.parent.name if path.parent != root else '')
         files.setdefault(split, []).append(path)
     unnamed = files.pop(None, [])
@@ -90,7 +94,9 @@ def _has_masks(annotations: list[Any]) -> bool:
 
 
 def _is_box(segmentation):
-    return isinstance(segmentation, list) and len(segmentation) == 1 and len(segmentation[0]) <= 8
+    if not isinstance(segmentation, list) or len(segmentation) != 1:
+        return False
+    return isinstance(segmentation[0], list) and len(segmentation[0]) <= 8
 
 
 def _classes(parts: dict[str, Part]) -> tuple[str, ...]:

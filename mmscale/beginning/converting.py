@@ -14,7 +14,7 @@ from rich.progress import track
 from mmscale.beginning.parts import Part, counted
 from mmscale.checks.findings import first
 from mmscale.checks.pictures import TURNED, UNREADABLE, read_header
-from mmscale.errors import UserError
+from mmscale.errors import UserError, is_number
 
 SMALLEST = 1  # px: mmdet leaves out boxes that are narrower
 
@@ -148,7 +148,8 @@ def complete(content: dict[str, Any], folder: Path, said: Said) -> bool:
         if not isinstance(annotation, dict):
             continue
         box = annotation.get('bbox')
-        if 'area' not in annotation and isinstance(box, list) and len(box) == 4:
+        numbers = isinstance(box, list) and len(box) == 4 and all(map(is_number, box))
+        if 'area' not in annotation and numbers:
             annotation['area'] = box[2] * box[3]
             added.add('area')
         if 'iscrowd' not in annotation:

@@ -115,12 +115,13 @@ def _plan(image_size, images, fitting, where, batches, length):
     steps = math.ceil(images / batch)
     epochs = int(np.clip(math.ceil(length.seen / images), length.least, length.most))
     share = min(WARM_UP, epochs * steps / 10) / steps
-    warm_up = round(share) if share >= 1 else float(f'{share:.2g}')
+    warm_up: float = round(share) if share >= 1 else float(f'{share:.2g}')
     return Plan(image_size, batch, epochs, warm_up, steps, where)
 
 
 def free_memory() -> tuple[float, str]:
     """Bytes that are free where torch would train, and how to say so."""
+    free: float
     if torch.cuda.is_available():
         free, name = torch.cuda.mem_get_info()[0], torch.cuda.get_device_name()
     else:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+PAGE = 'overview.png'  # which tells a folder that was written here
 SPLITS = {
     'train': ('train', 'training', 'trainval'),
     'val': ('val', 'valid', 'validation'),

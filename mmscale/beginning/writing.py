@@ -9,6 +9,7 @@ from mmscale.beginning.coco import relative
 from mmscale.beginning.fitting import Plan
 from mmscale.beginning.parts import ClassSet, DetectionSet
 from mmscale.engine.config import FOLDER
+from mmscale.errors import printable
 
 WIDTH = 100
 MARK = '# From here on everything follows from the lines above.\n'
@@ -143,5 +144,5 @@ def _joined(title, head, template):
     text = (FOLDER / f'{template}.py').read_text(encoding='utf-8')
     tail = text.partition(MARK)[2]
     assert tail, f'{template} has lost its mark'
-    title = title.replace('\\', '/').replace('"', "'")
+    title = printable(title).replace('\\', '/').replace('"', "'")
     return '\n'.join([f'"""{title}"""', '', *head, '', f'{MARK}{tail}'])

@@ -54,14 +54,16 @@ def read(root: Path) -> DetectionSet:
     content: dict[str, Any] = _try_yaml(described[0]) or {} if described else {}
     where = described[0] if described else root / 'classes.txt'
     classes = _class_names(content, where)
-    found = _picture_lists(root, content, where)
+    said = Said()
+    found = _picture_lists(root, content, where, said)
     if 'train' not in found:
         raise UserError(
             f'{str(where)!r}: no pictures to train on were found by train: '
             f'{content.get("train")!r}; correct it, or have them in {str(root / "images/train")!r}'
         )
     keypoints = 'kpt_shape' in content
-    said, wrong, outlined, boxed = Said(), [], 0, 0
+    wrong: list[tuple[str, int]] = []
+    outlined = boxed = 0
     read_parts: dict[str, tuple[dict[Path, list[Shape]], dict[Path, tuple[int, int]]]] = {}
     for split, pictures in found.items():
         shapes: dict[Path, list[Shape]] = {}
@@ -139,7 +141,7 @@ def _class_names(content, where) -> list[str]:
     return names
 
 
-def _picture_lists(root, content, where) -> dict[str, list[Path]]:
+def _picture_lists(root, content, where, said) -> dict[str, list[Path]]:
     """The pictures of every part."""
     found: dict[str, list[Path]] = {}
     for split, words in SPLITS.items():
@@ -157,13 +159,12 @@ def _picture_lists(root, content, where) -> dict[str, list[Path]]:
         if inside:
             found['train'] = inside
     seen: dict[Path, str] = {}
-    for split, paths in found.items():
-        both = [path for path in paths if seen.get(path) not in (None, split)]
+    for split, paths in list(found.items()):
+        both = [path for path in paths if path in seen]
         if len(both) == len(paths):  # train and val name one folder, as small examples have it
-            raise UserError(
-                f'{str(where)!r}: {split} has the same pictures as {seen[both[0]]}: name other '
-                f'ones, or take {split} out and a part is split off'
-            )
+            first = seen[both[0]]
+            said.add(f'{split} has the pictures of {first} again and is left out', where.name)
+            del found[split]
         seen.update(dict.fromkeys(paths, split))
     return found
 
