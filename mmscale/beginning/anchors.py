@@ -9,7 +9,7 @@ import numpy as np
 STRIDES = (4, 8, 16, 32, 64)  # of the maps that mmdet's FPN hands on
 THRESHOLDS = (0.5, 0.6, 0.7)  # overlaps from "near" to what the RPN calls an object
 GAIN = 0.01  # mean recall by which others have to be better than mmdet's own
-COST = 0.02  # mean recall that each anchor of a place has to be worth: it costs time at every place
+COST = 0.02  # mean recall that each further anchor of a place has to be worth: it costs time
 SAMPLE = 20_000  # boxes that are looked at
 
 
@@ -58,7 +58,11 @@ def fit_anchors(boxes: np.ndarray) -> tuple[Fit, Fit]:
 
 def _worth(overlaps, anchors):
     recall = np.mean([(overlaps >= threshold).mean() for threshold in THRESHOLDS])
-    return recall - COST * len(anchors.scales) * len(anchors.ratios)
+    return recall - COST * max(_count(anchors) - _count(Anchors()), 0)
+
+
+def _count(anchors):
+    return len(anchors.scales) * len(anchors.ratios)
 
 
 def _recall(overlaps):

@@ -204,8 +204,8 @@ def _check_entries(part):
             strange = [key for key in keys if not FITS.get(key, _is_id)(given.get(key))]
             if strange:
                 raise UserError(
-                    f'{kind}[{i}] of {named} has {strange[0]}={given.get(strange[0])!r:.80}: mmscale '
-                    'check says what is wrong'
+                    f'{kind}[{i}] of {named} has {strange[0]}={given.get(strange[0])!r:.80}: '
+                    'mmscale check says what is wrong'
                 )
     if not content['images']:
         raise UserError(f'{named} has no pictures')

@@ -68,7 +68,9 @@ def _parts(root: Path) -> dict[str, Path]:
 
 def _has_classes(folder: Path) -> bool:
     names = _classes(folder)
-    return bool(names) and not any(name.lower() in OTHER for name in names)
+    if len(names) < 2 or any(name.lower() in OTHER for name in names):
+        return False
+    return any(_is_picture(path) for name in names for path in (folder / name).iterdir())
 
 
 def _classes(folder: Path) -> list[str]:

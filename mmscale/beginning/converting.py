@@ -147,7 +147,7 @@ def complete(content: dict[str, Any], folder: Path, said: Said) -> bool:
     for annotation in content['annotations']:
         if not isinstance(annotation, dict):
             continue
-        box = annotation.get('bbox')
+        box: Any = annotation.get('bbox')
         numbers = isinstance(box, list) and len(box) == 4 and all(map(is_number, box))
         if 'area' not in annotation and numbers:
             annotation['area'] = box[2] * box[3]
