@@ -1,7 +1,7 @@
 """YOLO's label files with their YAML: Ultralytics' layout, Roboflow's, and outlines.
 
 Read here and not by supervision, which makes pixel masks of all outlines at once, and not by
-datumaro, which does without numpy 1: docs/notes/own_dataset.md has the measurement.
+Datumaro, which needs numpy 2: docs/notes/own_dataset.md has the measurement.
 """
 
 from collections.abc import Iterator

