@@ -29,6 +29,7 @@ ORDER = (
     'export',  # writing exported files
     'benchmark',
     'adapting',  # another backbone for anyone's config
+    'beginning',  # a config for a folder of data
     'cli',
     '__main__',
 )  # fmt: skip

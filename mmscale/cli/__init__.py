@@ -15,6 +15,7 @@ GROUPS = {
     'begin': {
         'demo': 'Draw a data set, pretrain a classifier and train a detector on it, show what it '
         'finds.',
+        'new': 'Write a config for the data set in a folder, whatever its layout.',
         'configs': "List this package's configs, or copy one to edit.",
         'adapt': "Put a backbone into anyone's config.",
         'check': 'Find what is wrong with a config, an annotation file or a folder of data.',

@@ -72,6 +72,10 @@ EXAMPLES = {
         'mmscale make-shapes data/shapes',
         'mmscale make-shapes data/few --train 100 --val 20 --seed 1',
     ),
+    'new': (
+        'mmscale new data/mine -o my_config.py',
+        'mmscale new VOCdevkit/VOC2007 -o voc.py --layout voc',
+    ),
     'plot-structures': ('mmscale plot-structures scalenet50 mine.json --out shares.png',),
     'report': (
         'mmscale report work_dirs/my_config',

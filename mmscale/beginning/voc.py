@@ -1,0 +1,168 @@
+"""Pascal VOC's files, one for each picture: the devkit's layout, and files beside the pictures.
+
+Read here and not by supervision, which takes difficult objects for ordinary ones and does not know
+ImageSets.
+"""
+
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+
+from mmscale.beginning.converting import Said, Shape, progress, to_coco, upright_size
+from mmscale.beginning.parts import SPLITS, DetectionSet, counted, split_of
+from mmscale.datasets.pictures import PICTURES
+from mmscale.errors import UserError, first_line
+
+ANNOTATIONS, PICTURE_FOLDER, LISTS = 'Annotations', 'JPEGImages', 'ImageSets/Main'
+
+
+class Labelled(NamedTuple):
+    """A file of annotations, with the picture that it is of."""
+
+    file: Path
+    picture: Path
+
+
+def find(root: Path) -> str | None:
+    """The files that tell of this layout."""
+    for folder in (root / ANNOTATIONS, root, *_parts(root).values()):
+        file = next((path for path in sorted(folder.glob('*.xml'))), None)
+        if file and b'<annotation' in file.read_bytes()[:2048]:
+            return f'{file.relative_to(root).parent}/*.xml'.removeprefix('./')
+    return None
+
+
+def read(root: Path) -> DetectionSet:
+    """Read such a set. Difficult objects become crowds, which are neither learned nor counted.
+
+    Args:
+        root (Path): Its folder.
+
+    Raises:
+        UserError: If a list or the files are not as they should be.
+    """
+    said = Said()
+    objects: dict[str, list[tuple[Path, list[tuple[str, np.ndarray, bool]]]]] = {}
+    sizes: dict[Path, tuple[int, int]] = {}
+    for split, labelled in _labelled(root, said).items():
+        objects[split] = []
+        for file, picture in progress(labelled, f'reading {split}'):
+            size = upright_size(picture, said)
+            if size:
+                sizes[picture] = size
+                objects[split].append((picture, list(_objects(file, size, said))))
+    names = {name for found in objects.values() for _, inner in found for name, _, _ in inner}
+    if not names:
+        raise UserError(f'{str(root)!r}: none of the .xml files has an object with a box')
+    classes = sorted(names)
+    label = {name: i for i, name in enumerate(classes)}
+    parts = {}
+    for split, found in objects.items():
+        shapes = {
+            picture: [Shape(label[name], box, hard) for name, box, hard in inner]
+            for picture, inner in found
+        }
+        if shapes:
+            parts[split] = to_coco(shapes, sizes, root, classes, masks=False, said=said)
+    hard = sum(hard for found in objects.values() for _, inner in found for _, _, hard in inner)
+    notes = list(said.notes())
+    if hard:
+        notes.append(f'{counted(hard, "difficult object")}: neither learned nor counted (iscrowd)')
+    return DetectionSet(f'Pascal VOC ({find(root)})', root, tuple(classes), parts, False, notes)
+
+
+def _parts(root: Path) -> dict[str, Path]:
+    """Folders that are called after a part of the set."""
+    inside = sorted(path for path in root.iterdir() if path.is_dir())
+    return {split: path for path in inside if (split := split_of(path.name))}
+
+
+def _labelled(root: Path, said: Said) -> dict[str, list[Labelled]]:
+    """The files of every part, with their pictures."""
+    folder = root / ANNOTATIONS
+    if not folder.is_dir():  # beside the pictures, in a folder for each part or in one
+        parts = {s: p for s, p in _parts(root).items() if next(p.glob('*.xml'), None)}
+        parts = parts or {'train': root}
+        return {split: list(_pairs(sorted(p.glob('*.xml')), p, said)) for split, p in parts.items()}
+    files = {path.stem: path for path in sorted(folder.glob('*.xml'))}
+    pictures = root / PICTURE_FOLDER
+    pictures = pictures if pictures.is_dir() else root / 'images'
+    if not pictures.is_dir():
+        raise UserError(f'{str(root)!r} has {ANNOTATIONS}, but no {PICTURE_FOLDER} with pictures')
+    found: dict[str, list[Labelled]] = {}
+    for split in SPLITS:
+        listed = _listed(root / LISTS / f'{split}.txt')
+        if listed:
+            lacks = [name for name in listed if name not in files]
+            for name in lacks:
+                said.add(f'{{}} pictures of {LISTS}/{split}.txt have no .xml file', name)
+            chosen = [files[name] for name in listed if name in files]
+            found[split] = list(_pairs(chosen, pictures, said))
+    if 'train' not in found:
+        taken = {pair.file for pairs in found.values() for pair in pairs}
+        listed = _listed(root / LISTS / 'trainval.txt')
+        rest = [files[name] for name in listed if name in files] if listed else files.values()
+        found['train'] = list(_pairs([f for f in rest if f not in taken], pictures, said))
+    return {split: pairs for split, pairs in found.items() if pairs}
+
+
+def _listed(path: Path) -> list[str]:
+    """The names in a list of pictures, without what may stand behind them."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding='utf-8-sig').splitlines()
+    names = [line.strip() for line in lines if line.strip()]
+    # Lists for a class have 1, -1 or 0 behind the name; a name may have spaces.
+    ends = {name.rpartition(' ')[2] for name in names}
+    names = (
+        [name.rpartition(' ')[0].strip() for name in names] if ends <= {'1', '-1', '0'} else names
+    )
+    return list(dict.fromkeys(names))
+
+
+def _pairs(files: list[Path], folder: Path, said: Said) -> Iterator[Labelled]:
+    there = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in PICTURES}
+    for file in files:
+        picture = there.get(file.stem)
+        if picture:
+            yield Labelled(file, picture)
+        else:
+            said.add('{} .xml files have no picture of their name and are left out', file.name)
+
+
+def _objects(
+    file: Path, size: tuple[int, int], said: Said
+) -> Iterator[tuple[str, np.ndarray, bool]]:
+    """Name, two corners in pixels from 0, and whether it is difficult, of every object."""
+    try:
+        tree = ElementTree.fromstring(file.read_bytes())
+    except ElementTree.ParseError as error:
+        said.add(
+            f'{{}} .xml files are no XML ({first_line(error)}), and their pictures are empty',
+            file.name,
+        )
+        return
+    own = [_number(tree, f'size/{side}') for side in ('width', 'height')]
+    if own != [None, None] and tuple(own) not in (size, (0, 0)):
+        said.add('{} .xml files give another size than their picture has', file.name)
+    for node in tree.iter('object'):
+        name = (node.findtext('name') or '').strip()
+        corners = [_number(node, f'bndbox/{key}') for key in ('xmin', 'ymin', 'xmax', 'ymax')]
+        if not name or None in corners:
+            said.add('{} objects without a name or a box are left out', file.name)
+            continue
+        box = np.sort(np.array(corners, float).reshape(2, 2), axis=0)
+        box[0] -= 1  # the devkit counts pixels from 1, and the last one belongs to the box
+        yield name, np.maximum(box, 0), (node.findtext('difficult') or '').strip() == '1'
+
+
+def _number(node, path) -> float | None:
+    try:
+        value = float(node.findtext(path) or '')
+    except ValueError:
+        return None
+    return value if isfinite(value) else None

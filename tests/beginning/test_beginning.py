@@ -1,0 +1,214 @@
+"""From a folder to a config, and on to a trained model."""
+
+import ast
+import json
+import shutil
+
+import cv2
+import layouts
+import numpy as np
+import pytest
+from runs import loaders, scalars
+
+from mmscale.beginning import beginning
+from mmscale.beginning.beginning import begin
+from mmscale.cli.new import main
+from mmscale.engine.config import load_config
+from mmscale.engine.training import train
+from mmscale.errors import UserError
+
+FIVE = ('roboflow_coco', 'datumaro', 'yolo', 'voc', 'classes')
+
+
+@pytest.fixture
+def unproven(monkeypatch):
+    """Without the model, which takes seconds: `test_the_model_is_proven` is about it."""
+    monkeypatch.setattr(beginning, 'trial_fault', lambda cfg: None)
+
+
+@pytest.fixture
+def undrawn(unproven, monkeypatch):
+    """And without the page."""
+    for name in ('draw_detection', 'draw_classes'):
+        monkeypatch.setattr(beginning, name, lambda *arguments: arguments[-1].touch())
+
+
+@pytest.fixture(scope='module')
+def roots(shapes, tmp_path_factory):
+    """The five layouts."""
+    base = tmp_path_factory.mktemp('data')
+    return {name: getattr(layouts, name)(shapes, base / name) for name in FIVE}
+
+
+def tree(folder):
+    return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+@pytest.mark.parametrize('name', FIVE)
+def test_five_layouts_become_configs(roots, tmp_path, unproven, name):
+    before = tree(roots[name])
+    begun = begin(roots[name], tmp_path / 'my_config.py')
+    assert tree(roots[name]) == before  # nothing in it is changed
+    cfg = load_config(begun.config)
+    assert cfg.auto_scale_lr.enable
+    sets = [cfg[f'{split}_dataloader'].dataset for split in ('train', 'val', 'test')]
+    assert all(dataset.data_root == f'{roots[name]}/' for dataset in sets)
+    page = cv2.imread(str(begun.page))
+    assert page.shape[1] > 1000
+    assert np.unique(page).size > 100
+    ast.parse(begun.config.read_text())
+    lines = begun.config.read_text().splitlines()
+    assert max(len(line) for line in lines if str(tmp_path) not in line) <= 100
+    if name == 'classes':
+        assert cfg.model.head.num_classes == 8
+        assert cfg.train_pipeline[1].transforms[0][0].scale == 64
+        return
+    assert cfg.model.roi_head.bbox_head.num_classes == len(cfg.classes) == 8
+    assert 'mask_head' not in cfg.model.roi_head or name == 'datumaro'
+    assert cfg.train_dataloader.dataset.pipeline[2].scale == cfg.image_size
+    assert cfg.val_dataloader.dataset.pipeline[1].scale == cfg.image_size
+    generator = cfg.model.rpn_head.anchor_generator
+    assert (generator.scales, generator.ratios) == (cfg.anchor_scales, cfg.anchor_ratios)
+    made = {path.name for path in begun.page.parent.iterdir()}
+    written = {'train.json', 'val.json'} if name in ('yolo', 'voc') else set()
+    assert made == {'overview.png', *written}
+
+
+def test_the_model_is_proven(roots, tmp_path, monkeypatch):
+    proven = []
+
+    def prove(cfg):
+        proven.append(cfg)
+        return trial(cfg)
+
+    trial = beginning.trial_fault
+    monkeypatch.setattr(beginning, 'trial_fault', prove)
+    begin(roots['datumaro'], tmp_path / 'my_config.py')
+    (cfg,) = proven
+    assert cfg.model.type == 'MaskRCNN'
+    monkeypatch.setattr(beginning, 'trial_fault', lambda cfg: 'it does not')
+    with pytest.raises(UserError, match='it does not'):
+        begin(roots['datumaro'], tmp_path / 'other.py')
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['my_config.py', 'my_config_data']
+
+
+def test_a_set_without_validation_is_split(shapes, tmp_path, undrawn):
+    root = layouts.yolo(shapes, tmp_path / 'my "set" ü', splits=['train'])
+    begun = begin(root, tmp_path / 'my_config.py')
+    assert any('20% of the pictures were split off, by seed 0' in note for note in begun.notes)
+    parts = [json.loads((begun.page.parent / f'{s}.json').read_text()) for s in ('train', 'val')]
+    assert [len(part['images']) for part in parts] == [10, 2]
+    first = tree(begun.page.parent)
+    assert tree(begin(root, tmp_path / 'my_config.py', force=True).page.parent) == first
+
+
+def test_class_folders_without_validation_are_split(roots, tmp_path, undrawn):
+    begun = begin(roots['classes'] / 'train', tmp_path / 'my_config.py')
+    lists = {split: begun.page.with_name(f'{split}.txt').read_text() for split in ('train', 'val')}
+    assert [len(text.splitlines()) for text in lists.values()] == [26, 6]
+    assert len({line.split()[1] for line in lists['val'].splitlines()}) == 6
+    cfg = load_config(begun.config)
+    assert cfg.train_dataloader.dataset.ann_file == str(begun.page.with_name('train.txt'))
+
+
+def test_pictures_without_objects_are_trained_on(shapes, tmp_path, undrawn):
+    root = layouts.yolo(shapes, tmp_path / 'set')
+    min((root / 'labels/train').iterdir()).write_text('')
+    begun = begin(root, tmp_path / 'my_config.py')
+    assert '1 picture without objects: trained on as background' in begun.notes
+    assert load_config(begun.config).train_dataloader.dataset.filter_cfg.filter_empty_gt is False
+
+
+def test_faults_of_the_data_leave_nothing(shapes, tmp_path):
+    root = layouts.coco(shapes, tmp_path / 'set')
+    path = root / 'annotations/instances_val.json'
+    content = json.loads(path.read_text())
+    content['categories'].reverse()
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match='in another order'):
+        begin(root, tmp_path / 'my_config.py')
+    assert [p.name for p in tmp_path.iterdir()] == ['set']
+
+
+@pytest.mark.parametrize(
+    ('kind', 'change', 'message'),
+    [
+        ('annotations', dict(bbox=['a', 1, 2, 3]), r"annotations\[0\].* bbox=\['a', 1, 2, 3\]"),
+        ('images', dict(width='wide'), "width='wide'"),
+        ('categories', dict(name=3), 'name=3'),
+        ('annotations', dict(image_id=None), 'image_id=None'),
+    ],
+)
+def test_values_of_another_kind_are_named(shapes, tmp_path, kind, change, message):
+    root = layouts.coco(shapes, tmp_path / 'set')
+    path = root / 'annotations/instances_train.json'
+    content = json.loads(path.read_text())
+    content[kind][0].update(change)
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=message):
+        begin(root, tmp_path / 'my_config.py')
+
+
+def test_what_is_there_stays_but_for_force(roots, tmp_path, undrawn):
+    out = tmp_path / 'my_config.py'
+    (tmp_path / 'my_config_data').mkdir()
+    (tmp_path / 'my_config_data/notes.txt').write_text('mine')
+    with pytest.raises(UserError, match='my_config_data.*--force'):
+        begin(roots['yolo'], out)
+    assert not out.exists()
+    begun = begin(roots['yolo'], out, force=True)
+    assert {p.name for p in begun.page.parent.iterdir()} == {
+        'notes.txt', 'overview.png', 'train.json', 'val.json'
+    }  # fmt: skip
+    with pytest.raises(UserError, match='my_config.py.*--force'):
+        begin(roots['yolo'], out)
+
+
+@pytest.mark.parametrize('name', ['voc', 'classes'])
+def test_what_was_written_into_the_folder_is_no_data(roots, tmp_path, undrawn, name):
+    root = shutil.copytree(roots[name], tmp_path / 'set')
+    root = root / 'train' if name == 'classes' else root
+    first = begin(root, root / 'my_config.py').lines[:3]
+    assert begin(root, root / 'my_config.py', force=True).lines[:3] == first
+
+
+def test_the_command_says_what_it_did(roots, tmp_path, undrawn, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main([str(roots['yolo']), '-o', 'my_config.py'])
+    said = capsys.readouterr().out
+    for words in ('YOLO (data.yaml), 8 classes', 'train 12 pictures', 'recall', 'image size: 320'):
+        assert words in said
+    assert said.splitlines()[-1] == 'next: mmscale train my_config.py'
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / 'my_config_data'), '-o', 'other.py'])
+    assert str(ended.value.code).startswith('error: ')
+    assert '\n' not in str(ended.value.code)
+
+
+SMALL = {
+    'model.backbone.width_mult': 0.9,
+    'model.backbone.init_cfg': None,
+    'model.neck.in_channels': [36, 56, 117, 168],
+    'model.test_cfg.rcnn.score_thr': 0.0,
+    **loaders(),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['yolo', 'voc', 'roboflow_coco', 'datumaro'])
+def test_from_a_folder_to_a_trained_detector(roots, tmp_path, name):
+    begun = begin(roots[name], tmp_path / 'my_config.py')
+    short = {'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1}
+    train(str(begun.config), work_dir=tmp_path / 'run', overrides={**SMALL, **short})
+    lines = scalars(tmp_path / 'run')
+    assert any('coco/bbox_mAP' in line for line in lines)
+    assert any('coco/segm_mAP' in line for line in lines) == (name == 'datumaro')
+    assert (tmp_path / 'run/epoch_1.pth').is_file()
+
+
+@pytest.mark.slow
+def test_from_class_folders_to_a_trained_classifier(roots, tmp_path):
+    begun = begin(roots['classes'] / 'train', tmp_path / 'my_config.py')
+    short = {'train_cfg.max_epochs': 1, 'model.init_cfg': None, **loaders()}
+    train(str(begun.config), work_dir=tmp_path / 'run', overrides=short)
+    assert any('accuracy/top1' in line for line in scalars(tmp_path / 'run'))

@@ -1,0 +1,110 @@
+"""What a folder is, and what is said of one that is nothing, or several things."""
+
+import json
+import shutil
+
+import layouts
+import pytest
+
+from mmscale.beginning.layouts import read_folder
+from mmscale.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ('name', 'layout'),
+    [
+        ('coco', 'COCO ('),
+        ('datumaro', 'COCO ('),
+        ('roboflow_coco', 'COCO by Roboflow ('),
+        ('yolo', 'YOLO (data.yaml)'),
+        ('voc', 'Pascal VOC (Annotations/*.xml)'),
+        ('classes', 'class folders (train/circle, ...)'),
+    ],
+)
+def test_layouts_are_told(shapes, tmp_path, name, layout):
+    found = read_folder(getattr(layouts, name)(shapes, tmp_path / 'set'))
+    assert found.layout.startswith(layout)
+    assert list(found.parts) == ['train', 'val']
+    assert len(found.classes) == 8  # without the one that Roboflow puts in front
+
+
+@pytest.mark.parametrize('name', ['coco', 'datumaro', 'roboflow_coco'])
+def test_files_that_are_as_they_should_be_are_not_copied(shapes, tmp_path, name):
+    found = read_folder(getattr(layouts, name)(shapes, tmp_path / 'set'))
+    assert all(part.file and part.file.is_file() for part in found.parts.values())
+    for part in found.parts.values():
+        assert all((part.folder / i['file_name']).is_file() for i in part.content['images'])
+
+
+def test_what_exporters_leave_out_is_written(shapes, tmp_path):
+    root = layouts.coco(shapes, tmp_path)
+    path = root / 'annotations/instances_train.json'
+    content = json.loads(path.read_text())
+    for annotation in content['annotations']:
+        del annotation['area'], annotation['iscrowd']
+    del content['images'][0]['width']
+    path.write_text(json.dumps(content))
+    part = read_folder(root).parts['train']
+    assert part.file is None
+    assert part.content['images'][0]['width'] == 320
+    assert all(a['area'] == a['bbox'][2] * a['bbox'][3] for a in part.content['annotations'])
+
+
+def test_two_files_for_one_part(shapes, tmp_path):
+    root = layouts.coco(shapes, tmp_path)
+    file = root / 'annotations/instances_train.json'
+    shutil.copy(file, file.with_name('person_keypoints_train.json'))
+    assert read_folder(root).parts['train'].file == file
+    shutil.copy(file, file.with_name('instances_train2.json'))
+    with pytest.raises(UserError, match='several annotation files for train'):
+        read_folder(root)
+
+
+def test_pictures_that_are_nowhere(shapes, tmp_path):
+    root = layouts.coco(shapes, tmp_path)
+    for split in ('train', 'val'):  # whose pictures have the same names
+        shutil.rmtree(root / split)
+    with pytest.raises(UserError, match='none of its pictures'):
+        read_folder(root)
+
+
+def test_several_layouts_want_a_word(shapes, tmp_path):
+    layouts.yolo(shapes, tmp_path)
+    layouts.coco(shapes, tmp_path)
+    with pytest.raises(UserError, match='--layout coco or --layout yolo'):
+        read_folder(tmp_path)
+    assert read_folder(tmp_path, 'yolo').layout == 'YOLO (data.yaml)'
+    with pytest.raises(UserError, match='Expected: Pascal VOC'):
+        read_folder(tmp_path, 'voc')
+
+
+def test_folders_that_are_none(shapes, tmp_path):
+    with pytest.raises(UserError, match='there is no folder'):
+        read_folder(tmp_path / 'gone')
+    with pytest.raises(UserError, match='it has no files. Expected: COCO'):
+        read_folder(tmp_path)
+    shutil.copytree(shapes / 'train', tmp_path / 'images/train')
+    with pytest.raises(UserError, match=r'it has 12 \.jpg in images. Expected: COCO') as error:
+        read_folder(tmp_path)
+    assert '\n' not in str(error.value)
+
+
+def test_class_folders(shapes, tmp_path):
+    root = layouts.classes(shapes, tmp_path / 'set')
+    found = read_folder(root)
+    assert found.folders == dict(train='train', val='val')
+    assert [len(part) for part in found.parts.values()] == [32, 16]
+    shutil.rmtree(root / 'val/heart')  # then its folders would be numbered otherwise
+    found = read_folder(root)
+    assert found.folders == dict(train='train')
+    assert {label for _, label in found.parts['val']} == set(range(8)) - {3}
+    shutil.copytree(root / 'train/heart', root / 'val/club')
+    with pytest.raises(UserError, match=r"\['club'\]"):
+        read_folder(root)
+
+
+def test_only_a_test_set(shapes, tmp_path):
+    root = layouts.classes(shapes, tmp_path / 'set')
+    shutil.rmtree(root / 'train')
+    with pytest.raises(UserError, match='nothing to train on'):
+        read_folder(root)

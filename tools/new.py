@@ -1,0 +1,4 @@
+from mmscale.cli.new import main
+
+if __name__ == '__main__':
+    main()
