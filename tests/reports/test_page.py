@@ -335,8 +335,7 @@ def test_classifiers_and_segmentors_have_theirs(tmp_path, make, chart, values):
     folders = [make(tmp_path / name) for name in ('one', 'two')]
     for chosen in (folders[:1], folders):
         reader = Reader(write_report(chosen, tmp_path / 'page.html'))
-        field = 'f1' if make is classifier else 'iou'
-        rows = {row['name']: row[field] for row in reader.chart(chart)}
+        rows = {row['name']: row['value'] for row in reader.chart(chart)}
         assert rows == pytest.approx(values)
         assert reader.tags.count('img') == len(chosen)
         assert not [name for name, _ in reader.attributes if name.startswith('on')]

@@ -9,7 +9,7 @@ from mmscale.errors import UserError
 from mmscale.reports.kept import Kept
 from mmscale.reports.matching import Bins, calibration
 from mmscale.reports.page import charts, common
-from mmscale.reports.page.common import EXACT, Run, names_of
+from mmscale.reports.page.common import Run, names_of
 from mmscale.reports.page.parts import (
     Cards,
     Chart,
@@ -17,13 +17,12 @@ from mmscale.reports.page.parts import (
     Section,
     Table,
     Text,
-    difference,
     number,
     percent,
 )
 from mmscale.reports.page.thumbnails import boxes_picture
 
-PICTURES, BARS, CELLS = 16, 60, 40
+PICTURES, CELLS = 16, 40
 
 
 class Study(NamedTuple):
@@ -127,49 +126,16 @@ def _summary(runs):
 
 
 def _classes(runs):
-    several = len(runs) > 1
-    rows: list[dict[str, Any]] = []
-    values: dict[str, list] = {}
-    for run in runs:
-        rates, pictures = run.study.rates(), run.study.confusion.sum(1)
-        for place, name in enumerate(run.study.names):
-            values.setdefault(name, []).append(
-                [int(pictures[place]), *(float(rate[place]) for rate in rates.values())]
-            )
-            if pictures[place]:
-                rows.append(
-                    dict(run=run.name, name=name, count=int(pictures[place]),
-                         f1=round(100 * float(rates['F1'][place]), EXACT))
-                )  # fmt: skip
-    first = {row['name']: row['f1'] for row in reversed(rows)}
-    order = sorted(first, key=lambda name: (-first[name], name))
-    shown = order[-BARS:]
-    alt = 'Bars of F1 by class, the best first. The worst: '
-    alt += ', '.join(f'{name} ({number(first[name])})' for name in order[::-1][:3]) + '.'
-    columns = ['class', 'pictures']
-    for run in runs:
-        of = f' {run.name}' if several else ''
-        columns += [f'recall{of}', f'precision{of}', f'F1{of}']
-    columns += ['difference of F1'] if several else []
-    cells = [
-        [
-            name,
-            number(values[name][0][0]),
-            *(percent(v) if np.isfinite(v) else '–' for one in values[name] for v in one[1:]),
-            *difference([100 * one[-1] for one in values[name]]),
-        ]
-        for name in [*order, *(name for name in values if name not in first)]
-    ]
-    spec = charts.bars(
-        [row for row in rows if row['name'] in set(shown)], alt, 'name',
-        charts.axis('f1', 'F1 (%)', scale={'domain': [0, 100]}), 'run', names_of(runs), shown,
-        lambda row: f'{number(row["f1"])} · {number(row["count"])} pictures',
-        [('count', 'pictures'), ('run', 'run')],
-    )  # fmt: skip
-    title = 'F1 by class' + (f': the {BARS} worst' if len(order) > BARS else '')
     note = 'Recall is the share of a class that is recognised; precision the share of the answers '
     note += 'that is right; F1 their harmonic mean.'
-    return Section('Classes', note, [Chart(title, spec, alt, Table(columns, cells, 'Classes'))])
+    rates, counts = [], []
+    for run in runs:
+        pictures = run.study.confusion.sum(1)
+        own = run.study.rates()
+        rates.append({**own, 'F1': np.where(pictures, own['F1'], np.nan)})
+        counts.append(pictures)
+    weight = common.Weight('pictures', 'pictures', lambda count: number(int(count)))
+    return common.ranked_classes(runs, 'F1', rates, counts, weight, note)
 
 
 def confusion_chart(run: Run, matrix: np.ndarray, counted: str, named: bool) -> Chart:
@@ -269,7 +235,7 @@ def _data(runs):
     counts = found.confusion.sum(1)
     order = np.argsort(-counts, kind='stable')
     rows = [dict(run='', name=n, count=int(c)) for n, c in zip(found.names, counts)]
-    shown = [found.names[place] for place in order[:BARS]]
+    shown = [found.names[place] for place in order[: common.BARS]]
     alt = f'Bars of the number of pictures by class, from {found.names[order[0]]} to '
     alt += f'{found.names[order[-1]]}.'
     spec = charts.bars(

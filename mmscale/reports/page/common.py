@@ -5,13 +5,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mmscale.reports.curves import scalar_names, scalars
 from mmscale.reports.kept import Kept
 from mmscale.reports.page.charts import axis, bars, lines, share
-from mmscale.reports.page.parts import Chart, Section, Table, Text, difference, number
+from mmscale.reports.page.parts import Chart, Section, Table, Text, difference, number, percent
 
 POINTS = 400  # of a curve, at most
 EXACT = 8  # decimals of the numbers behind a chart
+BARS = 60  # classes in a chart, at most
 
 
 class Run(NamedTuple):
@@ -60,6 +63,82 @@ def thin(points: Sequence[Any], most: int = POINTS) -> Sequence[Any]:
         return points
     last = len(points) - 1
     return [points[round(place * last / (most - 1))] for place in range(most)]
+
+
+class Weight(NamedTuple):
+    """How much of a set a class is.
+
+    Attributes:
+        heading (str): Of its column.
+        unit (str): What follows the number beside a bar.
+        text (Callable): The number as text.
+    """
+
+    heading: str
+    unit: str
+    text: Callable[[float], str]
+
+
+def ranked_classes(
+    runs: Sequence[Run],
+    main: str,
+    rates: Sequence[dict[str, np.ndarray]],
+    weights: Sequence[np.ndarray],
+    weight: Weight,
+    note: str,
+) -> Section:
+    """Rates of every class: bars of one of them, the best first, and a table of all.
+
+    Args:
+        runs (Sequence[Run]): One or two, whose studies have `names`.
+        main (str): The rate that the bars are of.
+        rates (Sequence[dict[str, np.ndarray]]): Of each run, by name: (classes,), 0 to 1; NaN for
+            what cannot be said. A class whose `main` is NaN has no bar.
+        weights (Sequence[np.ndarray]): Of each run: (classes,).
+        weight (Weight): What these are.
+        note (str): What the rates mean.
+    """
+    several = len(runs) > 1
+    rows: list[dict[str, Any]] = []
+    values: dict[str, list] = {}
+    for run, found, shares in zip(runs, rates, weights):
+        for place, name in enumerate(run.study.names):
+            text = weight.text(shares[place])
+            one = {rate: float(every[place]) for rate, every in found.items()}
+            values.setdefault(name, []).append((text, one))
+            if np.isfinite(one[main]):
+                value = round(100 * one[main], EXACT)
+                rows.append(dict(run=run.name, name=name, value=value, weight=text))
+    first = {row['name']: row['value'] for row in reversed(rows)}
+    order = sorted(first, key=lambda name: (-first[name], name))
+    shown = order[-BARS:]
+    alt = f'Bars of {main} by class, the best first. The worst: '
+    alt += ', '.join(f'{name} ({number(first[name])})' for name in order[::-1][:3]) + '.'
+    columns = ['class', weight.heading]
+    for run in runs:
+        columns += [f'{rate} {run.name}' if several else rate for rate in rates[0]]
+    columns += [f'difference of {main}'] if several else []
+    cells = [
+        [
+            name,
+            values[name][0][0],
+            *(
+                percent(rate) if np.isfinite(rate) else '–'
+                for _, one in values[name]
+                for rate in one.values()
+            ),
+            *difference([100 * one[main] for _, one in values[name]]),
+        ]
+        for name in [*order, *(name for name in values if name not in first)]
+    ]
+    spec = bars(
+        [row for row in rows if row['name'] in set(shown)], alt, 'name',
+        axis('value', f'{main} (%)', scale={'domain': [0, 100]}), 'run', names_of(runs), shown,
+        lambda row: f'{number(row["value"])} · {row["weight"]} {weight.unit}',
+        [('weight', weight.heading), ('run', 'run')],
+    )  # fmt: skip
+    title = f'{main} by class' + (f': the {BARS} worst' if len(order) > BARS else '')
+    return Section('Classes', note, [Chart(title, spec, alt, Table(columns, cells, 'Classes'))])
 
 
 def learning(runs: Sequence[Run]) -> Section:

@@ -38,7 +38,6 @@ from mmscale.reports.page.parts import (
 from mmscale.reports.page.thumbnails import GREEN, ORANGE, RED, Mark, boxes_picture
 
 PICTURES = 12  # of a gallery
-BARS = 60  # classes in a chart, at most
 CELLS = 40  # classes in a confusion matrix, at most
 LARGEST = 60e6  # bytes of an annotation file of training that is read for its counts
 SIZES = (0, 8, 16, 32, 64, 128, 256, 512, np.inf)
@@ -223,9 +222,9 @@ def _classes(runs):
     first = {row['name']: row['ap'] for row in reversed(rows)}
     order = sorted(first, key=lambda name: (-first[name], name))
     shown, said = order, ''
-    if len(order) > BARS:
-        shown = order[-BARS:]
-        said = f' The chart has the {BARS} worst of {len(order)} classes, the table all.'
+    if len(order) > common.BARS:
+        shown = order[-common.BARS :]
+        said = f' The chart has the {common.BARS} worst of {len(order)} classes, the table all.'
     table = _class_table(runs, kind, names, objects, order)
     worst = ', '.join(f'{name} ({number(first[name])})' for name in order[::-1][:3])
     alt = f'Bars of AP by class, the best first. The worst: {worst}.'
@@ -722,16 +721,18 @@ def _data(runs):
     objects = found.objects
     rows = [dict(run='', name=n, count=int(c)) for n, c in zip(found.names, objects)]
     order = [found.names[place] for place in np.argsort(-objects, kind='stable')]
-    shown = set(order[:BARS])
+    shown = set(order[: common.BARS])
     alt = f'Bars of the number of objects by class, from {order[0]} to {order[-1]}.'
     spec = charts.bars(
         [row for row in rows if row['name'] in shown], alt, 'name',
-        charts.axis('count', 'objects'), 'run', [''], order[:BARS],
+        charts.axis('count', 'objects'), 'run', [''], order[:common.BARS],
         lambda row: number(row['count']),
     )  # fmt: skip
     cells = [[row['name'], number(row['count'])] for row in rows]
     table = Table(['class', 'objects'], cells, 'Objects by class')
-    title = 'Objects by class' + (f': the {BARS} most frequent' if len(order) > BARS else '')
+    title = 'Objects by class' + (
+        f': the {common.BARS} most frequent' if len(order) > common.BARS else ''
+    )
     parts.append(Chart(title, spec, alt, table))
     empty, crowds = int((per_picture == 0).sum()), int(truth.crowd.sum())
     note = f'The set of the test: {number(len(found.compared.images))} pictures, '

@@ -12,7 +12,7 @@ from mmscale.errors import UserError
 from mmscale.reports.kept import Kept
 from mmscale.reports.page import charts, common
 from mmscale.reports.page.classifier import confusion_chart
-from mmscale.reports.page.common import EXACT, Run, names_of
+from mmscale.reports.page.common import EXACT, Run
 from mmscale.reports.page.parts import (
     Cards,
     Chart,
@@ -20,13 +20,12 @@ from mmscale.reports.page.parts import (
     Section,
     Table,
     Text,
-    difference,
     number,
     percent,
 )
 from mmscale.reports.page.thumbnails import HEIGHT, WIDTH, read_picture, strip
 
-PICTURES, BARS = 12, 60
+PICTURES = 12
 
 
 class Study(NamedTuple):
@@ -125,46 +124,12 @@ def _summary(runs):
 
 
 def _classes(runs):
-    several = len(runs) > 1
-    rows: list[dict[str, Any]] = []
-    values: dict[str, list] = {}
-    for run in runs:
-        rates, pixels = run.study.rates(), run.study.confusion.sum(1)
-        for place, name in enumerate(run.study.names):
-            numbers = [float(rate[place]) for rate in rates.values()]
-            share = float(pixels[place] / max(pixels.sum(), 1))
-            values.setdefault(name, []).append([share, *numbers])
-            if np.isfinite(numbers[0]):
-                iou = round(100 * numbers[0], EXACT)
-                rows.append(dict(run=run.name, name=name, iou=iou, share=percent(share)))
-    first = {row['name']: row['iou'] for row in reversed(rows)}
-    order = sorted(first, key=lambda name: (-first[name], name))
-    shown = order[-BARS:]
-    alt = 'Bars of IoU by class, the best first. The worst: '
-    alt += ', '.join(f'{name} ({number(first[name])})' for name in order[::-1][:3]) + '.'
-    columns = ['class', 'share of the pixels']
-    for run in runs:
-        of = f' {run.name}' if several else ''
-        columns += [f'IoU{of}', f'recall{of}', f'precision{of}']
-    columns += ['difference of IoU'] if several else []
-    cells = [
-        [
-            name,
-            percent(values[name][0][0]),
-            *(percent(v) if np.isfinite(v) else '–' for one in values[name] for v in one[1:]),
-            *difference([100 * one[1] for one in values[name]]),
-        ]
-        for name in [*order, *(name for name in values if name not in first)]
-    ]
-    spec = charts.bars(
-        [row for row in rows if row['name'] in set(shown)], alt, 'name',
-        charts.axis('iou', 'IoU (%)', scale={'domain': [0, 100]}), 'run', names_of(runs), shown,
-        lambda row: f'{number(row["iou"])} · {row["share"]} % of the pixels',
-        [('share', 'share of the pixels (%)'), ('run', 'run')],
-    )  # fmt: skip
-    title = 'IoU by class' + (f': the {BARS} worst' if len(order) > BARS else '')
     note = 'IoU is the overlap of what is and what was found, over both together; all in percent.'
-    return Section('Classes', note, [Chart(title, spec, alt, Table(columns, cells, 'Classes'))])
+    pixels = [run.study.confusion.sum(1) for run in runs]
+    shares = [count / max(count.sum(), 1) for count in pixels]
+    rates = [run.study.rates() for run in runs]
+    weight = common.Weight('share of the pixels (%)', '% of the pixels', percent)
+    return common.ranked_classes(runs, 'IoU', rates, shares, weight, note)
 
 
 def _spread(runs):
@@ -244,7 +209,7 @@ def _data(runs):
         dict(run='', name=name, share=round(100 * float(share), EXACT))
         for name, share in zip(found.names, shares)
     ]
-    shown = [found.names[place] for place in order[:BARS]]
+    shown = [found.names[place] for place in order[: common.BARS]]
     alt = f'Bars of the share of pixels by class, from {found.names[order[0]]} to '
     alt += f'{found.names[order[-1]]}.'
     spec = charts.bars(
