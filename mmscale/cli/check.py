@@ -11,6 +11,7 @@ from pathlib import Path
 from mmscale.checks.findings import FAULT, NOTE, REPAIRED, WARNING, Finding
 from mmscale.checks.reading import uncollected
 from mmscale.checks.targets import find_in_file, find_in_tree
+from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import CommandParser, add_overrides
 from mmscale.engine.checks import find_in_run
 from mmscale.engine.config import find_config, load_config
@@ -30,6 +31,7 @@ def build_parser() -> CommandParser:
     parser.add_argument('--pictures', type=Path, help="where an annotation file's pictures are")
     parser.add_argument('--json', action='store_true', help='print one JSON object, nothing else')
     add_overrides(parser, 'override settings of a config')
+    add_backbone(parser)
     return parser
 
 
@@ -57,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _examine(args) -> list[Finding]:
     path = Path(args.target)
     found: Iterable[Finding] | None
+    if args.backbone and (os.path.isdir(path) or path.suffix == '.json'):
+        raise FileNotFoundError(f'{str(path)!r} is no config, whose backbone --backbone exchanges')
     if os.path.isdir(path):
         found = find_in_tree(path, deep=args.deep)
         if found is None:
@@ -80,8 +84,9 @@ def _in_config(args) -> Iterable[Finding]:
         except UserError as error:
             raise FileNotFoundError(f'there is no file or folder of that name; {error}') from error
     try:
-        cfg = load_config(args.target, args.overrides)
-        return list(find_in_run(cfg, ('train', 'val', 'test'), deep=args.deep, every=True))
+        with with_backbone(args.target, args.backbone) as config:
+            cfg = load_config(config, args.overrides)
+            return list(find_in_run(cfg, ('train', 'val', 'test'), deep=args.deep, every=True))
     except UserError as error:
         return [Finding(FAULT, 'config', str(error))]
 

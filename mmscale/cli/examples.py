@@ -21,6 +21,7 @@ EXAMPLES = {
     ),
     'check': (
         'mmscale check my_config.py',
+        'mmscale check their_config.py --backbone ReXNet width_mult=1.3',
         'mmscale check annotations/instances_train.json --pictures train/ --deep',
         'mmscale check data/my_set --json',
     ),

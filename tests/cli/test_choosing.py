@@ -72,6 +72,17 @@ def test_infer_needs_a_config_to_exchange_its_backbone(capsys):
     assert '--backbone needs --config' in capsys.readouterr().err
 
 
+def test_check_looks_at_the_adapted_config(base, monkeypatch, tmp_path, capsys):
+    module, seen = import_module('mmscale.cli.check'), []
+    monkeypatch.setattr(module, 'find_in_run', lambda cfg, *_, **__: seen.append(cfg) or [])
+    module.main([base, *BACKBONE])
+    assert seen[0].model.neck.in_channels == CHANNELS
+    with pytest.raises(SystemExit) as ended:
+        module.main([str(tmp_path), *BACKBONE])
+    assert ended.value.code == 2
+    assert 'is no config, whose backbone' in capsys.readouterr().err
+
+
 def test_flops_are_those_of_the_chosen_backbone(base, capsys):
     counted = []
     for chosen in (BACKBONE, []):
