@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
-from rich.progress import track
 
 from mmscale.checks.annotations import Use, check_content, check_entries
 from mmscale.checks.findings import settle
@@ -22,6 +21,7 @@ from mmscale.checks.repairs import repair
 from mmscale.errors import UserError, check_choice
 from mmscale.utils.files import writing
 from mmscale.utils.folders import folder_aside, put_back, replace_folder
+from mmscale.utils.progress import track
 
 IGNORED = 255
 # What a category's pixels are called, by the word that asks for it.

@@ -15,6 +15,7 @@ from mmengine.runner import Runner, set_random_seed
 
 from mmscale.errors import UserError, check_choice
 from mmscale.models.backbones.scalenet import ScaleBranch, ScaleNet
+from mmscale.utils.progress import track
 
 Scores = list[list[dict[int, torch.Tensor]]]  # by stage, block and scale
 
@@ -51,7 +52,7 @@ def taylor_scores(model: BaseModel, batches: Iterable[dict]) -> Scores:
     model.eval()
     sums: dict = {}
     number = 0
-    for batch in batches:
+    for batch in track(batches, 'scoring neurons'):
         number += 1
         model.zero_grad()
         data = model.data_preprocessor(batch, training=True)

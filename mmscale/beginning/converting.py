@@ -1,15 +1,12 @@
 """From labels of any layout to COCO's format."""
 
 import os
-import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from mmscale.beginning.parts import Part, counted
 from mmscale.checks.findings import first
@@ -48,12 +45,6 @@ class Said:
         """A line for every kind."""
         for kind, places in self.places.items():
             yield f'{kind.format(len(places))}: {first(list(dict.fromkeys(places)))}'
-
-
-def progress(items: Sequence[Any], what: str) -> Iterable[Any]:
-    """Go through something that may take minutes, with a bar on a terminal."""
-    console = Console(file=sys.stderr)
-    return track(items, what, console=console, transient=True, disable=not console.is_terminal)
 
 
 def upright_size(path: Path, said: Said) -> tuple[int, int] | None:

@@ -12,10 +12,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from mmscale.beginning.converting import Said, Shape, progress, to_coco, upright_size
+from mmscale.beginning.converting import Said, Shape, to_coco, upright_size
 from mmscale.beginning.parts import SPLITS, DetectionSet, counted, split_of
 from mmscale.datasets.pictures import PICTURES
 from mmscale.errors import UserError, first_line
+from mmscale.utils.progress import track
 
 ANNOTATIONS, PICTURE_FOLDER, LISTS = 'Annotations', 'JPEGImages', 'ImageSets/Main'
 
@@ -50,7 +51,7 @@ def read(root: Path) -> DetectionSet:
     sizes: dict[Path, tuple[int, int]] = {}
     for split, labelled in _labelled(root, said).items():
         objects[split] = []
-        for file, picture in progress(labelled, f'reading {split}'):
+        for file, picture in track(labelled, f'reading {split}'):
             size = upright_size(picture, said)
             if size:
                 sizes[picture] = size

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from mmscale.beginning.converting import Said, Shape, check_labels, progress, to_coco, upright_size
+from mmscale.beginning.converting import Said, Shape, check_labels, to_coco, upright_size
 from mmscale.beginning.parts import SPLITS, DetectionSet, split_of
 from mmscale.datasets.pictures import PICTURES
 from mmscale.errors import UserError, first_line
+from mmscale.utils.progress import track
 
 BOX, SCORED = 5, 6  # values in a line: class, centre and size; and a score, which is passed over
 POLYGON = 7  # class and three corners
@@ -68,7 +69,7 @@ def read(root: Path) -> DetectionSet:
     for split, pictures in found.items():
         shapes: dict[Path, list[Shape]] = {}
         sizes: dict[Path, tuple[int, int]] = {}
-        for path in progress(pictures, f'reading {split}'):
+        for path in track(pictures, f'reading {split}'):
             size = upright_size(path, said)
             if size is None:
                 continue

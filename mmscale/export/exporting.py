@@ -30,6 +30,7 @@ from mmscale.utils.configs import test_set
 from mmscale.utils.environment import require_optional
 from mmscale.utils.files import check_out
 from mmscale.utils.folders import folder_aside
+from mmscale.utils.progress import Bars
 from mmscale.version import __version__
 
 DYNAMIC = 'dynamic'
@@ -116,9 +117,12 @@ def export(
     )
     graph = build_graph(model, part, size)
     meta |= describe(model, graph, part, size, batch)
-    with folder_aside(out) as folder:
-        aside = folder / out.name
+    bars = Bars()
+    with bars.shown(), folder_aside(out) as folder:
+        bar, aside = bars.start('export', 2 + int8), folder / out.name
+        bar.wait('writing the file')
         engine_of(out).write(_traced(graph, batch, size, part), meta, aside)
+        bar.step('comparing it with PyTorch')
         file, paths = ExportedFile(aside), pictures_for(cfg, images, folder)
         compared, wrong = compare(model, file, paths)
         if wrong:
@@ -128,6 +132,7 @@ def export(
                 f'{len(wrong)} differences: {shown}'
             )
         if int8:
+            bar.step('quantising it to 8 bits')
             aside = folder / '8' / out.name
             aside.parent.mkdir()
             quantise(file, model.cfg, calibration, aside)

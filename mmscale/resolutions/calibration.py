@@ -19,6 +19,7 @@ from mmscale.engine.tasks import CLASSIFIER, task_of
 from mmscale.errors import UserError, check_whole, is_whole
 from mmscale.models.backbones.san import SAN, ResolutionNorm, Scale, resized
 from mmscale.utils.files import check_out, written_aside
+from mmscale.utils.progress import track
 
 BATCHES = 100
 SEED = 0
@@ -73,7 +74,7 @@ def calibrate(model: Any, batches: Iterable[dict[str, Any]], resolution: int) ->
     norms = [m.norms[nearest] for m in backbone.modules() if isinstance(m, ResolutionNorm)]
     count = 0
     with _averaging(norms), torch.no_grad():
-        for batch in batches:
+        for batch in track(batches, f'calibrating for {resolution} px'):
             images = model.data_preprocessor(batch, training=True)['inputs']
             backbone.extract(resized(images, resolution), scale)
             count += 1
