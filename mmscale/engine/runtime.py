@@ -37,6 +37,7 @@ def runtime_config(cfg: Config, trained_on: dict | None = None) -> dict[str, Any
         metainfo |= {str(key).lower(): value for key, value in trained_on.items() if value}
     pipeline = []
     for step in map(dict, dataset.pipeline):
+        step.pop('_scope_', None)  # mmengine's, of steps that a config takes from its base
         if type_name(step['type']) in READERS:
             step = dict(type='LoadImageFromFile')  # what inferencers look for
         if type_name(step['type']) != 'LoadAnnotations':
