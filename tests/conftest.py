@@ -106,7 +106,13 @@ def classifier(shapes, tmp_path_factory):
 @pytest.fixture(scope='session')
 def detector(shapes, tmp_path_factory):
     """Paths of a small detector's config and checkpoint."""
-    return exportable.built(exportable.DETECTOR, tmp_path_factory.mktemp('mm'), 'mmdet')
+
+    def build(folder):
+        folder.mkdir()
+        exportable.built(exportable.DETECTOR, folder, 'mmdet')
+
+    folder = once(tmp_path_factory, 'detector_model', build)
+    return str(folder / 'mmdet.py'), str(folder / 'mmdet.pth')
 
 
 @pytest.fixture(scope='session')
@@ -116,10 +122,17 @@ def detector_files(detector, pictures, tmp_path_factory):
         pytest.importorskip(package)
     if 'custom_translation_table' not in signature(torch.onnx.export).parameters:
         pytest.skip('this torch has no exporter that mmscale uses')
-    from mmscale.export import export
+    from mmscale.export.exporting import Written, export
 
-    out = tmp_path_factory.mktemp('files') / 'detector.onnx'
-    return export(*detector, str(out), shape=(224, 224), batch=2, images=pictures)
+    def write(folder):
+        folder.mkdir()
+        written = export(
+            *detector, folder / 'detector.onnx', shape=(224, 224), batch=2, images=pictures
+        )
+        (folder / 'compared.txt').write_text(written.compared)
+
+    folder = once(tmp_path_factory, 'detector_files', write)
+    return Written(folder / 'detector.onnx', (folder / 'compared.txt').read_text())
 
 
 @pytest.fixture(scope='session')
