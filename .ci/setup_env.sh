@@ -162,7 +162,7 @@ END
 fi
 
 step 'mmcv, mmdetection, mmpretrain and mmscale'
-pip_install --no-compile --editable '.[onedl]' || failed "$NETWORK"
+pip_install --no-compile --editable '.[onedl,report]' || failed "$NETWORK"
 one_opencv
 # An mmcv that is installed already, or in pip's cache, may be compiled for another torch, or not at
 # all where it should be.
