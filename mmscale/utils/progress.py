@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TypeVar
 
+from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger, print_log
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -105,8 +106,9 @@ class Bars:
 
     @contextlib.contextmanager
     def shown(self) -> Iterator['Bars']:
-        """Have the lines live inside the block, if there is a terminal."""
-        if not sys.stderr.isatty():
+        """Have the lines live inside the block, if there is a terminal, by the first process."""
+        console = Console(stderr=True)
+        if not console.is_terminal or console.is_dumb_terminal or not is_main_process():
             yield self
             return
         columns = (
@@ -117,7 +119,7 @@ class Bars:
         )
         self.screen = Progress(
             *columns,
-            console=Console(stderr=True),
+            console=console,
             transient=True,
             # What goes to a file or a pipe is none of the terminal's.
             redirect_stdout=sys.stdout.isatty(),
