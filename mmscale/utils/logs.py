@@ -35,7 +35,7 @@ def warnings_to_file() -> Iterator[None]:
     def keep(message, category, filename, lineno, file=None, line=None):
         if (category, str(message)) not in seen:
             seen.add((category, str(message)))
-            waiting.append(warnings.formatwarning(message, category, filename, lineno, line))
+            waiting.append(warnings.formatwarning(message, category, filename, lineno, ''))
             _write(waiting)
 
     with warnings.catch_warnings():
