@@ -129,10 +129,10 @@ def detector_files(detector, pictures, tmp_path_factory):
         written = export(
             *detector, folder / 'detector.onnx', shape=(224, 224), batch=2, images=pictures
         )
-        (folder / 'compared.txt').write_text(written.compared)
+        folder.with_suffix('.txt').write_text(written.compared)
 
     folder = once(tmp_path_factory, 'detector_files', write)
-    return Written(folder / 'detector.onnx', (folder / 'compared.txt').read_text())
+    return Written(folder / 'detector.onnx', folder.with_suffix('.txt').read_text())
 
 
 @pytest.fixture(scope='session')
