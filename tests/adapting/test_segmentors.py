@@ -174,7 +174,7 @@ CONFIGS = (
     'mask2former/mask2former_r50_8xb2-160k_ade20k-512x512',
     'point_rend/pointrend_r50_4xb4-160k_ade20k-512x512',
     'sem_fpn/fpn_r50_4xb4-160k_ade20k-512x512',
-    'upernet/upernet_swin-tiny-in1k-pre_8xb2-160k_ade20k-512x512',
+    'swin/swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512',
 )
 
 
