@@ -67,7 +67,7 @@ def infer(
         trust_checkpoint=trust_checkpoint,
         overrides=overrides,
     )
-    if model.task != 'detector':  # whose files all end in .png
+    if model.task != 'detector':  # which has files that all end in .png
         _check_names([*paths, *videos], lambda path: path.stem)
     folder = Path(out)
     if os.path.exists(folder) and not os.path.isdir(folder):
@@ -107,7 +107,7 @@ def _check_names(paths: Sequence[str], name_of: Callable[[Path], str]) -> None:
 
 def _write_drawn(result: Result, model: Predictor, folder: Path, score: float) -> None:
     path = Path(str(result.path))
-    name = path.name if model.task == 'detector' else f'{path.stem}.png'
+    name = f'{path.stem}.png' if model.task == 'classifier' else path.name
     (folder / name).write_bytes(encode(result.draw(score), Path(name).suffix))
 
 

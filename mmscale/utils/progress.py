@@ -174,7 +174,7 @@ def duration(seconds: float) -> str:
 
     Example:
         >>> duration(7300), duration(61), duration(4.2)
-        ('2 h 02 min', '1 min 01 s', '4 s')
+        ('2 h 01 min', '1 min 01 s', '4 s')
     """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
