@@ -1,6 +1,7 @@
 """The configs that come with the package: listed, and copied to be edited."""
 
 import ast
+import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -76,17 +77,9 @@ def _with_named_bases(path):
             named = [inner for inner in ast.walk(node.value) if isinstance(inner, ast.Constant)]
             for inner in reversed(named):
                 if '::' not in str(inner.value):
-                    base = _normal(folder / str(inner.value))
+                    base = posixpath.normpath(f'{folder.as_posix()}/{inner.value}')
                     line = lines[inner.lineno - 1]
                     lines[inner.lineno - 1] = (
                         f"{line[: inner.col_offset]}'{SCOPE}::{base}'{line[inner.end_col_offset :]}"
                     )
     return ''.join(lines)
-
-
-def _normal(path):
-    """A path without its steps upwards."""
-    parts: list[str] = []
-    for part in path.parts:
-        parts = parts[:-1] if part == '..' else [*parts, part]
-    return '/'.join(parts)
