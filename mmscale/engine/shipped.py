@@ -77,7 +77,7 @@ def _with_named_bases(path):
             named = [inner for inner in ast.walk(node.value) if isinstance(inner, ast.Constant)]
             for inner in reversed(named):
                 if '::' not in str(inner.value):
-                    base = posixpath.normpath(f'{folder.as_posix()}/{inner.value}')
+                    base = posixpath.normpath(posixpath.join(folder.as_posix(), str(inner.value)))
                     line = lines[inner.lineno - 1]
                     lines[inner.lineno - 1] = (
                         f"{line[: inner.col_offset]}'{SCOPE}::{base}'{line[inner.end_col_offset :]}"
