@@ -22,8 +22,8 @@ demo: .venv/ready  ## train, test and draw on data made on the spot, in minutes
 ENGINES = tests/export tests/exported tests/inference
 
 test: lint  ## run the linters and the tests
-	$(RUN) -m pytest -rs -n 2 --dist loadfile $(ENGINES)
-	$(RUN) -m pytest -rs -n 2 --dist loadfile $(ENGINES:%=--ignore %)
+	$(RUN) -m pytest -rfEs -n 2 --dist loadfile $(ENGINES)
+	$(RUN) -m pytest -rfEs -n 2 --dist loadfile $(ENGINES:%=--ignore %)
 
 lint: .venv/dev  ## run the linters
 	$(RUN) -m ruff check
