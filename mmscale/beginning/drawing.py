@@ -93,18 +93,11 @@ def _page(found, charts) -> tuple[Any, list[Any]]:
     rows = -(-min(SHOWN, len(_items(found))) // COLUMNS)
     figure = Figure(figsize=(16, 3.1 * rows + 8), dpi=110, layout='constrained')
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(rows + 2, 12, height_ratios=[*[3] * rows, 3.6, 3.6])
-    pictures = [
-        figure.add_subplot(grid[i // COLUMNS, 3 * (i % COLUMNS) : 3 * (i % COLUMNS) + 3])
-        for i in range(rows * COLUMNS)
-    ]
+    top, middle, bottom = figure.subfigures(3, 1, height_ratios=[3 * rows, 3.6, 3.6])
+    pictures = list(top.subplots(rows, COLUMNS, squeeze=False).flat)
     for axis in pictures:
         axis.axis('off')
-    below = [figure.add_subplot(grid[rows, :])]
-    width = 12 // (charts - 1)
-    below += [
-        figure.add_subplot(grid[rows + 1, width * i : width * (i + 1)]) for i in range(charts - 1)
-    ]
+    below = [middle.subplots(), *bottom.subplots(1, charts - 1, squeeze=False).flat]
     parts = ', '.join(f'{split} {len(_items(found, split))}' for split in found.parts)
     classes = counted(len(found.classes), 'class', 'classes')
     title = f'{found.layout}: {classes}; pictures: {parts}'
@@ -177,10 +170,11 @@ def _draw_picture(axis, image, part, found):
             points = np.array(outline).reshape(-1, 2) * factor
             axis.add_patch(Polygon(points, fill=True, color=colour, alpha=0.35, lw=0))
         if len(inside) <= SHOWN or width * height > 0.02 * picture.shape[0] * picture.shape[1]:
-            axis.text(
+            text = axis.text(
                 left, max(top, 8), f' {_short(name, 20)} ', fontsize=6, color='white', va='bottom',
                 bbox=dict(facecolor=colour, edgecolor='none', pad=0.5), clip_on=True,
             )  # fmt: skip
+            text.set_in_layout(False)  # what is clipped would take the pictures' room
 
 
 def _draw_counts(axis, classes, by_split, what):
