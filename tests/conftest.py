@@ -48,32 +48,34 @@ def log(monkeypatch):
     return lines
 
 
-@pytest.fixture(scope='session')
-def shapes(tmp_path_factory):
-    """A very small shapes set, which SHAPES_ROOT points to from here on."""
-    from mmscale.datasets.shapes import make_shapes
-
-    root = tmp_path_factory.mktemp('data') / 'shapes'
-    make_shapes(root, train=12, val=6, train_crops=32, val_crops=16)
-    before = os.environ.get('SHAPES_ROOT')
-    os.environ['SHAPES_ROOT'] = str(root)
-    yield root
-    os.environ.pop('SHAPES_ROOT')
-    if before is not None:
-        os.environ['SHAPES_ROOT'] = before
-
-
-def once(tmp_path_factory, name, train):
-    """The work dir of a run that `train(work_dir)` makes, once for all processes of the tests."""
+def once(tmp_path_factory, name, make):
+    """The folder that `make(folder)` makes, once for all processes of the tests."""
     base = tmp_path_factory.getbasetemp()
     if 'PYTEST_XDIST_WORKER' in os.environ:
         base = base.parent
     done = base / f'{name}.done'
     with FileLock(base / f'{name}.lock'):
         if not done.exists():
-            train(base / name)
+            make(base / name)
             done.touch()
     return base / name
+
+
+@pytest.fixture(scope='session')
+def shapes(tmp_path_factory):
+    """A very small shapes set, one for all processes of the tests; SHAPES_ROOT points to it."""
+    from mmscale.datasets.shapes import make_shapes
+
+    def make(root):
+        make_shapes(root, train=12, val=6, train_crops=32, val_crops=16)
+
+    root = once(tmp_path_factory, 'shapes', make)
+    before = os.environ.get('SHAPES_ROOT')
+    os.environ['SHAPES_ROOT'] = str(root)
+    yield root
+    os.environ.pop('SHAPES_ROOT')
+    if before is not None:
+        os.environ['SHAPES_ROOT'] = before
 
 
 @pytest.fixture(scope='session')
