@@ -1,0 +1,181 @@
+"""From a folder to a tested detector, in five public layouts, as a page of what was typed and said.
+
+    python docs/transcripts/own_data.py SHAPES COCO FOLDER --mmscale VENV/bin/mmscale
+
+SHAPES is made by `mmscale make-shapes`, COCO is in COCO's layout, VENV has mmscale installed from a
+wheel. In FOLDER, which is made, supervision writes the layouts; then the commands run there, and
+the page is written beside this script. A layout that is through is not run again.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import supervision as sv
+
+PAGE = Path(__file__).with_suffix('.md')
+PICTURES = {'train': 32, 'val': 12}
+MOST = 40  # lines of a command's output that are shown
+NO_HUB = 'model.backbone.init_cfg=None'
+NO_HUB_SAID = """The machine had no way to the hub's weights, so they are
+switched off; where there is one, that option is left out."""
+SHORT = 'train_cfg.max_epochs=2 train_cfg.val_interval=1'
+INTRODUCTION = """\
+# Five layouts, from the folder to the report
+
+What was typed in an empty folder, with mmscale {version} installed from a wheel, and what was said;
+written by [`own_data.py`](own_data.py) on {date}, with {machine}. The layouts are those that
+supervision {supervision} writes. Nothing was edited by hand. {no_hub}
+
+A set has {train} pictures to train on and {val} to test with (Pascal VOC's is split by
+`mmscale new`): the figures say that everything runs, not how good the networks are.
+"""
+
+
+def detection(images: Path, annotations: Path, most: int) -> sv.DetectionDataset:
+    """The first pictures of a set in COCO's format, with their boxes."""
+    whole = sv.DetectionDataset.from_coco(str(images), str(annotations))
+    paths = sorted(whole.image_paths)[:most]
+    chosen = {path: whole.annotations[path] for path in paths}
+    for found in chosen.values():
+        found.mask = None
+    return sv.DetectionDataset(classes=whole.classes, images=paths, annotations=chosen)
+
+
+def write_coco(sets, folder):
+    for split, dataset in sets.items():
+        dataset.as_coco(str(folder / split), str(folder / f'annotations/instances_{split}.json'))
+
+
+def write_roboflow(sets, folder):
+    for split, dataset in sets.items():
+        place = folder / {'val': 'valid'}.get(split, split)
+        dataset.as_coco(str(place), str(place / '_annotations.coco.json'))
+
+
+def write_yolo(sets, folder):
+    for split, dataset in sets.items():
+        dataset.as_yolo(
+            str(folder / 'images' / split),
+            str(folder / 'labels' / split),
+            str(folder / 'data.yaml'),
+        )
+
+
+def write_voc(sets, folder):
+    """One part alone: `mmscale new` splits it."""
+    sets['train'].as_pascal_voc(str(folder / 'JPEGImages'), str(folder / 'Annotations'))
+
+
+def write_classes(shapes, folder):
+    for split in PICTURES:
+        root = shapes / 'classes' / split
+        whole = sv.ClassificationDataset.from_folder_structure(str(root))
+        parts, _ = whole.split(0.1, random_state=0, shuffle=True)
+        parts.as_folder_structure(str(folder / split))
+
+
+def run(command: str, folder: Path, mmscale: Path) -> dict:
+    """Run a line of the page in the folder, as a user with the wheel's environment would."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(('PYTHON', 'COCO'))}
+    environment['PATH'] = f'{mmscale.parent}:{environment["PATH"]}'
+    print(f'$ {command}', flush=True)
+    start = time.perf_counter()
+    done = subprocess.run(
+        command, shell=True, cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    seconds = time.perf_counter() - start
+    print(f'{done.stdout}({seconds:.0f} s)', flush=True)
+    if done.returncode:
+        sys.exit(f'`{command}` ended with status {done.returncode}')
+    return dict(command=command, output=done.stdout, seconds=seconds)
+
+
+def run_layout(name: str, folder: Path, mmscale: Path, hub: str, length: str) -> list[dict]:
+    """The four commands of a layout; kept in its folder."""
+    kept = folder / f'{name}_commands.json'
+    if kept.is_file():
+        return json.loads(kept.read_text())
+    done = [
+        run(f'mmscale new {name} -o {name}.py', folder, mmscale),
+        run(f'mmscale train {name}.py{options(hub, length)}', folder, mmscale),
+    ]
+    best = next((folder / f'work_dirs/{name}').glob('best_*.pth'))
+    tested = f'mmscale test {name}.py {best.relative_to(folder)} --report'
+    done.append(run(f'{tested}{options(hub)}', folder, mmscale))
+    done.append(run(f'ls -s --block-size=K work_dirs/{name}', folder, mmscale))
+    kept.write_text(json.dumps(done))
+    return done
+
+
+def options(*settings: str) -> str:
+    given = ' '.join(filter(None, settings))
+    return f' --cfg-options {given}' if given else ''
+
+
+def shown(output: str, folder: Path) -> str:
+    """A command's output without the folder's place, cut in its middle."""
+    lines = re.sub(r'\x1b\[[0-9;]*m', '', output.replace(f'{folder}/', '')).splitlines()
+    lines = [line.rpartition('\r')[2] for line in lines]
+    if len(lines) > MOST:
+        left = len(lines) - MOST
+        lines = [*lines[: MOST // 2], f'... ({left} lines)', *lines[-MOST // 2 :]]
+    return '\n'.join(line if len(line) <= 150 else f'{line[:147]}...' for line in lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('shapes', type=Path)
+    parser.add_argument('coco', type=Path)
+    parser.add_argument('folder', type=Path)
+    parser.add_argument('--mmscale', type=Path, default=shutil.which('mmscale'))
+    parser.add_argument('--weights', action='store_true', help="fetch the backbones' weights")
+    args = parser.parse_args()
+    folder, mmscale = args.folder.resolve(), args.mmscale.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    shapes = {
+        split: detection(
+            args.shapes / split, args.shapes / f'annotations/instances_{split}.json', most
+        )
+        for split, most in PICTURES.items()
+    }
+    coco = {
+        split: detection(
+            args.coco / f'{split}2017', args.coco / f'annotations/instances_{split}2017.json', most
+        )
+        for split, most in PICTURES.items()
+    }
+    hub = '' if args.weights else NO_HUB
+    layouts = [
+        ('coco', 'COCO, real pictures, two epochs', SHORT, write_coco, coco),
+        ('roboflow', "Roboflow's COCO", '', write_roboflow, shapes),
+        ('yolo', 'YOLO', '', write_yolo, shapes),
+        ('voc', 'Pascal VOC', '', write_voc, shapes),
+        ('crops', 'Folders of classes', '', write_classes, args.shapes),
+    ]
+    page = []
+    for name, title, length, write, source in layouts:
+        if not (folder / name).is_dir():
+            write(source, folder / name)
+        page.append(f'## {title}\n')
+        for step in run_layout(name, folder, mmscale, hub, length):
+            page.append(f'```\n$ {step["command"]}\n{shown(step["output"], folder)}\n```\n')
+            page.append(f'{step["seconds"]:.0f} s\n')
+    version = run('mmscale --version', folder, mmscale)['output'].split()[-1]
+    no_hub = '' if args.weights else NO_HUB_SAID
+    head = INTRODUCTION.format(
+        date=time.strftime('%Y-%m-%d'), version=version, machine=f'{os.cpu_count()} cores',
+        supervision=sv.__version__, no_hub=no_hub, **PICTURES,
+    )  # fmt: skip
+    PAGE.write_text('\n'.join([head, *page]))
+
+
+if __name__ == '__main__':
+    main()
