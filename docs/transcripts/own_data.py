@@ -20,7 +20,7 @@ from pathlib import Path
 import supervision as sv
 
 PAGE = Path(__file__).with_suffix('.md')
-PICTURES = {'train': 32, 'val': 12}
+PICTURES = {'train': 24, 'val': 8}
 MOST = 40  # lines of a command's output that are shown
 NO_HUB = 'model.backbone.init_cfg=None'
 NO_HUB_SAID = """The machine had no way to the hub's weights, so they are

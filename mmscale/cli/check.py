@@ -16,6 +16,7 @@ from mmscale.cli.parsing import CommandParser, add_overrides
 from mmscale.engine.checks import find_in_run
 from mmscale.engine.config import find_config, load_config
 from mmscale.errors import UserError, printable, without_secrets
+from mmscale.utils.logs import debug_unprinted
 
 CLEAN, FAULTY, CANNOT_TELL = 0, 1, 2
 
@@ -37,7 +38,8 @@ def build_parser() -> CommandParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
-    with contextlib.redirect_stdout(sys.stderr):  # the frameworks log to stdout
+    # The frameworks log to stdout.
+    with contextlib.redirect_stdout(sys.stderr), debug_unprinted():
         try:
             with uncollected():
                 found = _examine(args)

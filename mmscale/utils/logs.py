@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 
+import mmengine.logging
 from mmengine.logging import MMLogger
 
 
@@ -21,6 +22,26 @@ def warnings_only() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def debug_unprinted() -> Iterator[None]:
+    """Inside, a message of level DEBUG that is for no logger is not printed.
+
+    mmengine's ``print_log`` prints it whatever its level, as the import of the maintained mmdet
+    shows.
+    """
+    original = mmengine.logging.print_log
+
+    def print_log(msg, logger=None, level=logging.INFO):
+        if logger is not None or level > logging.DEBUG:
+            original(msg, logger, level)
+
+    mmengine.logging.print_log = print_log
+    try:
+        yield
+    finally:
+        mmengine.logging.print_log = original
 
 
 @contextlib.contextmanager
