@@ -33,7 +33,7 @@ ALIKE = ('init_cfg', 'frozen_stages', 'norm_eval', 'with_cp', 'teacher_ckpt')
 OF_A_SET = ('num_classes', 'size', 'crop_size', 'stride')
 # Families of the old backbones.
 FAMILIES = {
-    'ResNet-like': ('ResNet', 'ResNeXt', 'Res2Net', 'ResNeSt', 'RegNet'),
+    'ResNet-like': ('ResNet', 'ResNetV1c', 'ResNetV1d', 'ResNeXt', 'Res2Net', 'ResNeSt', 'RegNet'),
     'Swin-like': ('SwinTransformer',),
     'PVT': ('PyramidVisionTransformer', 'PyramidVisionTransformerV2'),
     'CSP': ('CSPDarknet', 'CSPNeXt'),
@@ -63,7 +63,8 @@ def plans(package, name):
 
     try:
         cfg = Config.fromfile(root(package) / name)
-    except FileNotFoundError:  # four of mmdet's inherit from files that are not there
+    # Four of mmdet's inherit from files that are not there, one of mmrotate's imports mmcls.
+    except (FileNotFoundError, ImportError):
         return dict(missing=True)
     model = cfg.get('model') or {}
     backbone = model.get('backbone') or (model.get('detector') or {}).get('backbone')

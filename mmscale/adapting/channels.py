@@ -149,6 +149,8 @@ def _indexed(node: Any, path: Path, old, new) -> Iterator[tuple[Path, Any, Any]]
         value = [_at(channels, index) for channels in (old, new)]
         if given is not None and value[0] == (list(given) if many else given):
             yield (*path, 'in_channels'), given, value[1]
+            if node.get('num_convs') == 0 and node.get('channels') == given:
+                yield (*path, 'channels'), given, value[1]  # it classifies what it reads
         if node.get('c1_in_channels') == old[0]:  # the finest map, which DeepLabV3+ reads too
             yield (*path, 'c1_in_channels'), old[0], new[0]
         for key, inner in node.items():
