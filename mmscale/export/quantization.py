@@ -1,8 +1,9 @@
 """8-bit files, by OpenVINO's NNCF from a file that is there: for ONNX and OpenVINO alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
@@ -28,15 +29,23 @@ def quantise(file: ExportedFile, cfg: Config, pictures: Sequence[str], out: Path
         UserError: If NNCF is missing.
     """
     nncf = require_optional('nncf', '8 bits')
+    arrays = picture_inputs(file, cfg)
+    dataset = nncf.Dataset(pictures, lambda path: dict(zip(file.inputs, arrays(path))))
+    engine_of(out).quantise(file.path, dataset, out, dict(subset_size=len(pictures)))
+
+
+def picture_inputs(file: ExportedFile, cfg: Config) -> Callable[[str], tuple[np.ndarray, ...]]:
+    """What turns a picture's path into a file's inputs, one array for each.
+
+    Args:
+        file (ExportedFile): The file.
+        cfg (mmengine.Config): With the test pipeline.
+    """
     model, pipeline = adapter(file), Compose(test_set(cfg).pipeline)
 
     def inputs(path):
         sample = pipeline(dict(img_path=path, img_id=0))
-        images = model.images(
-            dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
-        )
-        arrays = model.inputs(images, file.meta['input']['batch'] or 1)
-        return dict(zip(file.inputs, arrays))
+        data = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
+        return model.inputs(model.images(data), file.meta['input']['batch'] or 1)
 
-    dataset = nncf.Dataset(pictures, inputs)
-    engine_of(out).quantise(file.path, dataset, out, dict(subset_size=len(pictures)))
+    return inputs

@@ -45,6 +45,7 @@ class Engine(NamedTuple):
             what the file says of itself.
         quantise (Callable): ``quantise(path, dataset, out, options)`` by NNCF, from a file in
             float32.
+        describe (Callable): ``describe(path, meta, out)`` writes a file with another description.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Engine(NamedTuple):
     open: Callable[[Path, int], Opened]
     write: Callable[[Any, dict, Path], None]
     quantise: Callable[[Path, Any, Path, dict], None]
+    describe: Callable[[Path, dict, Path], None]
 
 
 # ONNX Runtime
@@ -87,6 +89,14 @@ def _quantise_onnx(path, dataset, out, options):
     onnx = require_optional('onnx', '8 bits')
     nncf = require_optional('nncf', '8 bits')
     onnx.save(nncf.quantize(onnx.load(path), dataset, **options), out)
+
+
+def _describe_onnx(path, meta, out):
+    onnx = require_optional('onnx', f'writing {out.name}')
+    model = onnx.load(path)
+    for entry in [entry for entry in model.metadata_props if entry.key == KEY]:
+        model.metadata_props.remove(entry)
+    _write_onnx(model, meta, out)
 
 
 # OpenVINO
@@ -140,12 +150,21 @@ def _quantise_openvino(path, dataset, out, options):
     openvino.save_model(network, out, compress_to_fp16=False)
 
 
+def _describe_openvino(path, meta, out):
+    openvino = require_optional('openvino', f'writing {out.name}')
+    network = openvino.Core().read_model(path)
+    network.set_rt_info(json.dumps(meta), [KEY])
+    openvino.save_model(network, out, compress_to_fp16=False)
+
+
 ONNX_RUNTIME = Engine(
-    'onnxruntime', '.onnx', 'onnxruntime', _open_onnx, _write_onnx, _quantise_onnx
-)
+    'onnxruntime', '.onnx', 'onnxruntime',
+    _open_onnx, _write_onnx, _quantise_onnx, _describe_onnx,
+)  # fmt: skip
 OPENVINO = Engine(
-    'openvino', '.xml', 'openvino', _open_openvino, _write_openvino, _quantise_openvino
-)
+    'openvino', '.xml', 'openvino',
+    _open_openvino, _write_openvino, _quantise_openvino, _describe_openvino,
+)  # fmt: skip
 ENGINES = (ONNX_RUNTIME, OPENVINO)
 
 

@@ -24,6 +24,7 @@ from mmscale.engine.config import load_config
 from mmscale.engine.testing import evaluate
 from mmscale.errors import UserError
 from mmscale.export import ExportedFile, export
+from mmscale.export.certificate import Certificate
 from mmscale.export.parity import compare, data_set
 from mmscale.exported.engines import engine_of
 from mmscale.inference.loading import open_model
@@ -159,14 +160,28 @@ def test_classifier_of_any_size_and_number(classifier, pictures, tmp_path):
     assert len(list((tmp_path / 'b/vis').iterdir())) == len(pictures)
 
 
-def test_eight_bits_with_pictures_of_the_training_set(classifier, tmp_path):
+@pytest.fixture
+def eight_bits(monkeypatch):
+    """Sets what the certificate says, which an untrained network and a busy machine leave open."""
     pytest.importorskip('nncf')
+    return lambda kept: monkeypatch.setattr(Certificate, 'kept', kept)
+
+
+def test_eight_bits_with_pictures_of_the_training_set(classifier, eight_bits, tmp_path, capsys):
+    eight_bits(True)
     out = tmp_path / 'c.onnx'
     tool('export')([*classifier, str(out), '--shape', '64', '--batch', '1', '--int8'])
     assert [file.name for file in tmp_path.iterdir()] == ['c.onnx']
     assert {'QuantizeLinear', 'DequantizeLinear'} < standard(out)
     meta = ExportedFile(out).meta
     assert (meta['input']['batch'], meta['input']['size']) == (1, [64, 64])
+    tested = evaluate(classifier[0], str(out), work_dir=tmp_path / 'test')
+    assert meta['eight_bits']['kept']
+    before, after = meta['eight_bits']['figures']['accuracy/top1']
+    assert after == pytest.approx(tested['accuracy/top1'], abs=1e-4)
+    said = capsys.readouterr().out
+    assert f'accuracy/top1 {before:.2f} to {after:.2f}, ' in said
+    assert 'the file is in 8 bits' in said
     pictures = []
     for index, crop in enumerate(data_set(load_config(classifier[0]), 'test')):
         pictures.append(str(tmp_path / f'{index}.jpg'))  # the folders of classes have equal names
@@ -178,6 +193,33 @@ def test_eight_bits_with_pictures_of_the_training_set(classifier, tmp_path):
     logits = [of - of.mean(0) - of.mean(1, keepdims=True) for of in logits]
     assert np.corrcoef(logits[0].ravel(), logits[1].ravel())[0, 1] > 0.3
     assert abs(np.corrcoef(logits[0].ravel(), np.roll(logits[1], 1, 0).ravel())[0, 1]) < 0.25
+
+
+@pytest.mark.parametrize('suffix', ['.onnx', '.xml'])
+def test_float32_stays_where_eight_bits_do_not_pay(classifier, eight_bits, suffix, tmp_path):
+    eight_bits(False)
+    out = tmp_path / f'c{suffix}'
+    written = export(*classifier, out, shape=(64, 64), batch=1, int8=True)
+    assert 'the file stays in float32' in written.compared
+    file = ExportedFile(out)
+    assert not file.meta['eight_bits']['kept']
+    assert file.meta['part'] == 'classifier'
+    assert out.with_suffix('.bin' if suffix == '.xml' else suffix).stat().st_size > 10_000_000
+
+
+@pytest.mark.parametrize(
+    ('figures', 'milliseconds', 'kept'),
+    [
+        ({'coco/bbox_mAP': (40.0, 39.5)}, (20.0, 10.0), True),
+        ({'coco/bbox_mAP': (40.0, 39.4)}, (20.0, 10.0), False),
+        ({'coco/bbox_mAP': (40.0, 40.0), 'coco/segm_mAP': (35.0, 34.0)}, (20.0, 10.0), False),
+        ({'mIoU': (70.0, 70.2)}, (20.0, 20.0), False),
+    ],
+)
+def test_eight_bits_lose_half_a_point_and_are_faster(figures, milliseconds, kept):
+    certificate = Certificate(figures, milliseconds)
+    assert certificate.kept is kept
+    assert ('is in 8 bits' in str(certificate)) is kept
 
 
 def test_what_differs_is_not_kept(classifier, pictures, tmp_path, monkeypatch):
