@@ -31,6 +31,13 @@ OPENCV = 'opencv-python>=4.8.1.78,!=4.10.*,!=4.11.*'
 # x265 (GPL).
 SUPERVISION = 'supervision>=0.27,<0.30'
 
+# The site of docs/, by `make docs`. These releases want Python 3.11.
+DOCS = [
+    'furo; python_version >= "3.11"',
+    'myst-parser>=5; python_version >= "3.11"',
+    'sphinx>=8.2; python_version >= "3.11"',
+]
+
 setup(
     name='mmscale',
     version=VERSION,
@@ -91,7 +98,9 @@ setup(
         # The page of a test: Vega's scripts for its charts, and COCO's curves in seconds.
         'report': ['faster-coco-eval', 'vl-convert-python>=1.9'],
         'export': EXPORT,
+        'docs': DOCS,
         'dev': [
+            *DOCS,
             *EXPORT,
             'codespell',
             'cyclonedx-python-lib>=11',

@@ -28,6 +28,7 @@ GROUPS = (
     'completion',
     'supervision',
     'report',
+    'docs',
     'dev',
 )  # the extras of setup.py, in this order
 OTHERWISE = 'set-up or Python 3.10'
@@ -57,8 +58,8 @@ What it asks for is installed beside it, from its own makers, under these licenc
 texts decide.
 
 "Needed for" is the first that asks for it: `mmscale`, one of its extras in `setup.py`, or else the
-set-up or Python 3.10. What `mmscale[dev]` and the set-up alone need never runs with a model. torch
-brings NVIDIA's packages for GPUs on Linux; a torch for CPUs does without.
+set-up or Python 3.10. What `mmscale[docs]`, `mmscale[dev]` and the set-up alone need never runs
+with a model. torch brings NVIDIA's packages for GPUs on Linux; a torch for CPUs does without.
 
 | package | licence | needed for |
 |---|---|---|

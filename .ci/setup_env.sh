@@ -73,7 +73,7 @@ one_opencv() {  # the one that needs no display
 
 if [[ ${1:-} == dev ]]; then
     STEPS=1
-    step 'Linters, pytest, the exporters, mmsegmentation and mmrotate'
+    step 'Linters, pytest, Sphinx, the exporters, mmsegmentation and mmrotate'
     pip_install --editable '.[dev]' || failed "$NETWORK"
     one_opencv
     run .venv/bin/python -m compileall -q -j 0 .venv/lib || true  # what --no-compile left below

@@ -53,7 +53,7 @@ def adapt_file(
         Written: The file.
 
     Raises:
-        UserError: See :func:`mmscale.adapting.adapt`, or the file is there. Nothing is written.
+        UserError: See :func:`mmscale.adapt`, or the file is there. Nothing is written.
     """
     former = load_config(config)
     out = check_out(out, ('.py',), inputs=[former.filename])

@@ -49,7 +49,7 @@ class FusedSAN(nn.Module):
             return getattr(self.san, name)
 
     def forward(self, x: Any, resolution: float | None = None) -> Any:
-        """Extract features, as :meth:`mmscale.models.backbones.san.SAN.forward`."""
+        """Extract features, as :meth:`mmscale.models.backbones.san.base.SAN.forward`."""
         if isinstance(x, (list, tuple)):  # a batch for each resolution, as in training
             return self.san(x)
         return self.at(self.san.resolution_for(x, resolution)).extract(x, None)

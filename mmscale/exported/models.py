@@ -242,7 +242,7 @@ def paste(
         threshold (float): Of the probability.
 
     Returns:
-        Tensor: bool (K, *size).
+        Tensor: bool, (K, height, width).
     """
     from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 

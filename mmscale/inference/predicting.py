@@ -33,7 +33,7 @@ def infer(
     """Find, classify or segment what pictures show.
 
     Args:
-        weights (str): As the `source` of :func:`mmscale.inference.predictor.load`.
+        weights (str): As the `source` of :func:`mmscale.load`.
         config, overrides: As there.
         pictures (Sequence[str]): Files, folders of such, and videos.
         out (str): A folder: the drawn pictures go to ``OUT/vis``, all predictions to

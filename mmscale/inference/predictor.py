@@ -115,7 +115,7 @@ def _is_best(name):
 
 
 class Predictor:
-    """A model that says what pictures show; :func:`load` makes it.
+    """A model that says what pictures show; :func:`mmscale.load` makes it.
 
     Args:
         model (mmengine.model.BaseModel): As :func:`mmscale.inference.loading.open_model` gives it.

@@ -31,7 +31,7 @@ def evaluate_resolutions(
     """Evaluate a checkpoint at each resolution and print one table.
 
     Args:
-        config, checkpoint, overrides, **options: As in :func:`mmscale.engine.testing.evaluate`.
+        config, checkpoint, overrides: As in :func:`mmscale.engine.testing.evaluate`.
         resolutions (Sequence[int]): In pixels; the test pipeline's sizes are scaled to each.
         inference (Sequence[str], optional): For a SAN: 'proxy', 'ideal', 'data-free' (see its
             backbone), 'calibrated'. Default: the config's own.
