@@ -1,7 +1,7 @@
 """Write the metafiles of the configs and docs/zoo.md: counts, and what the authors published.
 
     python .ci/zoo.py              # from zoo.yml and zoo_counts.json, which lie beside this file
-    python .ci/zoo.py --count      # first count the configs that zoo_counts.json lacks: delete it to count all anew
+    python .ci/zoo.py --count      # count first what zoo_counts.json lacks; delete it to count anew
 
 `mim search`, mmpretrain's `list_models`, `get_model` and `inference_model` by name, and mmengine's
 `get_config` read the metafiles. Tests hold the counts, the metafiles and the page.
@@ -10,6 +10,7 @@
 import json
 import re
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import mmscale
 ROOT = Path(__file__).parents[1]
 COUNTS = ROOT / '.ci/zoo_counts.json'
 PAGE = ROOT / 'docs/zoo.md'
+TEMPLATE = ROOT / '.ci/zoo_page.md'  # the page without its tables
 SOURCE = yaml.safe_load((ROOT / '.ci/zoo.yml').read_text(encoding='utf-8'))
 FOLDERS = ('classification', *(family.lower() for family in SOURCE['families']))
 PUBLISHED = "the authors' claim; nobody has reproduced it here"
@@ -56,8 +58,13 @@ def configs(folder: str) -> list[Path]:
 
 
 def names() -> dict[str, str | Path]:
-    """Everything that is counted: the name, and where its config is."""
+    """Everything on the page: the name, and where its config is."""
     return {**OTHERS, **{path.stem: path for folder in FOLDERS for path in configs(folder)}}
+
+
+def to_count() -> list[str]:
+    """All but cascades: their mask heads would be counted on every proposal, ten times too many."""
+    return [name for name in names() if not name.startswith('cascade-mask')]
 
 
 def counted(name: str) -> dict[str, Any]:
@@ -81,7 +88,7 @@ def counts() -> dict[str, dict[str, Any]]:
 def write_counts() -> None:
     """Count what was not counted yet, and forget configs that are gone."""
     known, result = counts(), {}
-    for name in names():
+    for name in to_count():
         result[name] = known.get(name) or counted(name)
     lines = [f'  {json.dumps(name)}: {json.dumps(row)}' for name, row in result.items()]
     COUNTS.write_text('{\n' + ',\n'.join(lines) + '\n}\n', encoding='utf-8')
@@ -147,73 +154,42 @@ def collection(network: str) -> str:
 # The page
 
 
-HEAD = f"""\
-# Zoo
-
-Every network with a config: what it costs, what its authors say of it, and where its weights are. `python .ci/zoo.py`
-writes this page and the metafiles that `mim` and mmpretrain read, from one file of published figures.
-
-- **Counted** is what `mmscale count-flops CONFIG` prints: parameters in M, and multiply-adds in G of convolutions, linear
-  layers and matrix products, for exactly the size given. Tests count every cell anew.
-- **Published** is {PUBLISHED}: there was no ImageNet and no COCO where this was made.
-- What was trained here, on small data, stands apart: [measurements](notes/measurements.md).
-"""
-
-
 def page() -> str:
     """The text of docs/zoo.md."""
-    return '\n'.join([
-        HEAD,
-        '## Networks\n',
-        'Where the weights are, and how pictures are to be normalised for them. [Weights](weights.md) says how a file',
-        'is given to a model, and how one is fetched by hand.\n',
-        table(['network', 'weights', 'licence', 'normalisation'], map(network_row, networks())),
-        "ImageNet's is RGB, mean (123.675, 116.28, 103.53), deviation (58.395, 57.12, 57.375); 0 to 1 is RGB, mean 0,",
-        'deviation 255. ImageNet\'s is published for ReXNet; the authors of ScaleNet do not say. The configs set it.\n',
-        '## Classifiers\n',
-        'At 224 px, on ImageNet.\n',
-        '![Multiply-adds and published top-1 of the classifiers](images/zoo-classifiers.png)\n',
-        '*Multiply-adds, counted, and accuracy, published. Recipes differ: two groups of authors trained ResNet-50, and are',
-        '1.2 points apart.*\n',
-        table(
+    plain = dict(classifiers='ResNet-50 (mmpretrain)', detectors='ResNet-50 (mmdet)')
+    every = {kind: [*networks(), (label, 'r50', None)] for kind, label in plain.items()}
+    tables = dict(
+        networks=table(['network', 'weights', 'licence', 'normalisation'], networks(), network_row),
+        classifiers=table(
             ['network', 'counted: M / G', 'published: top-1 / top-5, %', 'config'],
-            filter(None, map(classifier_row, [*networks(), ('ResNet-50 (mmpretrain)', 'r50', None)])),
+            every['classifiers'],
+            classifier_row,
         ),
-        "Beside ResNet-50 is what SAN's authors have for it; ScaleNet's have 75.98.\n",
-        '### SAN by resolution\n',
-        "Published top-1, %, of SAN's authors:\n",
-        resolutions(),
-        'Of SAN ResNets the paper has curves and tables; [SAN](san.md) says how a resolution is chosen.\n',
-        '## Detectors\n',
-        'With FPN, 80 classes, at 800 x 1200 px. The configs train at mmdet\'s 1333 x 800; the authors have pictures of',
-        '1200 x 800.\n',
-        '![Multiply-adds and published box AP of the detectors](images/zoo-detectors.png)\n',
-        '*Multiply-adds of the whole detector, counted, and box AP on COCO val2017, published.*\n',
-        table(
-            ['network', 'Faster R-CNN, counted: M / G, of it backbone', 'published: box AP',
-             'Mask R-CNN, counted: M / G', 'published: box / mask AP', 'configs'],
-            filter(None, map(detector_row, [*networks(), ('ResNet-50 (mmdet)', 'r50', None)])),
+        resolutions=resolutions(),
+        detectors=table(
+            [
+                'network',
+                'Faster R-CNN, counted: M / G, of it backbone',
+                'published: box AP',
+                'Mask R-CNN, counted: M / G',
+                'published: box / mask AP',
+                'configs',
+            ],
+            every['detectors'],
+            detector_row,
         ),
-        "Mask R-CNN's count has 100 masks in it. In parentheses: ScaleNet's own Faster R-CNN *without* FPN, for pictures of",
-        '800 / 1200. No result of a ScaleNet with FPN, and none of SAN in a detector, was ever published.\n',
-        "### Other detectors\n",
-        'The schedules are those of mmdet\'s own configs. Nobody has published a result of these, and nobody has trained',
-        'them yet. Counted at 800 x 1200 px:\n',
-        table(['config', 'counted: M / G'], map(other_row, others())),
-        not_counted(),
-        '## The authors\' tables beside our counts\n',
-        'Parameters in M and FLOPs in G as the authors print them, row by row. Their classifiers\' agree with ours. Their',
-        'detectors\' count by another rule: about 7 G more in every row of Faster R-CNN, ResNet-50\'s too.\n',
-        table(['model', 'published: M / G', 'counted: M / G'], cost_rows()),
-        "Two more rows of the authors' page do not belong to their networks: ReXNet 2.0 once stands with 1.8 G and 19 M,",
-        'which is the cost of width 2.2, and ReXNet 1.5 once with the cost of 1.3. Their other tables are right.',
-    ]) + '\n'  # fmt: skip
+        others=table(['config', 'counted: M / G'], others(), other_row),
+        costs=table(['model', 'published: M / G', 'counted: M / G'], cost_rows()),
+    )
+    text = TEMPLATE.read_text(encoding='utf-8')
+    text = text.format(**tables, not_counted=not_counted(), published=PUBLISHED)
+    return re.sub(r'\n{3,}', '\n\n', text)
 
 
-def table(titles: list[str], rows: Any) -> str:
-    """A table in Markdown."""
-    lines = [titles, ['---'] * len(titles), *rows]
-    return '\n'.join(f'| {" | ".join(line)} |'.replace('  ', ' ') for line in lines) + '\n'
+def table(titles: list[str], things: Iterable[Any], row: Callable = list) -> str:
+    """A table in Markdown, without the things that have no row."""
+    lines = [titles, ['---'] * len(titles), *filter(None, map(row, things))]
+    return '\n'.join(f'| {" | ".join(line)} |'.replace('  ', ' ') for line in lines)
 
 
 def networks() -> list[tuple[str, str, Any]]:
@@ -234,8 +210,9 @@ def network_row(network: tuple) -> list[str]:
     family = SOURCE['families'][collection(name).removesuffix('-lite')]
     weights, licence = 'none published', ''
     if variant.weights or name in SOURCE['by hand']:
-        place = f'[{"the same" if variant.weights else "by hand"}]({family["page"]})'
-        weights = f'`{variant.weights}`, or {place} by hand' if variant.weights else place
+        weights = f'[by hand]({family["page"]})'
+        if variant.weights:
+            weights = f'`{variant.weights}`, or {weights}'
         licence = family['licence']
     return [label, weights, licence, family['normalisation']]
 
@@ -300,14 +277,17 @@ def others() -> list[str]:
 
 def other_row(name: str) -> list[str]:
     """A config and its cost."""
-    mark = ' *' if counts()[name]['not_counted'] else ''
+    if name not in counts():
+        return [link(name), '']
+    mark = ' \\*' if counts()[name]['not_counted'] else ''
     return [link(name), cost(name, 1) + mark]
 
 
 def not_counted() -> str:
     """What the stars of the table mean."""
-    missing = sorted({kind for name in others() for kind in counts()[name]['not_counted']})
-    return f'\\* without the operators of {", ".join(missing)}.\n' if missing else ''
+    rows = [counts()[name] for name in others() if name in counts()]
+    missing = sorted({kind for row in rows for kind in row['not_counted']})
+    return f'\\* Without the operators of {", ".join(missing)}.' if missing else ''
 
 
 def cost_rows() -> list[list[str]]:

@@ -94,8 +94,8 @@ def rexnet():
     d.arrow((x, last - 0.82), (x, last - 1.13))
     d.text(x, last - 1.28, 'output: $c + \\Delta$ channels', size=11)
     d.arrow((x, 4.45), (1.6, 4.45), (1.6, last - 0.67), (x - 0.15, last - 0.67))
-    d.text(1.48, 2.8, 'shortcut, where\nthe stride is 1:\nadded to the\nfirst $c$ channels', size=10,
-           colour='0.3', align='right')  # fmt: skip
+    note = 'shortcut, where\nthe stride is 1:\nadded to the\nfirst $c$ channels'
+    d.text(1.48, 2.8, note, size=10, colour='0.3', align='right')
     return d.figure
 
 
@@ -137,8 +137,8 @@ def scalenet():
     d.arrow((x, 5.8), (0.4, 5.8), (0.4, 0.95), (x - 0.15, 0.95))
     d.text(0.55, 1.45, 'shortcut (a 1 x 1 conv\nwhere channels change)', size=10, align='left',
            colour='0.3')  # fmt: skip
-    d.text(5.15, 0.85, '$n_1, n_2, n_4, n_7$: the neurons of each\nscale, from the structure', size=10,
-           colour='0.3')  # fmt: skip
+    note = '$n_1, n_2, n_4, n_7$: the neurons of each\nscale, from the structure'
+    d.text(5.15, 0.85, note, size=10, colour='0.3')
     return d.figure
 
 
@@ -198,8 +198,8 @@ def taps():
         for row, (_, channels) in enumerate(families):
             d.text(x - 0.1, 2.18 - row * 0.3, str(channels[index]), size=11)
         d.arrow((x - 0.1, 1.1), (x - 0.1, 0.72))
-    d.box(4.38, 0.5, 'FPN: in_channels = the four numbers of a row, out 256', width=5.0, height=0.44,
-          colour=OTHER)  # fmt: skip
+    note = 'FPN: in_channels = the four numbers of a row, out 256'
+    d.box(4.38, 0.5, note, width=5.0, height=0.44, colour=OTHER)
     return d.figure
 
 

@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 HERE = Path(__file__).parent
 ZOO = runpy.run_path(str(HERE.parents[1] / '.ci/zoo.py'))
 SOURCE, COUNTS = ZOO['SOURCE']['networks'], ZOO['counts']()
+# Colour, marker, line, and where the labels stand: points to the right and up, and what is aligned.
 FAMILIES = {
-    'ReXNet': ('tab:orange', 'o'),
-    'ReXNet-lite': ('tab:red', 's'),
-    'ScaleNet': ('tab:blue', '^'),
-    'SAN': ('tab:green', 'D'),
-    'ResNet-50': ('0.35', 'X'),
+    'ReXNet': ('tab:orange', 'o', '-', (-7, 4, 'right')),
+    'ReXNet-lite': ('tab:red', 's', '-', (8, -8, 'left')),
+    'ScaleNet': ('tab:blue', '^', '-', (-5, 8, 'right')),
+    'SAN': ('tab:green', 'D', '-', (9, -4, 'left')),
+    'ResNet-50': ('0.35', 'X', 'none', (9, -4, 'left')),
 }
 
 
@@ -57,21 +58,16 @@ def draw(rows, title):
     """A figure with a line for each family."""
     figure = Figure(figsize=(7, 4.2), dpi=150, layout='constrained')
     axes = figure.subplots()
-    for family, (colour, marker) in FAMILIES.items():
+    for family, (colour, marker, line, (right, up, side)) in FAMILIES.items():
         own = sorted((row for row in rows if row[0] == family), key=lambda row: row[2])
         if not own:
             continue
-        line = '' if family == 'ResNet-50' else '-'
-        axes.plot(
-            [row[2] for row in own], [row[3] for row in own],
-            line, marker=marker, color=colour, label=family, markersize=7,
-        )  # fmt: skip
-        above = family in ('ReXNet', 'SAN')
-        for _, label, macs, figure_ in own:
-            axes.annotate(
-                label, (macs, figure_), (0, 8 if above else -15), textcoords='offset points',
-                color=colour, ha='center', fontsize=10,
-            )  # fmt: skip
+        macs, published = [row[2] for row in own], [row[3] for row in own]
+        look = dict(marker=marker, color=colour, linestyle=line, markersize=7)
+        axes.plot(macs, published, label=family, **look)
+        place = dict(xytext=(right, up), textcoords='offset points', ha=side)
+        for text, *point in zip((row[1] for row in own), macs, published):
+            axes.annotate(text, point, color=colour, fontsize=10, **place)
     axes.set_xscale('log')
     ticks = (
         [0.3, 0.5, 1, 2, 4, 8] if max(row[2] for row in rows) < 50 else [120, 140, 160, 180, 200]
@@ -82,7 +78,7 @@ def draw(rows, title):
     axes.set_xlabel('multiply-adds, G (counted)', fontsize=11)
     axes.set_ylabel(title, fontsize=11)
     axes.grid(alpha=0.3)
-    axes.legend(loc='lower right', fontsize=10)
+    axes.legend(loc='best', fontsize=10)
     return figure
 
 
