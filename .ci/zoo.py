@@ -1,43 +1,105 @@
-"""Write the metafiles of the configs: the README's counts and the authors' published figures.
+"""Write the metafiles of the configs and docs/zoo.md: counts, and what the authors published.
 
-    python .ci/zoo.py
+    python .ci/zoo.py              # from zoo.yml and zoo_counts.json, which lie beside this file
+    python .ci/zoo.py --count      # count first what zoo_counts.json lacks; delete it to count anew
 
 `mim search`, mmpretrain's `list_models`, `get_model` and `inference_model` by name, and mmengine's
-`get_config` read them. A test holds them against the README's table.
+`get_config` read the metafiles. Tests hold the counts, the metafiles and the page.
 """
 
+import json
 import re
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
+from mmengine.hub import get_config
+
+import mmscale
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / 'tests/helpers'))
-
-from readme import config_name, readme_table  # noqa: E402
-
-FOLDERS = ('classification', 'rexnet', 'scalenet', 'san')
+COUNTS = ROOT / '.ci/zoo_counts.json'
+PAGE = ROOT / 'docs/zoo.md'
+TEMPLATE = ROOT / '.ci/zoo_page.md'  # the page without its tables
+SOURCE = yaml.safe_load((ROOT / '.ci/zoo.yml').read_text(encoding='utf-8'))
+FOLDERS = ('classification', *(family.lower() for family in SOURCE['families']))
 PUBLISHED = "the authors' claim; nobody has reproduced it here"
-ACCURACY = 'published: top-1 %'
-BOX_AP = 'published: Faster R-CNN box AP'
-MASK_AP = 'published: Mask R-CNN box / mask AP'
-CLASSIFIER = 'counted: classifier M / G'
-DETECTOR = 'counted: detector M / G, of it backbone M / G'
-# Of the authors' paper, at 224 px; SAN is in no row of the table.
-SAN_ACCURACY = {'san-mobilenet-v2': 72.86}
+# The configs of other packages that stand beside ours.
+OTHERS = {
+    'r50_in1k': 'mmpretrain::resnet/resnet50_8xb32_in1k.py',
+    'faster-rcnn_r50_fpn_1x_coco': 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+    'mask-rcnn_r50_fpn_1x_coco': 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
+}
+CLASSIFIER = '{}_in1k'
+FASTER = 'faster-rcnn_{}_fpn_1x_coco'
+MASK = 'mask-rcnn_{}_fpn_1x_coco'
+# What a task is called in zoo.yml.
+TASKS = {'classifier': CLASSIFIER, 'faster-rcnn': FASTER, 'mask-rcnn': MASK}
 
 
 def main() -> None:
-    """Write a metafile into every folder of configs that stand for a published network."""
+    """Count, if that is wanted, and write the metafile of every folder and the page."""
+    if '--count' in sys.argv[1:]:
+        write_counts()
     for folder in FOLDERS:
         (ROOT / f'configs/{folder}/metafile.yml').write_text(metafile(folder), encoding='utf-8')
+    PAGE.write_text(page(), encoding='utf-8')
+
+
+# Counts
+
+
+def configs(folder: str) -> list[Path]:
+    """The configs of a folder that stand for a published network."""
+    paths = sorted((ROOT / 'configs' / folder).glob('*.py'))
+    return [path for path in paths if 'overfit' not in path.name]
+
+
+def names() -> dict[str, str | Path]:
+    """Everything on the page: the name, and where its config is."""
+    return {**OTHERS, **{path.stem: path for folder in FOLDERS for path in configs(folder)}}
+
+
+def to_count() -> list[str]:
+    """All but three kinds: the page says why."""
+    left_out = ('cascade-mask-rcnn', 'mask2former', 'rtmdet')
+    return [name for name in names() if not name.startswith(left_out)]
+
+
+def counted(name: str) -> dict[str, Any]:
+    """Parameters and multiply-adds of a config, whole and of its backbone."""
+    from mmscale.engine.config import load_config
+    from mmscale.engine.counting import count
+
+    config = get_config(OTHERS[name]) if name in OTHERS else load_config(str(names()[name]))
+    found = count(config)
+    backbone = found['parts']['backbone']
+    result = {key: found[key] for key in ('params', 'macs', 'shape')}
+    return {**result, 'backbone_params': backbone['params'], 'backbone_macs': backbone['macs']}
+
+
+def counts() -> dict[str, dict[str, Any]]:
+    """What was counted, by the names of the configs."""
+    return json.loads(COUNTS.read_text(encoding='utf-8')) if COUNTS.exists() else {}
+
+
+def write_counts() -> None:
+    """Count what was not counted yet, and forget configs that are gone."""
+    known, result = counts(), {}
+    for name in to_count():
+        result[name] = known.get(name) or counted(name)
+    lines = [f'  {json.dumps(name)}: {json.dumps(row)}' for name, row in result.items()]
+    COUNTS.write_text('{\n' + ',\n'.join(lines) + '\n}\n', encoding='utf-8')
+
+
+# Metafiles
 
 
 def metafile(folder: str) -> str:
     """The text of a folder's metafile."""
-    paths = sorted((ROOT / 'configs' / folder).glob('*.py'))
-    models = [model(path) for path in paths if 'overfit' not in path.name]
+    models = [model(path) for path in configs(folder)]
     head = '# Written by .ci/zoo.py.\n'
     return head + yaml.safe_dump(dict(Models=models), sort_keys=False, allow_unicode=True)
 
@@ -45,58 +107,195 @@ def metafile(folder: str) -> str:
 def model(path: Path) -> dict:
     """A config's entry."""
     name = path.stem
-    variant = re.sub(r'_in1k$|^[a-z\d-]+_(?=rexnet|scalenet|san)|_(fpn_1x|\d+xb).*', '', name)
-    rows = {config_name(row['backbone']): row for row in readme_table()}
-    row = rows.get(variant, {})
-    classifier = name.endswith('_in1k')
-    data = 'ImageNet-1k' if classifier else 'COCO'
-    task = 'Image Classification' if classifier else 'Object Detection'
-    metadata = {'Training Data': data, **counts(name, row)}
-    metrics = figures(name, variant, row)
+    data = 'ImageNet-1k' if name.endswith('_in1k') else 'COCO'
+    task = 'Image Classification' if name.endswith('_in1k') else 'Object Detection'
+    metadata = {'Training Data': data}
+    if name in counts():
+        metadata.update(Parameters=counts()[name]['params'], FLOPs=counts()[name]['macs'])
+    metrics = figures(name)
     if metrics:
         metadata['Results'] = PUBLISHED
     return {
         'Name': name,
-        'In Collection': collection(variant),
+        'In Collection': collection(network_of(name)),
         'Config': path.relative_to(ROOT).as_posix(),
         'Metadata': metadata,
         'Results': [dict(Task=task, Dataset=data, Metrics=metrics or None)],
     }
 
 
-def counts(name: str, row: dict) -> dict:
-    """Parameters and multiply-adds, where the README has them."""
-    if name.endswith('_in1k'):
-        cell = row.get(CLASSIFIER)
-    else:
-        cell = row.get(DETECTOR) if re.fullmatch(r'faster-rcnn_.*_fpn_1x_coco', name) else None
-    if not cell:
-        return {}
-    millions, billions = re.findall(r'[\d.]+', cell)[:2]
-    return {
-        'Parameters': round(float(millions) * 1e6),
-        'FLOPs': round(float(billions) * 1e9),
-    }
+def network_of(name: str) -> str:
+    """The network of a config: of ``faster-rcnn_rexnet-100_fpn_1x_coco`` it is ``rexnet-100``."""
+    families = '|'.join(FOLDERS[1:])
+    return re.sub(rf'_in1k$|^[a-z\d-]+_(?={families})|_(fpn_1x|\d+xb).*', '', name)
 
 
-def figures(name: str, variant: str, row: dict) -> dict:
+def figures(name: str) -> dict[str, float]:
     """What the authors have published of exactly this model."""
-    if name.endswith('_in1k'):
-        accuracy = row.get(ACCURACY) or SAN_ACCURACY.get(variant)
-        return {'Top 1 Accuracy': float(accuracy)} if accuracy else {}
-    # ScaleNet's, in parentheses, are of a detector without FPN.
-    if name.startswith('faster') and re.fullmatch(r'[\d.]+', row.get(BOX_AP, '')):
-        return {'box AP': float(row[BOX_AP])}
-    if name.startswith('mask-rcnn') and row.get(MASK_AP):
-        box, mask = row[MASK_AP].split(' / ')
-        return {'box AP': float(box), 'mask AP': float(mask)}
+    network = network_of(name)
+    for task, form in TASKS.items():
+        if name == form.format(network):
+            row = SOURCE['networks'].get(network, {}).get(task, {})
+            kinds = {
+                'top-1': 'Top 1 Accuracy', 'top-5': 'Top 5 Accuracy',
+                'box AP': 'box AP', 'mask AP': 'mask AP',
+            }  # fmt: skip
+            return {kinds[key]: float(row[key]) for key in row if key in kinds}
     return {}
 
 
-def collection(variant: str) -> str:
-    """The family of a network."""
-    families = {'rexnet-lite': 'ReXNet-lite', 'rexnet': 'ReXNet', 'scalenet': 'ScaleNet'}
-    return next((f for start, f in families.items() if variant.startswith(start)), 'SAN')
+def collection(network: str) -> str:
+    """The family of a network, of which ReXNet-lite is one of its own."""
+    if network.startswith('rexnet-lite'):
+        return 'ReXNet-lite'
+    return next(family for family in SOURCE['families'] if network.startswith(family.lower()))
+
+
+# The page
+
+
+def page() -> str:
+    """The text of docs/zoo.md."""
+    plain = dict(classifiers='ResNet-50 (mmpretrain)', detectors='ResNet-50 (mmdet)')
+    every = {kind: [*networks(), (label, 'r50', None)] for kind, label in plain.items()}
+    tables = dict(
+        networks=table(['network', 'weights', 'licence', 'normalisation'], networks(), network_row),
+        classifiers=table(
+            ['network', 'counted: M / G', 'published: top-1 / top-5, %', 'config'],
+            every['classifiers'],
+            classifier_row,
+        ),
+        resolutions=resolutions(),
+        detectors=table(
+            [
+                'network',
+                'Faster R-CNN, counted: M / G, of it backbone',
+                'published: box AP',
+                'Mask R-CNN, counted: M / G',
+                'published: box / mask AP',
+                'configs',
+            ],
+            every['detectors'],
+            detector_row,
+        ),
+        others=table(['config', 'counted: M / G'], others(), other_row),
+        costs=table(['model', 'published: M / G', 'counted: M / G'], cost_rows()),
+    )
+    text = TEMPLATE.read_text(encoding='utf-8')
+    return text.format(**tables, published=PUBLISHED)
+
+
+def table(titles: list[str], things: Iterable[Any], row: Callable = list) -> str:
+    """A table in Markdown, without the things that have no row."""
+    lines = [titles, ['---'] * len(titles), *filter(None, map(row, things))]
+    return '\n'.join(f'| {" | ".join(line)} |'.replace('  ', ' ') for line in lines)
+
+
+def networks() -> list[tuple[str, str, Any]]:
+    """Label, name in configs and :class:`Variant` of every network with a config, by family."""
+    found = []
+    for family in SOURCE['families'].values():
+        for kind in family['classes']:
+            for variant in getattr(mmscale, kind).variants():
+                label = variant.label.replace('scalenet', '').replace('_', '-')
+                if any(network_of(name) == variant.config for name in names()):
+                    found.append((label, variant.config, variant))
+    return found
+
+
+def network_row(network: tuple) -> list[str]:
+    """Weights, licence and normalisation."""
+    label, name, variant = network
+    family = SOURCE['families'][collection(name).removesuffix('-lite')]
+    weights, licence = 'none published', ''
+    if variant.weights or name in SOURCE['by hand']:
+        weights = f'[by hand]({family["page"]})'
+        if variant.weights:
+            weights = f'`{variant.weights}`, or {weights}'
+        licence = family['licence']
+    return [label, weights, licence, family['normalisation']]
+
+
+def cost(name: str, digits: int) -> str:
+    """Parameters and multiply-adds of a config."""
+    row = counts()[name]
+    return f'{row["params"] / 1e6:.2f} / {row["macs"] / 1e9:.{digits}f}'
+
+
+def link(name: str, text: str = '') -> str:
+    """A link to a config of this package."""
+    path = names()[name]
+    if isinstance(path, str):
+        return f'`{path}`'
+    return f'[{text or name}](../{path.relative_to(ROOT).as_posix()})'
+
+
+def classifier_row(network: tuple) -> list[str] | None:
+    """A network's classifier, if it has a config."""
+    label, network_name, _ = network
+    name = CLASSIFIER.format(network_name)
+    if name not in names():
+        return None
+    row = SOURCE['networks'].get(network_name, {}).get('classifier', {})
+    published = ' / '.join(row[key] for key in ('top-1', 'top-5') if key in row)
+    return [label, cost(name, 3), published, link(name)]
+
+
+def resolutions() -> str:
+    """SAN's table of accuracies."""
+    rows = SOURCE['resolutions']
+    pixels = list(max(rows.values(), key=len))
+    lines = [[label, *(row.get(px, '') for px in pixels)] for label, row in rows.items()]
+    return table(['px', *map(str, pixels)], lines)
+
+
+def detector_row(network: tuple) -> list[str] | None:
+    """A network's Faster and Mask R-CNN, if it has their configs."""
+    label, network_name, _ = network
+    faster, mask = FASTER.format(network_name), MASK.format(network_name)
+    if faster not in names():
+        return None
+    published = SOURCE['networks'].get(network_name, {})
+    box = published.get('faster-rcnn', {}).get('box AP', '')
+    if 'without FPN' in published:
+        box = f'{box} ({published["without FPN"]["box AP"]})'.strip()
+    masks = ' / '.join(
+        published.get('mask-rcnn', {}).get(key, '') for key in ('box AP', 'mask AP')
+    ).strip(' /')
+    row = counts()[faster]
+    backbone = f'{row["backbone_params"] / 1e6:.2f} / {row["backbone_macs"] / 1e9:.1f}'
+    places = f'{link(faster, "Faster")}, {link(mask, "Mask")}'
+    return [label, f'{cost(faster, 1)}, {backbone}', box, cost(mask, 1), masks, places]
+
+
+def others() -> list[str]:
+    """The configs that are none of the above."""
+    known = [form.format(network_of(name)) for form in TASKS.values() for name in names()]
+    return [name for name in names() if name not in known and name not in OTHERS]
+
+
+def other_row(name: str) -> list[str]:
+    """A config and its cost."""
+    return [link(name), cost(name, 1) if name in counts() else '']
+
+
+def cost_rows() -> list[list[str]]:
+    """Every published cost beside the count."""
+    labels = {name: label for label, name, _ in networks()} | {'r50': 'ResNet-50'}
+    titles = {'classifier': 'classifier', 'faster-rcnn': 'Faster R-CNN', 'mask-rcnn': 'Mask R-CNN'}
+    rows = []
+    for task, title in titles.items():
+        for name, published in SOURCE['networks'].items():
+            given = [
+                row['cost']
+                for key, row in published.items()
+                if key.startswith(task) and 'cost' in row
+            ]
+            for text in given:
+                digits = 3 if task == 'classifier' else 1
+                ours = cost(TASKS[task].format(name), digits)
+                rows.append([f'{title}, {labels[name]}', text, ours])
+    return rows
 
 
 if __name__ == '__main__':

@@ -23,7 +23,7 @@ release = re.search(r"'(.+)'", (ROOT / 'mmscale/version.py').read_text(encoding=
 version = release
 
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
-exclude_patterns = ['_build', 'README.md', 'runs', 'benchmarks', 'transcripts']
+exclude_patterns = ['_build', 'README.md', 'runs', 'benchmarks']
 
 # Pages that stand elsewhere in the repository, by the page here that includes them.
 INCLUDED = {

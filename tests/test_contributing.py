@@ -5,14 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
-from textwrap import dedent
+from textwrap import dedent, indent
 from typing import NamedTuple
 
 import pytest
 from commands import ROOT
 
 COPIED = (
-    'mmscale', 'configs', 'structures', 'tools', 'tests', 'README.md', 'setup.py',
+    'mmscale', 'configs', 'structures', 'tools', 'tests', '.ci', 'README.md', 'setup.py',
     'pyproject.toml', 'model-index.yml',
 )  # fmt: skip
 NAME = 'ToyNet'
@@ -34,7 +34,7 @@ def steps():
     for step in re.split(r'^\d+\. ', section, flags=re.MULTILINE)[1:]:
         words = re.sub(r'^ *```.*?^ *```$', '', step, flags=re.MULTILINE | re.DOTALL)
         code = re.search(r'^ *```\w*\n(.*?)^ *```$', step, re.MULTILINE | re.DOTALL)
-        place = re.search(r'`([\w./-]*(?:/|\.md|\.py))`', words)
+        place = re.search(r'`([\w./-]*(?:/|\.yml|\.py))`', words)
         assert place, f'no file is named in: {step}'
         found.append(Step(place[1], dedent(code[1]) if code else '', words))
     return found
@@ -58,9 +58,9 @@ def follow(step, root):
     elif step.place == 'mmscale/families.py':
         last = re.search(r'^BACKBONES = \(.*(?=\)$)', path.read_text(encoding='utf-8'), re.M)[0]
         change(path, (last, f"{last}, '{NAME}'"))
-    elif step.place == 'README.md':
-        last = re.findall(r'^\| ScaleNet .*\n', path.read_text(encoding='utf-8'), re.MULTILINE)[-1]
-        change(path, (last, last + step.code))
+    elif step.place == '.ci/zoo.yml':
+        anchor = '\n# Weights that have to be fetched'
+        change(path, (anchor, indent(step.code, '  ') + anchor))
     else:
         assert not path.exists(), f'what is to be done to {step.place}?'
         path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The metafiles: what OpenMMLab's tools find of this package, as the README says it."""
+"""The metafiles and docs/zoo.md: what tools and people find of this package."""
 
 import runpy
 from pathlib import Path
@@ -48,19 +48,19 @@ def test_every_config_of_a_published_network_is_listed(models):
 @pytest.mark.parametrize(
     ('name', 'metrics', 'flops'),
     [
-        ('rexnet-100_in1k', {'Top 1 Accuracy': 77.9}, 0.398e9),
+        ('rexnet-100_in1k', {'Top 1 Accuracy': 77.9, 'Top 5 Accuracy': 93.9}, 0.398e9),
         ('faster-rcnn_rexnet-220_fpn_1x_coco', {'box AP': 41.5}, 145.1e9),
-        ('mask-rcnn_rexnet-090_fpn_1x_coco', {'box AP': 38.7, 'mask AP': 35.2}, None),
-        ('faster-rcnn_scalenet-50_fpn_1x_coco', {}, None),  # published without FPN alone
-        ('san-mobilenet-v2_in1k', {'Top 1 Accuracy': 72.86}, None),
-        ('retinanet_rexnet-100_fpn_1x_coco', {}, None),
+        ('mask-rcnn_rexnet-090_fpn_1x_coco', {'box AP': 38.7, 'mask AP': 35.2}, 169.1e9),
+        ('faster-rcnn_scalenet-50_fpn_1x_coco', {}, 189.3e9),  # published without FPN alone
+        ('san-mobilenet-v2_in1k', {'Top 1 Accuracy': 72.86}, 0.3008e9),
+        ('retinanet_rexnet-100_fpn_1x_coco', {}, 148.9e9),
     ],
 )
 def test_figures(models, name, metrics, flops):
     [result] = models[name].results
     assert (result.metrics or {}) == metrics
     data = models[name].metadata.data
-    assert data.get('FLOPs') == (flops and round(flops))
+    assert data['FLOPs'] == pytest.approx(flops, rel=2e-3)
     assert ('nobody has reproduced' in data.get('Results', '')) is bool(metrics)
 
 
@@ -74,3 +74,48 @@ def test_mmpretrain_finds_classifiers_by_name(monkeypatch):
         found = inference_model(model, picture)
         assert found['pred_scores'].shape == (1000,)
         assert np.isfinite(found['pred_scores']).all()
+
+
+def test_page_is_what_the_script_writes():
+    assert ZOO['PAGE'].read_text(encoding='utf-8') == ZOO['page'](), 'run python .ci/zoo.py'
+
+
+def test_published_costs_of_classifiers_are_our_counts():
+    for name, task, params, flops in published_costs():
+        if task == 'classifier':
+            ours = ZOO['counts']()[f'{name}_in1k']
+            if params != '-':
+                assert abs(float(params) - ours['params'] / 1e6) <= unit(params), name
+            assert abs(float(flops) - ours['macs'] / 1e9) <= unit(flops), name
+
+
+def test_published_costs_of_detectors_have_our_parameters_and_other_flops():
+    for name, task, params, flops in published_costs():
+        if task == 'faster-rcnn':
+            ours = ZOO['counts']()[f'faster-rcnn_{name}_fpn_1x_coco']
+            assert abs(float(params) - ours['params'] / 1e6) <= unit(params), name
+            assert 6.5 < float(flops) - ours['macs'] / 1e9 < 9, name
+
+
+def published_costs():
+    """Network, task, parameters and FLOPs, as the authors print them."""
+    for name, published in ZOO['SOURCE']['networks'].items():
+        for task, row in published.items():
+            if 'cost' in row:
+                yield name, task, *row['cost'].split(' / ')
+
+
+def unit(number):
+    """The last digit of a printed number: they are rounded or cut off."""
+    return 10.0 ** -len(number.partition('.')[2]) + 1e-9
+
+
+@pytest.mark.parametrize(('task', 'metric'), [('classifier', 'top-1'), ('faster-rcnn', 'box AP')])
+def test_pictures_show_every_published_figure(task, metric):
+    script = runpy.run_path(str(ROOT / 'docs/images/zoo.py'))
+    points = script['points'](task, metric)
+    networks = ZOO['SOURCE']['networks'].values()
+    rows = [row for network in networks for kind, row in network.items() if kind.startswith(task)]
+    assert sorted(point[3] for point in points) == sorted(float(row[metric]) for row in rows)
+    [axes] = script['draw'](points, '').axes
+    assert sum(len(line.get_xdata()) for line in axes.lines) == len(points)
