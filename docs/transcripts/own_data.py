@@ -22,10 +22,11 @@ import supervision as sv
 PAGE = Path(__file__).with_suffix('.md')
 PICTURES = {'train': 24, 'val': 8}
 MOST = 40  # lines of a command's output that are shown
-NO_HUB = 'model.backbone.init_cfg=None'
+NO_HUB = {'crops': 'model.init_cfg=None'}  # of a whole classifier; others:
+NO_HUB_BACKBONE = 'model.backbone.init_cfg=None'
 NO_HUB_SAID = """The machine had no way to the hub's weights, so they are
 switched off; where there is one, that option is left out."""
-SHORT = 'train_cfg.max_epochs=3 train_cfg.val_interval=1'
+SHORT = 'train_cfg.max_epochs=1 train_cfg.val_interval=1'
 INTRODUCTION = """\
 # Five layouts, from the folder to the report
 
@@ -34,8 +35,8 @@ written by [`own_data.py`](own_data.py) on {date}, with {machine}. The layouts a
 supervision {supervision} writes. Nothing was edited by hand. {no_hub}
 
 A set has {train} pictures to train on and {val} to test with (Pascal VOC's is split by
-`mmscale new`), and the detectors are trained for three epochs of the hundred that the config states: the
-figures say that everything runs, not how good the networks are.
+`mmscale new`), and the detectors are trained for one epoch, the classifier for ten, of the hundred
+that the configs state: the figures say that everything runs, not how good the networks are.
 """
 
 
@@ -153,19 +154,19 @@ def main():
         )
         for split, most in PICTURES.items()
     }
-    hub = '' if args.weights else NO_HUB
     layouts = [
         ('coco', 'COCO, real pictures', SHORT, write_coco, coco),
         ('roboflow', "Roboflow's COCO", SHORT, write_roboflow, shapes),
         ('yolo', 'YOLO', SHORT, write_yolo, shapes),
         ('voc', 'Pascal VOC', SHORT, write_voc, shapes),
-        ('crops', 'Folders of classes', '', write_classes, args.shapes),
+        ('crops', 'Folders of classes', 'train_cfg.max_epochs=10', write_classes, args.shapes),
     ]
     page = []
     for name, title, length, write, source in layouts:
         if not (folder / name).is_dir():
             write(source, folder / name)
         page.append(f'## {title}\n')
+        hub = '' if args.weights else NO_HUB.get(name, NO_HUB_BACKBONE)
         for step in run_layout(name, folder, mmscale, hub, length):
             page.append(f'```\n$ {step["command"]}\n{shown(step["output"], folder)}\n```\n')
             page.append(f'{step["seconds"]:.0f} s\n')

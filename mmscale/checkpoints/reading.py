@@ -28,7 +28,8 @@ TRUST = (
 )
 WITHOUT = (
     '--cfg-options model.backbone.init_cfg.checkpoint=FILE takes a local file, '
-    '--cfg-options model.backbone.init_cfg=None trains without any'
+    '--cfg-options model.backbone.init_cfg=None trains without any '
+    '(model.init_cfg where the config names the weights of a whole classifier)'
 )
 
 

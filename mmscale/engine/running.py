@@ -19,6 +19,16 @@ from mmscale.engine.saving import save_whole
 from mmscale.errors import UserError, first_line
 from mmscale.utils.files import cannot_write, writing
 
+# How mmengine's listings and its advice to programmers begin: a thousand lines, for the log's file.
+LISTED = (
+    'System environment:',
+    'Config:',
+    'Distributed training is not used',
+    'Hooks will be executed',
+    'paramwise_options',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+)
 # What classes of anyone raise at arguments that do not fit.
 BUILDING = (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError)
 
@@ -87,6 +97,8 @@ class _Runner(Runner):
             if isinstance(handler, logging.FileHandler):
                 # Python's own prints a traceback for each line of the log.
                 handler.handleError = partial(_say_once, handler, [])  # type: ignore[method-assign]
+            elif _unlisted not in handler.filters:
+                handler.addFilter(_unlisted)
         return logger
 
 
@@ -97,6 +109,10 @@ class _Tester(_Runner):
     def dump_config(self) -> None:
         # In the work dir lies that of the training, from which others go on.
         self.cfg.dump(Path(self.log_dir, Path(self.cfg.filename or 'config.py').name))
+
+
+def _unlisted(record):
+    return not record.getMessage().lstrip('\n-').startswith(LISTED)
 
 
 def _say_once(handler, said, record):
