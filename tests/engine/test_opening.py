@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 from mmengine.logging import MMLogger
-from runs import log_of
+from runs import log_of, run_classifier
 
 from mmscale.utils.logs import warnings_to_file
 
@@ -34,6 +34,15 @@ def test_a_classifier_says_it_too(classifier_run):
     said = lines_of(classifier_run)
     assert said['data'].startswith('32 pictures to train on, 8 classes')
     assert said['length'] == '8 steps (2 epochs of 4); validation every epoch'
+
+
+def test_listings_are_for_the_file_alone(shapes, tmp_path, capfd):
+    run_classifier('train', '--work-dir', tmp_path)
+    shown, kept = ''.join(capfd.readouterr()), log_of(tmp_path)
+    for listing in ('System environment:', 'Config:', 'Hooks will be executed'):
+        assert listing in kept
+        assert listing not in shown
+    assert 'data     32 pictures to train on' in shown
 
 
 @pytest.fixture
