@@ -7,6 +7,7 @@ import sys
 import zipfile
 
 import pytest
+import yaml
 from commands import ROOT
 
 from mmscale import __version__
@@ -51,6 +52,14 @@ def test_wheel_carries_the_folder(wheel, folder):
 
 def test_wheel_carries_the_model_index(wheel):
     assert 'mmscale/.mim/model-index.yml' in wheel
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text())
+    assert citation['version'] == __version__
+    readme = (ROOT / 'README.md').read_text()
+    assert len(citation['references']) == 3
+    assert all(paper['url'] in readme for paper in citation['references'])
 
 
 def test_one_python_range():
