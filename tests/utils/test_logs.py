@@ -13,7 +13,8 @@ def test_debugging_for_no_logger_is_not_printed(capsys, log):
         mmengine.logging.print_log('a result')
         mmengine.logging.print_log('a line', logger='current')
     printed = capsys.readouterr().out
-    assert 'a result' in printed and 'optional' not in printed
+    assert 'a result' in printed
+    assert 'optional' not in printed
     assert log == ['a line']
     mmengine.logging.print_log('an optional import', level=logging.DEBUG)
     assert capsys.readouterr().out == 'an optional import\n'
