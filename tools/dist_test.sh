@@ -4,11 +4,4 @@
 set -euo pipefail
 
 if [ $# -lt 3 ]; then sed -n "2,3s/^# //p" "$0" >&2; exit 2; fi
-ARGS=("$1" "$2")
-GPUS=$3
-shift 3
-
-exec python -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$GPUS" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
-    "$(dirname "$0")/test.py" "${ARGS[@]}" --launcher pytorch "$@"
+exec python "$(dirname "$0")/launch.py" "$3" test "$1" "$2" "${@:4}"
