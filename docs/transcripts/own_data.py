@@ -124,7 +124,8 @@ def options(*settings: str) -> str:
 
 def shown(output: str, folder: Path) -> str:
     """A command's output without the folder's place, cut in its middle."""
-    lines = re.sub(r'\x1b\[[0-9;]*m', '', output.replace(f'{folder}/', '')).splitlines()
+    output = re.sub(r'\S*/site-packages/', '', output.replace(f'{folder}/', ''))
+    lines = re.sub(r'\x1b\[[0-9;]*m', '', output).splitlines()
     lines = [line.rpartition('\r')[2] for line in lines]
     if len(lines) > MOST:
         left = len(lines) - MOST

@@ -101,6 +101,7 @@ def begin(
                 notes = [*contents.notes, *_prove(load_config(config))]
             except UserError as error:
                 raise UserError(str(error).replace(str(new), str(aside))) from error
+            notes = [note.replace(str(new), str(aside)) for note in notes]
             contents.draw(new / PAGE)
             config.write_text(_text(contents, aside), encoding='utf-8')
             kept = [path.relative_to(aside) for path in aside.rglob('*') if path.is_file()]
@@ -136,6 +137,7 @@ def _of_objects(found: DetectionSet) -> Contents:
         _check_enough(len(train.content['images']), found.root)
         _check_entries(train)
         parts = [Part(content, train.folder) for content in split_content(train.content)]
+        _check_split(len(parts[1].content['images']), found.root)
         rest = {split: part for split, part in found.parts.items() if split != 'train'}
         found = found._replace(parts=dict(train=parts[0], val=parts[1], **rest))
         notes.append(SPLIT_OFF)
@@ -188,6 +190,14 @@ def _check_enough(pictures, root):
         raise UserError(
             f'{str(root)!r} has {counted(pictures, "picture")}: there must be two or more, to '
             'train and to validate on'
+        )
+
+
+def _check_split(pictures, root):
+    if not pictures:
+        raise UserError(
+            f'{str(root)!r}: no picture can be split off to validate on, as every class has to '
+            'keep one to train on: add pictures, or a folder for validation'
         )
 
 
@@ -260,6 +270,7 @@ def _of_classes(found: ClassSet) -> Contents:
             'train': [item for i, item in enumerate(train) if i not in chosen],
             'val': [item for i, item in enumerate(train) if i in chosen],
         }
+        _check_split(len(parts['val']), found.root)
         folders.pop('train', None)
         found = found._replace(parts={**found.parts, **parts}, folders=folders)
         notes.append(SPLIT_OFF)

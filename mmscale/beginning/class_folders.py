@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from mmscale.beginning.parts import PAGE, ClassSet, split_of
-from mmscale.checks.findings import FAULT
+from mmscale.checks.findings import FAULT, first
 from mmscale.checks.folders import READABLE, check_folder, class_names
 from mmscale.errors import UserError
 
@@ -19,6 +19,13 @@ def find(root: Path) -> str | None:
     shown = list(parts.values())[0]
     name = _classes(shown)[0]
     return (shown / name).relative_to(root).as_posix()
+
+
+def only_class(root: Path) -> str | None:
+    """The name of the one class folder, where a second one is missing."""
+    inside = {split_of(path.name): path for path in sorted(root.iterdir()) if path.is_dir()}
+    classes = _classes(inside.get('train', root))
+    return classes[0] if len(classes) == 1 and classes[0].lower() not in OTHER else None
 
 
 def read(root: Path) -> ClassSet:
@@ -39,7 +46,11 @@ def read(root: Path) -> ClassSet:
         for finding in check_folder(folder):
             if finding.severity == FAULT:
                 raise UserError(finding)
-            notes.append(str(finding))
+            if finding.kind != 'folder-empty':  # they are no class here
+                notes.append(str(finding))
+        empty = sorted(set(class_names(folder)) - set(_classes(folder)))
+        if empty:
+            notes.append(f'class folders without pictures are left out: {first(empty)}')
     classes = _classes(folders['train'])
     for split, folder in folders.items():
         unknown = sorted(set(_classes(folder)) - set(classes))

@@ -46,7 +46,9 @@ def read(root: Path) -> DetectionSet:
                 f'{str(path)!r}: none of its pictures, such as {names[:1]}, was found near it: put '
                 f'them in a folder of {str(root)!r}'
             )
-        there = path if not complete(content, folder, said) else None
+        changed = _leave_missing(content, folder, said)
+        changed |= complete(content, folder, path.name, said)
+        there = None if changed else path
         parts[split] = Part(content, folder, there)
         masks.append(_has_masks(content['annotations']))
     if 'train' not in parts:
@@ -55,6 +57,27 @@ def read(root: Path) -> DetectionSet:
     kind = 'COCO by Roboflow' if next(root.glob(f'*/{ROBOFLOW}'), None) else 'COCO'
     layout = f'{kind} ({find(root)})'
     return DetectionSet(layout, root, classes, parts, all(masks), list(said.notes()))
+
+
+def _leave_missing(content: dict[str, Any], folder: Path, said: Said) -> bool:
+    """Take the pictures that are not there out of the content; whether there were any."""
+
+    def is_there(image):
+        name = image.get('file_name') if isinstance(image, dict) else None
+        return not isinstance(name, str) or os.path.isfile(folder / name)
+
+    lacking = [image for image in content['images'] if not is_there(image)]
+    if lacking:
+        for image in lacking:
+            said.add('{} pictures are missing and are left out', image['file_name'])
+        ids = {str(image.get('id')) for image in lacking}
+        content['images'] = [image for image in content['images'] if is_there(image)]
+        content['annotations'] = [
+            a
+            for a in content['annotations']
+            if not isinstance(a, dict) or str(a.get('image_id')) not in ids
+        ]
+    return bool(lacking)
 
 
 def _annotation_files(root):

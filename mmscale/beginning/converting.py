@@ -128,7 +128,7 @@ def _rounded(values):
     return [round(float(value), 2) for value in values]
 
 
-def complete(content: dict[str, Any], folder: Path, said: Said) -> bool:
+def complete(content: dict[str, Any], folder: Path, name: str, said: Said) -> bool:
     """Write what exporters leave out into content in COCO's format: areas, crowds, sizes.
 
     Returns:
@@ -153,7 +153,7 @@ def complete(content: dict[str, Any], folder: Path, said: Said) -> bool:
                 image.update(width=size[0], height=size[1])
                 added.add('width and height')
     for key in sorted(added):
-        said.add(f'{key} was missing in {{}} annotation files, and is in the copies', str(folder))
+        said.add(f'{key} was missing in {{}} annotation files, and is in the copies', name)
     return bool(added)
 
 

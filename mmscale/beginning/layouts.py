@@ -56,6 +56,12 @@ def read_folder(folder: str | Path, layout: str | None = None) -> DetectionSet |
             break
         root = inside[0]
     if not found:
+        alone = class_folders.only_class(root) or class_folders.only_class(given)
+        if alone and layout in (None, 'classes'):
+            raise UserError(
+                f'{str(folder)!r} has pictures in one folder alone, {alone!r}: a classifier needs '
+                'two classes or more, and a detector annotations. Expected: ' + EXPECTED
+            )
         raise UserError(
             f'{str(folder)!r} is no data set that is known: it has {_content(given)}. Expected: '
             + (LAYOUTS[layout].expected if layout else EXPECTED)

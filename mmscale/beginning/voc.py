@@ -52,10 +52,10 @@ def read(root: Path) -> DetectionSet:
     for split, labelled in _labelled(root, said).items():
         objects[split] = []
         for file, picture in track(labelled, f'reading {split}'):
-            size = upright_size(picture, said)
-            if size:
+            size, tree = upright_size(picture, said), _tree(file, said)
+            if size and tree is not None:
                 sizes[picture] = size
-                objects[split].append((picture, list(_objects(file, size, said))))
+                objects[split].append((picture, list(_objects(tree, file, size, said))))
     names = {name for found in objects.values() for _, inner in found for name, _, _ in inner}
     if not names:
         raise UserError(f'{str(root)!r}: none of the .xml files has an object with a box')
@@ -88,6 +88,8 @@ def _labelled(root: Path, said: Said) -> dict[str, list[Labelled]]:
     if not folder.is_dir():  # beside the pictures, in a folder for each part or in one
         parts = {s: p for s, p in _parts(root).items() if next(p.glob('*.xml'), None)}
         parts = parts or {'train': root}
+        for part in parts.values():
+            _say_unlabelled(part, {path.stem for path in part.glob('*.xml')}, said)
         return {split: list(_pairs(sorted(p.glob('*.xml')), p, said)) for split, p in parts.items()}
     files = {path.stem: path for path in sorted(folder.glob('*.xml'))}
     pictures = root / PICTURE_FOLDER
@@ -103,12 +105,20 @@ def _labelled(root: Path, said: Said) -> dict[str, list[Labelled]]:
                 said.add(f'{{}} pictures of {LISTS}/{split}.txt have no .xml file', name)
             chosen = [files[name] for name in listed if name in files]
             found[split] = list(_pairs(chosen, pictures, said))
+    if not found:
+        _say_unlabelled(pictures, set(files), said)
     if 'train' not in found:
         taken = {pair.file for pairs in found.values() for pair in pairs}
         listed = _listed(root / LISTS / 'trainval.txt')
         rest = [files[name] for name in listed if name in files] if listed else files.values()
         found['train'] = list(_pairs([f for f in rest if f not in taken], pictures, said))
     return {split: pairs for split, pairs in found.items() if pairs}
+
+
+def _say_unlabelled(folder: Path, labelled: set[str], said: Said) -> None:
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in PICTURES and path.stem not in labelled:
+            said.add('{} pictures have no .xml file and are left out', path.name)
 
 
 def _listed(path: Path) -> list[str]:
@@ -135,18 +145,19 @@ def _pairs(files: list[Path], folder: Path, said: Said) -> Iterator[Labelled]:
             said.add('{} .xml files have no picture of their name and are left out', file.name)
 
 
+def _tree(file: Path, said: Said) -> ElementTree.Element | None:
+    try:
+        return ElementTree.fromstring(file.read_bytes())
+    except ElementTree.ParseError as error:
+        kind = f'{{}} .xml files are no XML ({first_line(error)}) and are left out'
+        said.add(f'{kind}, with their pictures', file.name)
+        return None
+
+
 def _objects(
-    file: Path, size: tuple[int, int], said: Said
+    tree: ElementTree.Element, file: Path, size: tuple[int, int], said: Said
 ) -> Iterator[tuple[str, np.ndarray, bool]]:
     """Name, two corners in pixels from 0, and whether it is difficult, of every object."""
-    try:
-        tree = ElementTree.fromstring(file.read_bytes())
-    except ElementTree.ParseError as error:
-        said.add(
-            f'{{}} .xml files are no XML ({first_line(error)}), and their pictures are empty',
-            file.name,
-        )
-        return
     own = [_number(tree, f'size/{side}') for side in ('width', 'height')]
     if own != [None, None] and tuple(own) not in (size, (0, 0)):
         said.add('{} .xml files give another size than their picture has', file.name)

@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         int: The exit status.
     """
     argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] in ('-h', '--help'):
+    if not argv or argv[0] in ('-h', '--help', 'help'):
         print(_help())
         return 0
     if argv[0] == '--version':

@@ -26,7 +26,11 @@ def build_parser() -> CommandParser:
     )
     parser.add_argument('--out', default='out', help='folder to write to (%(default)s)')
     parser.add_argument(
-        '--score', type=float, default=SCORE, help='of the boxes that are drawn (%(default)s)'
+        '--score',
+        '--threshold',
+        type=float,
+        default=SCORE,
+        help='of the boxes that are drawn (%(default)s)',
     )
     parser.add_argument('--batch-size', type=int, default=1, help='pictures at a time (1)')
     parser.add_argument('--device', default='cpu', help="of a checkpoint's model (%(default)s)")

@@ -1,6 +1,7 @@
 """The command ``mmscale new``."""
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -39,4 +40,4 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f'note: {note}')
     print(f'{begun.page}: what was understood; look at it')
     print(f'{begun.config}: checked, and two pictures went through the model')
-    print(f'next: mmscale train {begun.config}')
+    print(f'next: mmscale train {shlex.quote(str(begun.config))}')

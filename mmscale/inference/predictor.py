@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmengine.dataset import Compose, pseudo_collate
@@ -91,7 +92,9 @@ def _is_config(source):
         return source.endswith('.py')
     try:
         find_config(source)
-    except UserError:
+    except UserError as error:
+        if not os.path.exists(source) and source.isidentifier():
+            raise UserError(f'there is no file or work dir {source!r}, and {error}') from error
         return source.endswith('.py') or '::' in source
     return True
 
@@ -218,7 +221,14 @@ class Predictor:
     def _prepared(self, picture: Picture) -> dict[str, Any]:
         size = picture.pixels.shape[:2]
         given = dict(img=picture.pixels, img_shape=size, ori_shape=size)
-        return self._pipeline(dict(given, img_path=picture.path or '', img_id=0))
+        try:
+            return self._pipeline(dict(given, img_path=picture.path or '', img_id=0))
+        except cv2.error as error:
+            named = repr(picture.path) if picture.path else 'the array'
+            raise UserError(
+                f'{named} of {size[0]} x {size[1]} px (height x width) cannot be made ready for '
+                f'this model, it may be too thin: {first_line(error)}'
+            ) from error
 
     def _result(self, picture, sample, threshold, top) -> Result:
         about = dict(

@@ -91,7 +91,9 @@ def _listed(given: Any) -> list[Any]:
         return _paths(os.fspath(given))
     if isinstance(given, (np.ndarray, Image.Image, bytes, bytearray, memoryview)):
         return [given]
-    if isinstance(given, Iterable) and not isinstance(given, dict):
+    # Tensors and tables can be iterated over too, but hold no pictures.
+    arrays = isinstance(given, dict) or hasattr(given, '__array__')
+    if isinstance(given, Iterable) and not arrays:
         items = list(given)
         videos = [item for item in items if isinstance(item, (str, os.PathLike)) and is_video(item)]
         if videos:

@@ -111,6 +111,32 @@ def test_class_folders_without_validation_are_split(roots, tmp_path, undrawn):
     assert cfg.train_dataloader.dataset.ann_file == str(begun.page.with_name('train.txt'))
 
 
+def test_too_little_to_split_is_refused(shapes, tmp_path):
+    for name in ('heart', 'ring'):
+        (tmp_path / 'set' / name).mkdir(parents=True)
+        picture = next((shapes / f'classes/train/{name}').iterdir())
+        shutil.copy(picture, tmp_path / 'set' / name)
+    with pytest.raises(UserError, match='no picture can be split off to validate on'):
+        begin(tmp_path / 'set', tmp_path / 'my_config.py')
+    assert [path.name for path in tmp_path.iterdir()] == ['set']
+
+
+def test_warnings_name_the_files_that_are_kept(shapes, tmp_path, undrawn):
+    root = layouts.coco(shapes, tmp_path / 'set')
+    path = root / 'annotations/instances_val.json'
+    content = json.loads(path.read_text())
+    content['annotations'][0]['bbox'] = [1000, 1000, 20, 20]
+    del content['annotations'][0]['area']
+    path.write_text(json.dumps(content))
+    begun = begin(root, tmp_path / 'my_config.py')
+    assert "area was missing in 1 annotation files, and is in the copies: 'instances_val.json'" in (
+        begun.notes
+    )
+    (said,) = [note for note in begun.notes if 'warning' in note]
+    assert str(begun.page.with_name('val.json')) in said
+    assert '.tmp' not in said
+
+
 def test_pictures_without_objects_are_trained_on(shapes, tmp_path, undrawn):
     root = layouts.yolo(shapes, tmp_path / 'set')
     min((root / 'labels/train').iterdir()).write_text('')

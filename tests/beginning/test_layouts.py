@@ -89,6 +89,35 @@ def test_folders_that_are_none(shapes, tmp_path):
     assert '\n' not in str(error.value)
 
 
+def test_one_class_is_not_enough(shapes, tmp_path):
+    shutil.copytree(shapes / 'classes/train/heart', tmp_path / 'set/only one')
+    with pytest.raises(UserError, match="in one folder alone, 'only one': a classifier needs two"):
+        read_folder(tmp_path / 'set')
+
+
+def test_empty_class_folders_are_said_to_be_left_out(shapes, tmp_path):
+    root = layouts.classes(shapes, tmp_path / 'set')
+    (root / 'train/club').mkdir()
+    found = read_folder(root)
+    assert found.notes == ["class folders without pictures are left out: 'club'"]
+    assert 'club' not in found.classes
+
+
+def test_pictures_that_are_missing_are_left_out(shapes, tmp_path):
+    root = layouts.coco(shapes, tmp_path)
+    before = read_folder(root).parts['train'].content
+    gone = before['images'][0]
+    (root / 'train' / gone['file_name']).unlink()
+    found = read_folder(root)
+    part = found.parts['train']
+    assert part.file is None
+    assert len(part.content['images']) == len(before['images']) - 1
+    assert {a['image_id'] for a in part.content['annotations']} == {
+        a['image_id'] for a in before['annotations']
+    } - {gone['id']}
+    assert found.notes == [f"1 pictures are missing and are left out: '{gone['file_name']}'"]
+
+
 def test_class_folders(shapes, tmp_path):
     root = layouts.classes(shapes, tmp_path / 'set')
     found = read_folder(root)

@@ -102,6 +102,22 @@ def test_a_picture_or_a_file_that_is_missing_is_said(devkit, first):
     assert "have no .xml file: 'gone'" in notes
 
 
+def test_a_file_that_is_no_xml_takes_its_picture_with_it(devkit, first):
+    before = read_folder(devkit).parts['train'].content['images']
+    first.write_text('<annotation><object>')
+    after = read_folder(devkit).parts['train'].content['images']
+    assert len(after) == len(before) - 1
+    assert not any(first.stem in image['file_name'] for image in after)
+
+
+def test_pictures_without_a_file_are_said(devkit, first):
+    shutil.rmtree(devkit / 'ImageSets')
+    first.unlink()
+    assert f"1 pictures have no .xml file and are left out: '{first.stem}.jpg'" in '\n'.join(
+        read_folder(devkit).notes
+    )
+
+
 def test_without_pictures_it_is_refused(devkit):
     shutil.rmtree(devkit / 'JPEGImages')
     with pytest.raises(UserError, match='no JPEGImages'):

@@ -215,6 +215,7 @@ def test_a_work_dir_gives_its_best_checkpoint_or_its_last(detector_run, tmp_path
     [
         ('faster_rcnn_rexnet_fpn', {}, 'is a config: give its weights too'),
         ('nowhere.pth', {}, "'nowhere.pth' is missing"),
+        ('faster_rcnn_rexnt_fpn', {}, 'close to it: faster_rcnn_rexnet_fpn'),
         ('nowhere.onnx', {}, "'nowhere.onnx' is missing"),
         ('nowhere.onnx', dict(device='cuda'), 'runs on the CPU'),
         ('faster_rcnn_rexnet_fpn', dict(weights='x.pth', config='y'), 'leave config= out'),
@@ -238,6 +239,20 @@ def test_what_cannot_be_loaded_is_named(given, options, words):
 def test_arguments_that_do_not_fit_are_named(classes, pictures, options, words):
     with pytest.raises(UserError, match=words):
         classes.predict(pictures[0], **options)
+
+
+@pytest.mark.parametrize(
+    ('given', 'words'),
+    [
+        (torch.zeros(3, 60, 60), 'pictures of type Tensor; what is taken: a path'),
+        ([torch.zeros(3, 60, 60)], 'pictures of type Tensor'),
+        (np.zeros((2, 3000, 3), np.uint8), 'the array of 2 x 3000 px .* too thin'),
+    ],
+)
+def test_what_is_no_picture_is_named(found, given, words):
+    with pytest.raises(UserError, match=words) as error:
+        found.predict(given)
+    assert '\n' not in str(error.value)
 
 
 def test_weights_alone_do_not_say_their_config(tmp_path):
