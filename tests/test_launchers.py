@@ -112,7 +112,13 @@ REXNET = 'dict(backbone=dict(norm_eval=True), head=dict(dropout=0.0))'
 
 
 # ResNet's 3x3 convolutions have other strides in channels-last memory, ReXNet's almost none.
-@pytest.mark.parametrize('model', [REXNET, RESNET], ids=['rexnet', 'resnet'])
+@pytest.mark.parametrize(
+    'model',
+    [
+        pytest.param(REXNET, id='rexnet'),
+        pytest.param(RESNET, id='resnet', marks=pytest.mark.slow),
+    ],
+)
 def test_two_processes_train_like_one(model, shapes, tmp_path):
     # 20 steps of 8 samples; nothing random, and BN in eval mode.
     plain = tmp_path / 'plain.py'
