@@ -22,21 +22,22 @@ import supervision as sv
 PAGE = Path(__file__).with_suffix('.md')
 PICTURES = {'train': 24, 'val': 8}
 MOST = 40  # lines of a command's output that are shown
-NO_HUB = {'crops': 'model.init_cfg=None'}  # of a whole classifier; others:
-NO_HUB_BACKBONE = 'model.backbone.init_cfg=None'
+# Whose weights the configs name: a classifier's are those of the whole.
+NO_HUB, NO_HUB_CLASSIFIER = 'model.backbone.init_cfg=None', 'model.init_cfg=None'
 NO_HUB_SAID = """The machine had no way to the hub's weights, so they are
 switched off; where there is one, that option is left out."""
 SHORT = 'train_cfg.max_epochs=1 train_cfg.val_interval=1'
+TEN = 'train_cfg.max_epochs=10'
 INTRODUCTION = """\
 # Five layouts, from the folder to the report
 
 What was typed in an empty folder, with mmscale {version} installed from a wheel, and what was said;
-written by [`own_data.py`](own_data.py) on {date}, with {machine}. The layouts are those that
+written by [`own_data.py`](own_data.py) on {date}, on {machine}. The layouts are those that
 supervision {supervision} writes. Nothing was edited by hand. {no_hub}
 
 A set has {train} pictures to train on and {val} to test with (Pascal VOC's is split by
 `mmscale new`), and the detectors are trained for one epoch, the classifier for ten, of the hundred
-that the configs state: the figures say that everything runs, not how good the networks are.
+that the configs state: the figures say that everything runs, not how good or how fast it is.
 """
 
 
@@ -156,26 +157,34 @@ def main():
         for split, most in PICTURES.items()
     }
     layouts = [
-        ('coco', 'COCO, real pictures', SHORT, write_coco, coco),
-        ('roboflow', "Roboflow's COCO", SHORT, write_roboflow, shapes),
-        ('yolo', 'YOLO', SHORT, write_yolo, shapes),
-        ('voc', 'Pascal VOC', SHORT, write_voc, shapes),
-        ('crops', 'Folders of classes', 'train_cfg.max_epochs=10', write_classes, args.shapes),
+        ('coco', 'COCO, real pictures', NO_HUB, SHORT, write_coco, coco),
+        ('roboflow', "Roboflow's COCO", NO_HUB, SHORT, write_roboflow, shapes),
+        ('yolo', 'YOLO', NO_HUB, SHORT, write_yolo, shapes),
+        ('voc', 'Pascal VOC', NO_HUB, SHORT, write_voc, shapes),
+        (
+            'crops',
+            'Folders of classes',
+            NO_HUB_CLASSIFIER,
+            TEN,
+            write_classes,
+            args.shapes,
+        ),
     ]
     page = []
-    for name, title, length, write, source in layouts:
+    for name, title, hub, length, write, source in layouts:
         if not (folder / name).is_dir():
             write(source, folder / name)
         page.append(f'## {title}\n')
-        hub = '' if args.weights else NO_HUB.get(name, NO_HUB_BACKBONE)
+        hub = '' if args.weights else hub
         for step in run_layout(name, folder, mmscale, hub, length):
             page.append(f'```\n$ {step["command"]}\n{shown(step["output"], folder)}\n```\n')
             page.append(f'{step["seconds"]:.0f} s\n')
     version = run('mmscale --version', folder, mmscale)['output'].split()[-1]
     no_hub = '' if args.weights else NO_HUB_SAID
+    threads = os.environ.get('OMP_NUM_THREADS', os.cpu_count())
     head = INTRODUCTION.format(
-        date=time.strftime('%Y-%m-%d'), version=version, machine=f'{os.cpu_count()} cores',
-        supervision=sv.__version__, no_hub=no_hub, **PICTURES,
+        date=time.strftime('%Y-%m-%d'), version=version, 
+        machine=f'{threads} of {os.cpu_count()} cores', supervision=sv.__version__, no_hub=no_hub, **PICTURES,
     )  # fmt: skip
     PAGE.write_text('\n'.join([head, *page]))
 
