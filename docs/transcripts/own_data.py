@@ -161,14 +161,7 @@ def main():
         ('roboflow', "Roboflow's COCO", NO_HUB, SHORT, write_roboflow, shapes),
         ('yolo', 'YOLO', NO_HUB, SHORT, write_yolo, shapes),
         ('voc', 'Pascal VOC', NO_HUB, SHORT, write_voc, shapes),
-        (
-            'crops',
-            'Folders of classes',
-            NO_HUB_CLASSIFIER,
-            TEN,
-            write_classes,
-            args.shapes,
-        ),
+        ('crops', 'Class folders', NO_HUB_CLASSIFIER, TEN, write_classes, args.shapes),
     ]
     page = []
     for name, title, hub, length, write, source in layouts:
@@ -183,9 +176,13 @@ def main():
     no_hub = '' if args.weights else NO_HUB_SAID
     threads = os.environ.get('OMP_NUM_THREADS', os.cpu_count())
     head = INTRODUCTION.format(
-        date=time.strftime('%Y-%m-%d'), version=version, 
-        machine=f'{threads} of {os.cpu_count()} cores', supervision=sv.__version__, no_hub=no_hub, **PICTURES,
-    )  # fmt: skip
+        date=time.strftime('%Y-%m-%d'),
+        version=version,
+        machine=f'{threads} of {os.cpu_count()} cores',
+        supervision=sv.__version__,
+        no_hub=no_hub,
+        **PICTURES,
+    )
     PAGE.write_text('\n'.join([head, *page]))
 
 
