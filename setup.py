@@ -31,6 +31,9 @@ OPENCV = 'opencv-python>=4.8.1.78,!=4.10.*,!=4.11.*'
 # x265 (GPL).
 SUPERVISION = 'supervision>=0.27,<0.30'
 
+# COCO's figures. 1.3 is what tests compare with pycocotools.
+HOTCOCO = 'hotcoco>=1.3,<2'
+
 # The site of docs/, by `make docs`. These releases want Python 3.11.
 DOCS = [
     'furo; python_version >= "3.11"',
@@ -92,11 +95,11 @@ setup(
         'openmmlab-seg': ['mmsegmentation>=1.2.2', 'ftfy', 'regex'],
         # Oriented boxes; upstream's was not tried.
         'onedl-rotate': ['onedl-mmrotate>=1.2.1'],
-        'fast-eval': ['faster-coco-eval'],
+        'fast-eval': [HOTCOCO],
         'completion': ['shtab'],
         'supervision': [SUPERVISION],
-        # The page of a test: Vega's scripts for its charts, and COCO's curves in seconds.
-        'report': ['faster-coco-eval', 'vl-convert-python>=1.9'],
+        # The page of a test: Vega's scripts for its charts, and COCO's figures in seconds.
+        'report': [HOTCOCO, 'vl-convert-python>=1.9'],
         'export': EXPORT,
         'docs': DOCS,
         'dev': [
@@ -104,7 +107,7 @@ setup(
             *EXPORT,
             'codespell',
             'cyclonedx-python-lib>=11',
-            'faster-coco-eval',
+            HOTCOCO,
             'hypothesis',
             'mypy',
             'onedl-mmrotate',

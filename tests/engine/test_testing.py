@@ -29,7 +29,7 @@ def test_testing_writes_coco_results_and_pictures(detector_run, shapes, tmp_path
 
 
 def test_testing_writes_coco_results_with_the_faster_metric_too(detector_run, tmp_path):
-    pytest.importorskip('faster_coco_eval')
+    pytest.importorskip('hotcoco')
     options = [*SHORT, 'test_evaluator.type=mmscale.FasterCocoMetric']
     tool('test')(
         [DETECTOR, str(detector_run / 'iter_4.pth'), '--out', str(tmp_path / 'results.json')]
