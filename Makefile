@@ -4,8 +4,6 @@ PYTHON ?= python3
 OPERATORS ?=
 # What the set-up found out about this machine, then the command.
 RUN = . .venv/ready && .venv/bin/python
-# glibc gives large buffers back to the system at every step otherwise, 15 % of the time.
-KEEP_MEMORY = export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;
 
 .PHONY: help setup demo test lint docs wheel audit licences
 
@@ -16,7 +14,7 @@ setup:  ## make the environment .venv (the others do it too); OPERATORS=compiled
 	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh
 
 demo: .venv/ready  ## train, test and draw on data made on the spot, in minutes
-	$(KEEP_MEMORY) $(RUN) tools/demo.py
+	$(RUN) tools/demo.py
 
 # The engines of exported files stay in processes of their own: one that trained after them died.
 ENGINES = tests/export tests/exported tests/inference

@@ -5,6 +5,8 @@ docs/notes/speed.md says what was measured, when and where.
 """
 
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from typing import NamedTuple
@@ -121,6 +123,54 @@ def check_target(name, rounds=9):
     return dict(
         target=name, ratio=ratio, at_least=target.at_least, met=ratio >= target.at_least, rows=rows
     )
+
+
+# A child that does a training step of a detector for each line it reads, and prints its seconds.
+STEPS = """
+import sys, time
+import torch
+from mmscale.benchmark.forms import build
+from mmscale.deploy import to_channels_last
+from mmscale.deploy.fusing import use_row_roi_aligns
+from mmscale.engine.tuning import keep_memory
+
+model = build('faster-rcnn-rexnet-100').train()
+if sys.argv[1] == 'tuned':
+    keep_memory()
+    use_row_roi_aligns(model)
+    to_channels_last(model)
+optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
+images = torch.randn(4, 3, 240, 320)
+for line in sys.stdin:
+    start = time.perf_counter()
+    model(images)[0].backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    print('seconds', time.perf_counter() - start, flush=True)
+"""
+
+
+def training_default(rounds=5):
+    """A detector's step as `mmscale train` does it on a CPU, against one without its choices."""
+    children = {
+        name: subprocess.Popen(
+            [sys.executable, '-W', 'ignore', '-c', STEPS, name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )
+        for name in ('plain', 'tuned')
+    }  # fmt: skip
+    times = {name: [] for name in children}
+    for _ in range(rounds + 1):  # the first is not counted
+        for name, child in children.items():
+            child.stdin.write('step\n')
+            child.stdin.flush()
+            lines = iter(child.stdout.readline, '')
+            times[name].append(next(float(x.split()[1]) for x in lines if x.startswith('sec')))
+    for child in children.values():
+        child.communicate()
+    plain, tuned = (statistics.median(times[name][1:]) for name in children)
+    ratio = plain / tuned
+    return dict(ratio=ratio, at_least=1.5, met=ratio >= 1.5, plain_s=plain, tuned_s=tuned)
 
 
 def san_fixed():
@@ -289,4 +339,5 @@ SPECIAL = {
     'san-fixed': san_fixed,
     'san-switching': san_switching,
     'coco-evaluation': coco_evaluation,
+    'training-default': training_default,
 }

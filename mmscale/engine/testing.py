@@ -17,6 +17,7 @@ from mmscale.engine.progress import ProgressHook
 from mmscale.engine.running import build_runner, prepare
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import DETECTOR, SEGMENTOR, task_of
+from mmscale.engine.tuning import FusedHook
 from mmscale.engine.weights import hide_secrets, load_from
 from mmscale.errors import UserError
 from mmscale.exported.engines import is_exported
@@ -95,6 +96,8 @@ def evaluate(
             runner.test_evaluator.metrics.append(dump)
         bars = Bars()
         runner.register_hook(ProgressHook(bars))
+        if not exported:
+            runner.register_hook(FusedHook())
         with writing(cfg.work_dir):
             if keeping:
                 keeping.begin(runner)
