@@ -13,6 +13,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import PretrainedInit
 from torch.optim import SGD
 
+from mmscale.engine.config import load_config
 from mmscale.engine.hooks import EpochSeedHook
 from mmscale.engine.naming import name_types, registered_name
 from mmscale.models import ReXNet
@@ -51,3 +52,15 @@ def test_what_is_registered_nowhere():
     assert cfg._cfg_dict == dict(
         a=dict(type=Mine), b=[(dict(type='mmdet.RPNHead'),)], c=dict(type=1), d=FPN
     )
+
+
+def test_what_is_registered_nowhere_is_saved_as_its_address(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text(
+        'import mmdet.models\nfrom torch.utils.data import Subset\n'
+        'a = dict(type=Subset)\nb = dict(type=mmdet.models.FPN)\n'
+    )
+    cfg = load_config(path)
+    assert cfg.to_dict() == dict(a=dict(type='torch.utils.data.Subset'), b=dict(type='mmdet.FPN'))
+    cfg.dump(tmp_path / 'saved.py')
+    assert load_config(tmp_path / 'saved.py').to_dict() == cfg.to_dict()
