@@ -1,5 +1,6 @@
 """What a user gets: the wheel's contents, the pins, a cheap import."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,13 +16,22 @@ from mmscale import __version__
 FOLDERS = ('configs', 'structures', 'tools')
 
 
-def python(*args, cwd=ROOT):
-    return subprocess.run([sys.executable, *args], cwd=cwd, capture_output=True, text=True)
+# The example of a config in pure Python.
+CHILD = re.search(
+    r'```python\n(from mmengine.config import read_base\n.*?)```',
+    (ROOT / 'docs/any_config.md').read_text(encoding='utf-8'),
+    re.DOTALL,
+)[1]
+
+
+def python(*args, cwd=ROOT, **environment):
+    env = {**os.environ, **environment}
+    return subprocess.run([sys.executable, *args], cwd=cwd, env=env, capture_output=True, text=True)
 
 
 @pytest.fixture(scope='module')
-def wheel(tmp_path_factory):
-    """Names in a wheel that is built from a copy, so that the checkout stays clean."""
+def site(tmp_path_factory):
+    """A folder with what is in a wheel, which is built from a copy: the checkout stays clean."""
     copy = tmp_path_factory.mktemp('copy')
     for name in ('mmscale', *FOLDERS):
         shutil.copytree(ROOT / name, copy / name, symlinks=True)
@@ -34,7 +44,14 @@ def wheel(tmp_path_factory):
     assert built.returncode == 0, built.stderr
     (path,) = copy.glob('wheels/*.whl')
     with zipfile.ZipFile(path) as archive:
-        return archive.namelist()
+        archive.extractall(copy / 'site')
+    return copy / 'site'
+
+
+@pytest.fixture(scope='module')
+def wheel(site):
+    """The names in the wheel."""
+    return [path.relative_to(site).as_posix() for path in site.rglob('*') if path.is_file()]
 
 
 def test_wheel_has_one_package_and_no_leftovers(wheel):
@@ -48,6 +65,19 @@ def test_wheel_carries_the_folder(wheel, folder):
     wanted = {f'mmscale/.mim/{path.relative_to(ROOT)}' for path in files if path.suffix != '.pyc'}
     assert wanted
     assert {name for name in wheel if name.startswith(f'mmscale/.mim/{folder}/')} == wanted
+
+
+def test_wheel_carries_the_configs_in_pure_python(wheel):
+    files = [*(ROOT / 'mmscale/configs').rglob('*.py')]
+    assert {path.relative_to(ROOT).as_posix() for path in files} <= {*wheel}
+    assert len(files) > 4
+
+
+def test_a_child_of_the_wheels_configs_is_read_by_mmengine_alone(site, tmp_path):
+    (tmp_path / 'child.py').write_text(CHILD)
+    read = "from mmengine.config import Config; print(Config.fromfile('child.py').model.neck)"
+    done = python('-c', read, cwd=tmp_path, PYTHONPATH=str(site))
+    assert "'in_channels': [50, 79, 167, 240]" in done.stdout, done.stderr
 
 
 def test_wheel_carries_the_model_index(wheel):
