@@ -1,7 +1,6 @@
 """What a user gets: the wheel's contents, the pins, a cheap import."""
 
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,10 +8,9 @@ import zipfile
 import pytest
 import yaml
 from commands import ROOT
+from wheels import FOLDERS, build_wheel
 
 from mmscale import __version__
-
-FOLDERS = ('configs', 'structures', 'tools')
 
 
 def python(*args, cwd=ROOT):
@@ -21,18 +19,8 @@ def python(*args, cwd=ROOT):
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
-    """Names in a wheel that is built from a copy, so that the checkout stays clean."""
-    copy = tmp_path_factory.mktemp('copy')
-    for name in ('mmscale', *FOLDERS):
-        shutil.copytree(ROOT / name, copy / name, symlinks=True)
-    for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'model-index.yml'):
-        shutil.copy(ROOT / name, copy)
-    (copy / 'tools/__pycache__').mkdir(exist_ok=True)
-    (copy / 'tools/__pycache__/stale.pyc').touch()
-    options = ['--no-deps', '--no-build-isolation', '--no-index', '--wheel-dir', 'wheels']
-    built = python('-m', 'pip', 'wheel', *options, '.', cwd=copy)
-    assert built.returncode == 0, built.stderr
-    (path,) = copy.glob('wheels/*.whl')
+    """Names in a wheel."""
+    path = build_wheel(tmp_path_factory.mktemp('copy'))
     with zipfile.ZipFile(path) as archive:
         return archive.namelist()
 
