@@ -6,6 +6,7 @@ A test is named by its page and line. Commands of `mmscale` run from a wheel, th
 
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -19,11 +20,12 @@ from pathlib import Path
 import examples
 import pytest
 import torch
-from commands import ROOT
+from commands import ROOT, targets
 from wheels import build_wheel
 
 import mmscale
 from mmscale import cli
+from mmscale.benchmark.forms import Case
 from mmscale.checks.arguments import find_arguments
 from mmscale.engine.building import build_model
 from mmscale.engine.config import find_config, load_config, settled
@@ -63,6 +65,13 @@ NOT_RUN = {
     'python tools/benchmark.py --target': 'timm is not installed',
 }
 
+# What stands in for some words when a command runs.
+STAND_INS = {
+    '--amp': '',  # wants a GPU
+    '16x224x224': '1x64x64',
+    '4x224x224': '1x96x96',
+    '2x800x1344': '1x128x128',
+}
 # What is added to commands that have these words, so that they take moments and need no hub.
 LOADER = 'train_dataloader.num_workers=0 train_dataloader.persistent_workers=False'
 SHORT = f'--cfg-options {LOADER} train_cfg.max_epochs=1'
@@ -119,7 +128,7 @@ ELSEWHERE = {
 # What a config is merged into that names no base.
 BASE = 'mmscale::scalenet/faster-rcnn_scalenet-50_fpn_1x_coco.py'
 # Commands of others, of which only the shell knows whether they work.
-FOREIGN = ('.', 'cd', 'export', 'git', 'python3', 'trtexec')
+FOREIGN = ('.', 'cd', 'export', 'git', 'mkdir', 'python3', 'trtexec')
 
 
 @pytest.fixture(scope='module')
@@ -147,8 +156,11 @@ def test_tables_have_no_row_of_yesterday():
     texts = [command.text for command in COMMANDS]
     for words in NOT_RUN:
         assert any(text.startswith(words) for text in texts), f'no command begins with {words!r}'
-    for words in SHORTER:
+    for words in STAND_INS:
         assert any(words in text for text in texts), f'no command has {words!r}'
+    scripts = ''.join(map(script, RUN))
+    for words in SHORTER:
+        assert words in scripts, f'no command that runs has {words!r}'
     for page in (*GIVEN, *SLOW, *ELSEWHERE):
         assert page in pages_of(PYTHON), f'{page} has no Python'
     for test in ELSEWHERE.values():
@@ -158,25 +170,44 @@ def test_tables_have_no_row_of_yesterday():
 # Commands
 
 
-def read(words):
-    """The arguments of one of our commands, as its own parser reads them."""
-    name, *rest = words
-    parser = import_module(f'mmscale.cli.{name.replace("-", "_")}').build_parser()
-    args = parser.parse_args([examples.replaced(word, examples.PLACEHOLDERS) for word in rest])
-    if name == 'launch':
-        return read([args.run, *args.rest])
-    return args
+def check(words):
+    """Check a command's words: its parser takes them, and what they name is there."""
+    match words:
+        case ['mmscale', name, *rest]:
+            assert name in cli.COMMANDS
+            module = import_module(f'mmscale.cli.{name.replace("-", "_")}')
+            check_arguments(module.build_parser(), rest)
+        case ['python', path, *rest] if path.startswith('tools/'):
+            assert (ROOT / path).exists()
+            check(['mmscale', Path(path).stem.replace('_', '-'), *rest])
+        case ['bash', 'tools/dist_train.sh', config, processes, *rest]:
+            check(['mmscale', 'launch', processes, 'train', config, *rest])
+        case ['python', path, *rest]:
+            check_arguments(runpy.run_path(ROOT / path)['build_parser'](), rest)
+        case ['make', target, *_]:
+            assert re.search(rf'^{target}:', (ROOT / 'Makefile').read_text(), re.MULTILINE)
+        case ['pip', *rest]:
+            for extras in re.findall(r'\[(.*)\]', ' '.join(rest)):
+                assert set(extras.split(',')) <= extras_of_setup()
+        case _:
+            assert words[0] in FOREIGN, f'{words[0]} is a command that this test does not know'
 
 
-def check(args):
-    """Check the config that a command names: it is there, and its options apply to it."""
-    config = getattr(args, 'config', None) or getattr(args, 'target', None)
-    if isinstance(config, str) and Path(config).suffix in ('.py', '') and not Path(config).is_dir():
-        overrides, backbone = getattr(args, 'overrides', None), getattr(args, 'backbone', None)
-        if overrides or backbone or '::' in config:
-            assert misfits(config, repr(overrides), repr(backbone)) == []
-        else:
-            find_config(config)
+def check_arguments(parser, words):
+    """Check that a parser takes the words, that configs are there, and that options apply."""
+    args = parser.parse_args([examples.replaced(word, examples.PLACEHOLDERS) for word in words])
+    given = {'config': None, 'target': None, 'overrides': None, 'backbone': None, **vars(args)}
+    config = given['config'] or given['target']
+    if 'run' in given:  # of launch
+        check(['mmscale', args.run, *args.rest])
+    elif 'cases' in given:  # of benchmark
+        for case in args.cases:
+            Case.parse(case)
+        assert set(args.target) <= {*targets()['TARGETS'], *targets()['SPECIAL']}
+    elif given['overrides'] or given['backbone'] or '::' in str(config):
+        assert misfits(config, repr(given['overrides']), repr(given['backbone'])) == []
+    elif config and not Path(config).exists():
+        find_config(config)
 
 
 @cache
@@ -194,32 +225,35 @@ def misfits(config, overrides, backbone):
 @pytest.mark.parametrize('command', COMMANDS, ids=str)
 def test_command_is_read_by_its_own_parser(command, small, monkeypatch, capsys):
     monkeypatch.chdir(small)
-    words = command.words
     try:
-        if words[0] == 'mmscale':
-            assert words[1] in cli.COMMANDS
-            check(read(words[1:]))
-        elif words[0] == 'python' and words[1].startswith('tools/'):
-            assert (ROOT / words[1]).exists()
-            check(read([Path(words[1]).stem, *words[2:]]))
-        elif words[:2] == ['bash', 'tools/dist_train.sh']:
-            check(read(['launch', words[3], 'train', words[2], *words[4:]]))
-        elif words[0] == 'python':
-            subprocess.run([sys.executable, ROOT / words[1], '--help'], check=True)
-        elif words[0] == 'make':
-            makefile = (ROOT / 'Makefile').read_text()
-            assert re.search(rf'^{words[1]}:', makefile, re.MULTILINE)
-        elif words[0] == 'pip':
-            for extra in re.findall(r'\[(.*)\]', ' '.join(words)):
-                assert set(extra.split(',')) <= extras()
-        else:
-            assert words[0] in FOREIGN
+        check(command.words)
     except SystemExit:
         pytest.fail(capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(
+    'text',
+    [
+        'mmscale trains my_config.py',
+        'mmscale train my_confg.py',
+        'mmscale train my_config.py --workdir x',
+        'mmscale train my_config.py --cfg-options model.backbone.widths=1',
+        'mmscale launch 8 train my_config.py --workdir x',
+        'python tools/tain.py my_config.py',
+        'python tools/benchmark.py rexnet-100:fuse',
+        'make demos',
+        "pip install 'mmscale[reports]'",
+        'mmscales train my_config.py',
+    ],
+)
+def test_a_mistake_is_found(text, small, monkeypatch):
+    monkeypatch.chdir(small)
+    with pytest.raises((SystemExit, AssertionError, mmscale.UserError)):
+        check(examples.Command('page.md', 1, text).words)
+
+
 @cache
-def extras():
+def extras_of_setup():
     """The names of setup.py's extras."""
     text = (ROOT / 'setup.py').read_text(encoding='utf-8')
     return set(re.findall(r"^        '([\w-]+)': ", text, re.MULTILINE))
@@ -243,11 +277,12 @@ def script(page):
     lines = ['set -e']
     for block in (b for b in BLOCKS if b.page == page and b.language == examples.SHELL):
         # A block is one way to begin among others of its page.
-        lines += [f'rm -rf {out}' for out in re.findall(r'-o (\S+\.py)', block.text)]
+        lines += [f'rm -rf {out}.py {out}_data' for out in re.findall(r'-o (\S+)\.py', block.text)]
         for command in examples.commands(block):
             if not command.text.startswith(tuple(NOT_RUN)):
-                more = next((more for words, more in SHORTER.items() if words in command.text), '')
-                text = f'{examples.runnable(command)} {more}'
+                text = examples.replaced(examples.runnable(command), STAND_INS)
+                more = next((more for words, more in SHORTER.items() if words in text), '')
+                text = f'{text} {more}'
                 lines += [f'echo {shlex.quote(f"{command}: {text}")} >&2', text]
     return '\n'.join(lines)
 
@@ -264,6 +299,7 @@ def test_commands_run(page, small, programs, tmp_path):
         cwd=tmp_path / 'here',
         env={
             **os.environ,
+            'COCO_ROOT': 'data/coco',
             'HOME': str(tmp_path / 'here'),
             'PATH': f'{programs}:{os.environ["PATH"]}',
         },
