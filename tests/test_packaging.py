@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,11 +9,9 @@ import zipfile
 import pytest
 import yaml
 from commands import ROOT
+from wheels import FOLDERS, build_wheel
 
 from mmscale import __version__
-
-FOLDERS = ('configs', 'structures', 'tools')
-
 
 # The example of a config in pure Python.
 CHILD = re.search(
@@ -31,21 +28,12 @@ def python(*args, cwd=ROOT, **environment):
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
-    """A folder with what is in a wheel, which is built from a copy: the checkout stays clean."""
-    copy = tmp_path_factory.mktemp('copy')
-    for name in ('mmscale', *FOLDERS):
-        shutil.copytree(ROOT / name, copy / name, symlinks=True)
-    for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'model-index.yml'):
-        shutil.copy(ROOT / name, copy)
-    (copy / 'tools/__pycache__').mkdir(exist_ok=True)
-    (copy / 'tools/__pycache__/stale.pyc').touch()
-    options = ['--no-deps', '--no-build-isolation', '--no-index', '--wheel-dir', 'wheels']
-    built = python('-m', 'pip', 'wheel', *options, '.', cwd=copy)
-    assert built.returncode == 0, built.stderr
-    (path,) = copy.glob('wheels/*.whl')
+    """A folder with what is in a wheel."""
+    folder = tmp_path_factory.mktemp('site')
+    path = build_wheel(tmp_path_factory.mktemp('copy'))
     with zipfile.ZipFile(path) as archive:
-        archive.extractall(copy / 'site')
-    return copy / 'site'
+        archive.extractall(folder)
+    return folder
 
 
 @pytest.fixture(scope='module')
