@@ -7,10 +7,10 @@ RUN = . .venv/ready && .venv/bin/python
 # glibc gives large buffers back to the system at every step otherwise, 15 % of the time.
 KEEP_MEMORY = export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;
 
-.PHONY: help setup demo test lint docs wheel audit licences
+.PHONY: help setup demo test test-upstream lint docs wheel audit licences
 
 help:  ## list these commands
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1	\2/p' Makefile
 
 setup:  ## make the environment .venv (the others do it too); OPERATORS=compiled: mmcv's own
 	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh
@@ -24,6 +24,12 @@ ENGINES = tests/export tests/exported tests/inference
 test: lint  ## run the linters and the tests
 	$(RUN) -m pytest -rfEs -n 2 --dist loadfile $(ENGINES)
 	$(RUN) -m pytest -rfEs -n 2 --dist loadfile $(ENGINES:%=--ignore %)
+
+UPSTREAM = . .venv-upstream/ready && .venv-upstream/bin/python
+
+test-upstream: .venv-upstream/dev  ## run the tests with OpenMMLab's own packages: .ci/upstream.txt
+	$(UPSTREAM) -m pytest -rfEs -n 2 --dist loadfile $(ENGINES)
+	$(UPSTREAM) -m pytest -rfEs -n 2 --dist loadfile $(ENGINES:%=--ignore %)
 
 lint: .venv/dev  ## run the linters
 	$(RUN) -m ruff check
@@ -48,3 +54,8 @@ licences: .venv/dev  ## write docs/licences.md anew
 
 .venv/ready: .ci/setup_env.sh constraints.txt setup.py
 	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh
+
+.venv-upstream/dev: PYTHON = python3.10
+.venv-upstream/dev: .ci/setup_env.sh .ci/upstream.txt constraints.txt setup.py
+	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh upstream
+	@.ci/setup_env.sh upstream dev

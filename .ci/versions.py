@@ -80,7 +80,7 @@ assert len(first), 'nothing was found'
 """
 # What is done in a cell's environment, in its folder, by what it is.
 COMMANDS = {
-    "backbones against their authors' outputs": [
+    "the backbones beside their authors' outputs": [
         'pytest', '-q', '-p', 'no:cacheprovider', '--rootdir', str(ROOT),
         str(ROOT / 'tests/models/test_goldens.py'), str(ROOT / 'tests/models/test_san.py'),
         '-k', GOLDENS,
@@ -89,12 +89,12 @@ COMMANDS = {
         'mmscale', 'adapt', 'mmdet::retinanet/retinanet_r50_fpn_1x_coco', '--backbone', 'ReXNet',
         '-o', 'retinanet.py',
     ],
-    'make-shapes': ['mmscale', 'make-shapes', 'shapes', *SHAPES.split()],
-    'new': ['mmscale', 'new', 'shapes', '-o', 'mine.py'],
-    'train': ['mmscale', 'train', 'mine.py', '--cfg-options', *SHORT.split()],
-    'test': ['mmscale', 'test', 'mine.py', 'work_dirs/mine/epoch_1.pth'],
-    'infer': ['mmscale', 'infer', 'work_dirs/mine', 'shapes/val', '--out', 'out'],
-    'predict': ['python', '-c', PREDICT, 'work_dirs/mine', 'shapes/val'],
+    '`make-shapes`': ['mmscale', 'make-shapes', 'shapes', *SHAPES.split()],
+    '`new`': ['mmscale', 'new', 'shapes', '-o', 'mine.py'],
+    '`train`': ['mmscale', 'train', 'mine.py', '--cfg-options', *SHORT.split()],
+    '`test`': ['mmscale', 'test', 'mine.py', 'work_dirs/mine/epoch_1.pth'],
+    '`infer`': ['mmscale', 'infer', 'work_dirs/mine', 'shapes/val', '--out', 'out'],
+    '`load(...).predict(...)`': ['python', '-c', PREDICT, 'work_dirs/mine', 'shapes/val'],
 }  # fmt: skip
 # Whose installed versions a row keeps; the first six have columns on the page.
 SHOWN = ('torch', 'torchvision', 'numpy', 'opencv-python', 'huggingface_hub', 'pycocotools')
@@ -178,35 +178,36 @@ def last(output: str) -> str:
     return next((line.strip() for line in reversed(output.splitlines()) if line.strip()), '')
 
 
-def check(folder: Path) -> None:
+def check(folder: Path) -> int:
     """Run COMMANDS in a cell.
+
+    Returns:
+        int: Seconds that it took.
 
     Raises:
         Ended: If one fails.
     """
+    start = time.time()
     for what, command in COMMANDS.items():
         done = run(folder, *command)
         if done.returncode:
             print(done.stdout)
             word = 'fails' if 'Traceback' in done.stdout or 'pytest' in command else 'refused'
             raise Ended(f'{what}: {word}: {last(done.stdout)}')
+    return round(time.time() - start)
 
 
 def attempt(cell: Cell, folder: Path) -> dict:
-    """The row of a cell: versions, date, seconds of COMMANDS, and the result."""
+    """The row of a cell: the date, versions, the result, seconds of COMMANDS if they all worked."""
     row: dict = {'date': f'{date.today():%Y-%m-%d}', 'versions': {}}
-    start = None
     try:
         install(cell, folder)
         row['versions'] = json.loads(run(folder, 'python', '-c', LIST).stdout)
         row['python'] = run(folder, 'python', '-V').stdout.split()[1]
-        start = time.time()
-        check(folder)
+        row['seconds'] = check(folder)
         row['result'] = 'works'
     except Ended as error:
         row['result'] = str(error)
-    if start:
-        row['seconds'] = round(time.time() - start)
     return row
 
 
@@ -229,17 +230,44 @@ def try_cells(names: list[str]) -> None:
 
 # The page
 
-TITLES = ('Python', 'family', 'torch', 'torchvision', 'NumPy', 'OpenCV', 'huggingface_hub')
+TITLES = ('Python', 'family', *SHOWN[:2], 'NumPy', 'OpenCV', *SHOWN[4:], 'result', 'date')
 FAMILIES = {'onedl': 'onedl', 'openmmlab': 'upstream'}
-HEADER = """# Versions
+HEADER = """# Versions that were tried
 
-What mmscale was tried with: an empty environment, `pip install 'mmscale[FAMILY]'` with the versions
-of the row, then """
+Each row is an empty environment on Linux without a GPU or a compiled mmcv: `pip install` of this package with the extra
+`onedl` or `openmmlab` ("upstream") and the versions of the row, the newest of everything else. Then there:
+{commands}.
+
+`python .ci/versions.py` writes this page, and tries with `--try`. The bounds in `setup.py` follow from it.
+
+"""
 
 
 def page() -> str:
     """The page, in Markdown."""
-    return HEADER
+    lines = [HEADER.format(commands='; '.join(COMMANDS)), f'| {" | ".join(TITLES)} |']
+    lines += ['|---' * len(TITLES) + '|']
+    found = results()
+    for name, cell in CELLS.items():
+        if name in found:
+            lines.append(f'| {" | ".join(columns(cell, found[name]))} |')
+    return '\n'.join(lines) + '\n'
+
+
+def columns(cell: Cell, row: dict) -> list[str]:
+    """A row of the page: versions as installed, or as asked for where nothing was."""
+    asked = dict(re.findall(r'(\S+)==(\S+)', cell.versions))
+    versions = row['versions'] or asked
+    result = row['result'].replace('|', '\\|')
+    if 'seconds' in row:
+        result += f' ({row["seconds"]} s)'
+    return [
+        row.get('python', cell.python),
+        FAMILIES[cell.family],
+        *(versions.get(name, '') for name in SHOWN),
+        result,
+        row['date'],
+    ]
 
 
 def main() -> None:
