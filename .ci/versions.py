@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from datetime import date
@@ -35,18 +34,23 @@ class Cell(NamedTuple):
     beyond: str = ''  # requirements outside setup.py's bounds, installed over the others
 
 
-OLDEST = 'torch==2.1.2 torchvision==0.16.2 numpy==1.26.4 huggingface_hub==0.26.0'
 TORCH_2_6 = 'torch==2.6.0 torchvision==0.21.0'
 TORCH_2_11 = 'torch==2.11.0 torchvision==0.26.0'
 CELLS = {
     '310-upstream-oldest': Cell(
         '3.10',
         'openmmlab',
-        f'{OLDEST} opencv-python==4.8.1.78 pycocotools==2.0.7 mmdet==3.3.0 mmengine==0.10.7 '
+        'torch==2.1.2 torchvision==0.16.2 numpy==1.26.4 opencv-python==4.8.1.78 '
+        'huggingface_hub==0.26.0 pycocotools==2.0.7 mmdet==3.3.0 mmengine==0.10.7 '
         'mmpretrain==1.2.0',
     ),
-    '310-onedl-oldest': Cell('3.10', 'onedl', f'{OLDEST} opencv-python==4.9.0.80'),
-    '310-onedl-2.1-numpy-2': Cell('3.10', 'onedl', 'torch==2.1.2 torchvision==0.16.2'),
+    '310-onedl-oldest': Cell(
+        '3.10',
+        'onedl',
+        'torch==2.3.1 torchvision==0.18.1 numpy==1.26.4 huggingface_hub==0.26.0 '
+        'opencv-python==4.9.0.80',
+    ),
+    '310-onedl-2.1': Cell('3.10', 'onedl', 'torch==2.1.2 torchvision==0.16.2'),
     '310-torch-2.0': Cell('3.10', 'onedl', 'torch==2.0.1'),
     '311-upstream-2.6': Cell('3.11', 'openmmlab', f'{TORCH_2_6} pycocotools==2.0.8'),
     '311-onedl-2.6': Cell('3.11', 'onedl', f'{TORCH_2_6} opencv-python==4.12.0.88'),
@@ -234,12 +238,12 @@ TITLES = ('Python', 'family', *SHOWN[:2], 'NumPy', 'OpenCV', *SHOWN[4:], 'result
 FAMILIES = {'onedl': 'onedl', 'openmmlab': 'upstream'}
 HEADER = """# Versions that were tried
 
-Each row is an empty environment on Linux without a GPU or a compiled mmcv: `pip install` of this package with the extra
-`onedl` or `openmmlab` ("upstream") and the versions of the row, the newest of everything else. Then there:
-{commands}.
+Each row is an empty environment on Linux, without a GPU and without a compiled mmcv: `pip install`
+of this package with the extra `onedl` or `openmmlab` ("upstream") and the versions of the row, the
+newest of everything else. Then in it: {commands}.
 
-`python .ci/versions.py` writes this page, and tries with `--try`. The bounds in `setup.py` follow from it.
-
+`python .ci/versions.py` writes this page, and with `--try` it tries. The bounds in `setup.py`
+follow from it.
 """
 
 
