@@ -173,8 +173,9 @@ def refusal(output: str) -> str:
     """Why pip did not install, in a line."""
     cause = output.partition('The conflict is caused by:\n')[2].partition('\n\n')[0]
     if cause:
-        lines = [re.sub(r' @ \S+|; (extra|python_version) .*', '', c) for c in cause.splitlines()]
-        return '; '.join(map(str.strip, lines)).replace('The user requested', 'asked for')
+        noise = r' @ \S+|\[\w+\]|; (extra|python_version) .*'
+        lines = dict.fromkeys(re.sub(noise, '', line).strip() for line in cause.splitlines())
+        return '; '.join(lines).replace('The user requested', 'asked for')
     errors = [line for line in output.splitlines() if line.lower().startswith('error: ')]
     return re.sub(r' \(from versions:.*?\)', '', errors[-1][7:]) if errors else last(output)
 
