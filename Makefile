@@ -5,10 +5,10 @@ OPERATORS ?=
 # What the set-up found out about this machine, then the command.
 RUN = . .venv/ready && .venv/bin/python
 
-.PHONY: help setup demo test lint docs wheel audit licences
+.PHONY: help setup demo test test-upstream lint docs wheel audit licences
 
 help:  ## list these commands
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1	\2/p' Makefile
 
 setup:  ## make the environment .venv (the others do it too); OPERATORS=compiled: mmcv's own
 	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh
@@ -22,6 +22,12 @@ ENGINES = tests/export tests/exported tests/inference
 test: lint  ## run the linters and the tests
 	$(RUN) -m pytest -rfEs -n 2 --dist loadfile $(ENGINES)
 	$(RUN) -m pytest -rfEs -n 2 --dist loadfile $(ENGINES:%=--ignore %)
+
+UPSTREAM = . .venv-upstream/ready && .venv-upstream/bin/python
+
+test-upstream: .venv-upstream/dev  ## run the tests with OpenMMLab's own packages: .ci/upstream.txt
+	$(UPSTREAM) -m pytest -rfEs -n 2 --dist loadfile $(ENGINES)
+	$(UPSTREAM) -m pytest -rfEs -n 2 --dist loadfile $(ENGINES:%=--ignore %)
 
 lint: .venv/dev  ## run the linters
 	$(RUN) -m ruff check
@@ -46,3 +52,8 @@ licences: .venv/dev  ## write docs/licences.md anew
 
 .venv/ready: .ci/setup_env.sh constraints.txt setup.py
 	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh
+
+.venv-upstream/dev: PYTHON = python3.10
+.venv-upstream/dev: .ci/setup_env.sh .ci/upstream.txt constraints.txt setup.py
+	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh upstream
+	@.ci/setup_env.sh upstream dev

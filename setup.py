@@ -78,6 +78,7 @@ setup(
             'onedl-mmengine>=0.10.12',
             'onedl-mmpretrain>=1.3.6',
             OPENCV,
+            'torch>=2.3',  # onedl-mmengine imports torch.amp.GradScaler
             'torchvision',
         ],
         'openmmlab': [

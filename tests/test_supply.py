@@ -32,10 +32,14 @@ def audit():
     return importlib.import_module('audit')
 
 
+def pins_of(path):
+    lines = path.read_text().splitlines()
+    return dict(line.split('==') for line in lines if line and not line.startswith('#'))
+
+
 @pytest.fixture
 def pins():
-    lines = (ROOT / 'constraints.txt').read_text().splitlines()
-    return dict(line.split('==') for line in lines if line and not line.startswith('#'))
+    return pins_of(ROOT / 'constraints.txt')
 
 
 def test_licences_name_every_dependency(licences, pins):
@@ -80,6 +84,13 @@ def test_pins_are_within_what_setup_asks_for(licences, pins):
     for requirement in asked:
         pin = pins.get(canonicalize_name(requirement.name))
         assert pin is None or pin in requirement.specifier, requirement
+
+
+def test_pins_of_upstream_are_within_its_extras(licences, pins, monkeypatch):
+    monkeypatch.setattr(licences, 'GROUPS', ('openmmlab', 'openmmlab-seg'))
+    pins |= pins_of(SCRIPTS / 'upstream.txt')
+    for requirement in [r for group in licences.asked_for().values() for r in group]:
+        assert pins[canonicalize_name(requirement.name)] in requirement.specifier, requirement
 
 
 @pytest.mark.parametrize(
