@@ -166,6 +166,7 @@ def _metainfo(dataset, scope):
 def _check_steps(pipeline):
     """Check the transforms that :func:`mmscale.engine.runtime.runtime_config` will leave in."""
     for step in pipeline:
+        step.pop('_scope_', None)  # mmengine's, of steps that a config takes from its base
         step['type'] = type_name(str(step.get('type')))
     check_pipeline([step for step in pipeline if step['type'] not in READERS], 'its pipeline')
 
