@@ -5,7 +5,7 @@ OPERATORS ?=
 # What the set-up found out about this machine, then the command.
 RUN = . .venv/ready && .venv/bin/python
 
-.PHONY: help setup demo test test-upstream lint docs wheel audit licences
+.PHONY: help setup demo test test-upstream lint docs dist audit licences
 
 help:  ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1	\2/p' Makefile
@@ -38,8 +38,8 @@ lint: .venv/dev  ## run the linters
 docs: .venv/dev  ## make the documentation's site, docs/_build/html (Python 3.11 or newer)
 	$(RUN) -m sphinx -W --keep-going -b html docs docs/_build/html
 
-wheel: .venv/dev  ## build the last commit's wheel, the same bytes each time, and its SBOM, in dist
-	$(RUN) .ci/wheel.py
+dist: .venv/dev  ## build the last commit's sdist, wheel and SBOM, the same bytes each time, in dist
+	$(RUN) .ci/dist.py
 
 audit: .venv/dev  ## look up constraints.txt among published vulnerabilities (SERVICE=osv: there)
 	$(RUN) .ci/audit.py $(SERVICE)

@@ -8,6 +8,18 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r"'(.+)'", (ROOT / 'mmscale/version.py').read_text(encoding='utf-8')).group(1)
 
+# On a package index the README's relative links lead nowhere: they get the repository's address,
+# which stands in CITATION.cff once there is one that everybody can open.
+README = (ROOT / 'README.md').read_text(encoding='utf-8')
+CITATION = (ROOT / 'CITATION.cff').read_text(encoding='utf-8')
+ADDRESS = re.search(r'^repository-code: *(\S+)', CITATION, re.MULTILINE)
+PAGES = {}
+if ADDRESS:
+    pages, files = (f'{ADDRESS[1]}/{kind}/v{VERSION}/' for kind in ('blob', 'raw'))
+    README = re.sub(r'(!\[[^\]]*\]\()(?!https?:)', rf'\1{files}', README)
+    README = re.sub(r'(\]\()(?!https?:|#)', rf'\1{pages}', README)
+    PAGES = {'Source': ADDRESS[1], 'Changelog': f'{pages}CHANGELOG.md'}
+
 # Lower bounds are above the published security fixes, which the comments name: docs/reliability.md.
 
 # For tools/export.py, and for tools/infer.py and tools/test.py on what it writes.
@@ -45,13 +57,21 @@ setup(
     name='mmscale',
     version=VERSION,
     description='ReXNet, ScaleNet and SAN backbones for MMDetection, MMPretrain and MMSegmentation',
-    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description=README,
     long_description_content_type='text/markdown',
+    author='The authors of mmscale',
     license='Apache-2.0',
+    license_files=['LICENSE'],
+    project_urls=PAGES,
+    keywords=['object detection', 'mmdetection', 'backbone', 'rexnet', 'scalenet', 'san'],
     classifiers=[
+        'Development Status :: 4 - Beta',
         'Intended Audience :: Science/Research',
-        'Programming Language :: Python :: 3',
+        'Operating System :: POSIX :: Linux',
+        *[f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)],
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
         'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
     ],
     python_requires='>=3.10',
     install_requires=[
