@@ -116,14 +116,19 @@ def take(commands: str, words: dict, folder: Path, programs: str, python: str) -
     return done
 
 
-def main():
+def build_parser():
+    """The script's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('wheel', type=Path)
     parser.add_argument('folder', type=Path)
     parser.add_argument('--coco', type=Path, required=True, help="a small set in COCO's layout")
     parser.add_argument('--python', default='python3', help='the one of the environments (python3)')
     parser.add_argument('--weights', action='store_true', help="fetch the backbones' weights")
-    args = parser.parse_args()
+    return parser
+
+
+def main():
+    args = build_parser().parse_args()
     words = {**WORDS, 'wheel': args.wheel.name}
     if args.weights:
         words |= dict(no_weights='', unfrozen='')
