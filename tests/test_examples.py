@@ -80,12 +80,16 @@ STAND_INS = {
 LOADER = 'train_dataloader.num_workers=0 train_dataloader.persistent_workers=False'
 SHORT = f'--cfg-options {LOADER} train_cfg.max_epochs=1'
 SCRATCH = f'{SHORT} model.backbone.init_cfg=None'
+SMALL = (
+    'train_dataloader.dataset.pipeline.2.scale=[160,160] '
+    'val_dataloader.dataset.pipeline.1.scale=[160,160]'
+)
 SHORTER = {
     'train my_config.py --resume': f'{SCRATCH} --work-dir work_dirs/new',
     'train my_config.py': SCRATCH,
-    'train mmdet::retinanet/retinanet_r50_fpn_1x_coco': SCRATCH,
-    'init_cfg.checkpoint=': SHORT,
-    'train.py configs/faster_rcnn': SCRATCH,
+    'train mmdet::retinanet/retinanet_r50_fpn_1x_coco': f'{SCRATCH} {SMALL}',
+    'init_cfg.checkpoint=': f'{SHORT} {SMALL}',
+    'train.py configs/faster_rcnn': f'{SCRATCH} {SMALL}',
     '_in1k.py': f'{SHORT} model.head.num_classes=8',
     'train segformer': '--cfg-options train_cfg.max_iters=2 train_cfg.val_interval=2',
     'make_shapes.py': '--train 4 --val 2 --train-crops 32 --val-crops 16',
