@@ -18,7 +18,7 @@ if [[ ${1:-} == upstream ]]; then
     MMCV=mmcv
     [[ $OPERATORS == compiled ]] || MMCV=mmcv-lite
     PACKAGES=(--editable '.[report]' "$MMCV" mmdet mmengine mmpretrain opencv-python)
-    TOOLS=(--editable '.[completion,openmmlab-seg,supervision]' hypothesis pytest pytest-xdist)
+    TOOLS=(--editable '.[completion,openmmlab-seg,supervision]' hypothesis pytest pytest-xdist wheel)
 else
     VENV=.venv NEWEST=13 TARGET=setup CONSTRAINTS=constraints.txt
     MMCV=onedl-mmcv

@@ -140,6 +140,7 @@ def build(out, **environment):
 
 @pytest.fixture(scope='module')
 def two_builds(tmp_path_factory):
+    pytest.importorskip('cyclonedx')
     if not (ROOT / '.git').exists():
         pytest.skip('the wheel is that of a commit, and there is no repository')
     first = tmp_path_factory.mktemp('one') / 'dist'
