@@ -20,6 +20,14 @@ THREADS = 1 if 'PYTEST_XDIST_WORKER' in os.environ else 2
 torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', THREADS)))
 
 
+@pytest.fixture(scope='session', autouse=True)
+def allocator():
+    """Memory goes back to the system: these processes do far more than one run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mmscale.engine.tuning.CDLL', object)  # which knows no C library
+        yield
+
+
 class Lines(list):
     """Messages of a log."""
 
