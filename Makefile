@@ -4,10 +4,8 @@ PYTHON ?= python3
 OPERATORS ?=
 # What the set-up found out about this machine, then the command.
 RUN = . .venv/ready && .venv/bin/python
-# glibc gives large buffers back to the system at every step otherwise, 15 % of the time.
-KEEP_MEMORY = export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296;
 
-.PHONY: help setup demo test test-upstream lint docs wheel audit licences
+.PHONY: help setup demo test test-upstream lint docs dist audit licences
 
 help:  ## list these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1	\2/p' Makefile
@@ -16,7 +14,7 @@ setup:  ## make the environment .venv (the others do it too); OPERATORS=compiled
 	@PYTHON='$(PYTHON)' OPERATORS='$(OPERATORS)' .ci/setup_env.sh
 
 demo: .venv/ready  ## train, test and draw on data made on the spot, in minutes
-	$(KEEP_MEMORY) $(RUN) tools/demo.py
+	$(RUN) tools/demo.py
 
 # The engines of exported files stay in processes of their own: one that trained after them died.
 ENGINES = tests/export tests/exported tests/inference
@@ -40,8 +38,8 @@ lint: .venv/dev  ## run the linters
 docs: .venv/dev  ## make the documentation's site, docs/_build/html (Python 3.11 or newer)
 	$(RUN) -m sphinx -W --keep-going -b html docs docs/_build/html
 
-wheel: .venv/dev  ## build the last commit's wheel, the same bytes each time, and its SBOM, in dist
-	$(RUN) .ci/wheel.py
+dist: .venv/dev  ## build the last commit's sdist, wheel and SBOM, the same bytes each time, in dist
+	$(RUN) .ci/dist.py
 
 audit: .venv/dev  ## look up constraints.txt among published vulnerabilities (SERVICE=osv: there)
 	$(RUN) .ci/audit.py $(SERVICE)

@@ -8,6 +8,18 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r"'(.+)'", (ROOT / 'mmscale/version.py').read_text(encoding='utf-8')).group(1)
 
+# On a package index the README's relative links lead nowhere: they get the repository's address,
+# which stands in CITATION.cff once there is one that everybody can open.
+README = (ROOT / 'README.md').read_text(encoding='utf-8')
+CITATION = (ROOT / 'CITATION.cff').read_text(encoding='utf-8')
+ADDRESS = re.search(r'^repository-code: *(\S+)', CITATION, re.MULTILINE)
+PAGES = {}
+if ADDRESS:
+    pages, files = (f'{ADDRESS[1]}/{kind}/v{VERSION}/' for kind in ('blob', 'raw'))
+    README = re.sub(r'(!\[[^\]]*\]\()(?!https?:)', rf'\1{files}', README)
+    README = re.sub(r'(\]\()(?!https?:|#)', rf'\1{pages}', README)
+    PAGES = {'Source': ADDRESS[1], 'Changelog': f'{pages}CHANGELOG.md'}
+
 # Lower bounds are above the published security fixes, which the comments name: docs/reliability.md.
 
 # For tools/export.py, and for tools/infer.py and tools/test.py on what it writes.
@@ -31,6 +43,9 @@ OPENCV = 'opencv-python>=4.8.1.78,!=4.10.*,!=4.11.*'
 # x265 (GPL).
 SUPERVISION = 'supervision>=0.27,<0.30'
 
+# COCO's figures. 1.3 is what tests compare with pycocotools.
+HOTCOCO = 'hotcoco>=1.3,<2'
+
 # The site of docs/, by `make docs`. These releases want Python 3.11.
 DOCS = [
     'furo; python_version >= "3.11"',
@@ -42,13 +57,21 @@ setup(
     name='mmscale',
     version=VERSION,
     description='ReXNet, ScaleNet and SAN backbones for MMDetection, MMPretrain and MMSegmentation',
-    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description=README,
     long_description_content_type='text/markdown',
+    author='The authors of mmscale',
     license='Apache-2.0',
+    license_files=['LICENSE'],
+    project_urls=PAGES,
+    keywords=['object detection', 'mmdetection', 'backbone', 'rexnet', 'scalenet', 'san'],
     classifiers=[
+        'Development Status :: 4 - Beta',
         'Intended Audience :: Science/Research',
-        'Programming Language :: Python :: 3',
+        'Operating System :: POSIX :: Linux',
+        *[f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)],
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
         'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
     ],
     python_requires='>=3.10',
     install_requires=[
@@ -93,11 +116,11 @@ setup(
         'openmmlab-seg': ['mmsegmentation>=1.2.2', 'ftfy', 'regex'],
         # Oriented boxes; upstream's was not tried.
         'onedl-rotate': ['onedl-mmrotate>=1.2.1'],
-        'fast-eval': ['faster-coco-eval'],
+        'fast-eval': [HOTCOCO],
         'completion': ['shtab'],
         'supervision': [SUPERVISION],
-        # The page of a test: Vega's scripts for its charts, and COCO's curves in seconds.
-        'report': ['faster-coco-eval', 'vl-convert-python>=1.9'],
+        # The page of a test: Vega's scripts for its charts, and COCO's figures in seconds.
+        'report': [HOTCOCO, 'vl-convert-python>=1.9'],
         'export': EXPORT,
         'docs': DOCS,
         'dev': [
@@ -105,7 +128,7 @@ setup(
             *EXPORT,
             'codespell',
             'cyclonedx-python-lib>=11',
-            'faster-coco-eval',
+            HOTCOCO,
             'hypothesis',
             'mypy',
             'onedl-mmrotate',

@@ -254,10 +254,9 @@ def page() -> str:
     """The page, in Markdown."""
     lines = [HEADER.format(commands='; '.join(COMMANDS)), f'| {" | ".join(TITLES)} |']
     lines += ['|---' * len(TITLES) + '|']
-    found = results()
+    untried = dict(versions={}, result='not tried yet', date='')
     for name, cell in CELLS.items():
-        if name in found:
-            lines.append(f'| {" | ".join(columns(cell, found[name]))} |')
+        lines.append(f'| {" | ".join(columns(cell, results().get(name, untried)))} |')
     return '\n'.join(lines) + '\n'
 
 

@@ -32,6 +32,7 @@ INCLUDED = {
     'project/changelog': ROOT / 'CHANGELOG.md',
     'project/contributing': ROOT / 'CONTRIBUTING.md',
     'project/security': ROOT / 'SECURITY.md',
+    'project/releasing': ROOT / 'RELEASING.md',
 }
 
 myst_heading_anchors = 4  # with GitHub's names

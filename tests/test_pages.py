@@ -39,13 +39,6 @@ def test_options_are_those_of_the_constructor(name):
     assert written == {key: parameter.default for key, parameter in given.items()}
 
 
-def test_examples_of_the_backbones_run():
-    blocks = re.findall(r'```python\n(.*?)```', OPTIONS, re.DOTALL)
-    assert len(blocks) == 3
-    for block in blocks:
-        exec(block, {})
-
-
 def texts():
     """Every text in the package's code; what an f-string puts in parts it."""
     for path in (ROOT / 'mmscale').rglob('*.py'):

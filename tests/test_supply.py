@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -122,11 +123,11 @@ def _found(*names):
 
 
 def build(out, **environment):
-    """The wheel of the last commit and its list of parts."""
+    """The sdist of the last commit, its wheel and its list of parts."""
     environment = dict(os.environ, **environment)
     umask = int(environment.pop('UMASK'), 8)
     done = subprocess.run(
-        [sys.executable, str(SCRIPTS / 'wheel.py'), '--out', str(out)],
+        [sys.executable, str(SCRIPTS / 'dist.py'), '--out', str(out)],
         cwd=out.parent,
         env=environment,
         umask=umask,
@@ -134,9 +135,7 @@ def build(out, **environment):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    (wheel,) = out.glob('*.whl')
-    (parts,) = out.glob('*.cdx.json')
-    return wheel, parts
+    return [next(out.glob(pattern)) for pattern in ('*.tar.gz', '*.whl', '*.cdx.json')]
 
 
 @pytest.fixture(scope='module')
@@ -153,15 +152,28 @@ def two_builds(tmp_path_factory):
     )
 
 
-def test_one_commit_gives_one_wheel(two_builds):
-    (one, its_parts), (other, other_parts) = two_builds
-    assert one.name == other.name
-    assert one.read_bytes() == other.read_bytes()
-    assert its_parts.read_bytes() == other_parts.read_bytes()
+def test_one_commit_gives_one_sdist_and_one_wheel(two_builds):
+    for one, other in zip(*two_builds, strict=True):
+        assert one.name == other.name
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_sdist_gives_the_wheel_of_the_checkout(two_builds, tmp_path):
+    dist = importlib.import_module('dist')
+    (sdist, wheel, _), _ = two_builds
+    source = tmp_path / 'source'
+    source.mkdir()
+    dist.extract('HEAD', source)
+    of_checkout = dist.build_wheel(source, tmp_path, dist.moment('HEAD'))
+    assert of_checkout.read_bytes() == wheel.read_bytes()
+    with tarfile.open(sdist) as archive:
+        names = {name.partition('/')[2] for name in archive.getnames()}
+    assert {'PKG-INFO', 'CHANGELOG.md', 'CITATION.cff', 'LICENSE', 'pyproject.toml'} <= names
+    assert not [name for name in names if name.startswith(('tests', 'docs', '.ci', '.git'))]
 
 
 def test_parts_are_the_wheel_and_what_it_asks_for(two_builds):
-    (wheel, parts), _ = two_builds
+    (_, wheel, parts), _ = two_builds
     content = json.loads(parts.read_text())
     assert (content['bomFormat'], content['specVersion']) == ('CycloneDX', '1.6')
     itself = content['metadata']['component']

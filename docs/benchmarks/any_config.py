@@ -299,15 +299,20 @@ def _shortened(names):
     )
 
 
-def main():
-    """See the module."""
+def build_parser():
+    """The script's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('folder', type=Path)
     parser.add_argument('--only', nargs='*', help='folders of configs (default: all)')
     parser.add_argument('--package', default='mmdet', choices=['mmdet', 'mmseg', 'mmrotate'])
     parser.add_argument('--jobs', type=int, default=1, help='models at a time (1)')
     parser.add_argument('--page', type=Path, help='write the page here (FOLDER/table.md)')
-    args = parser.parse_args()
+    return parser
+
+
+def main():
+    """See the module."""
+    args = build_parser().parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.package != 'mmrotate':  # whose operators nothing stands in for
         # mmcv compiles some operators for GPUs alone.

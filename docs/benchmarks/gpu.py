@@ -4,7 +4,8 @@
 
 Each group of cases is timed in turns in one process, by CUDA events; a row says the median and the
 least of the rounds in milliseconds. Groups: `taps` (backbones, the maps of strides 4 to 32),
-`training` (a step of SGD on random maps), `detectors` (pixels to boxes) and `detector_training`.
+`detectors` (pixels to boxes), `training` (a step of SGD on random maps), `detector_training`, and
+`compiled_taps` and `compiled_training`, whose compiling takes most of the time.
 docs/notes/speed.md says what was measured so far.
 """
 
@@ -29,7 +30,7 @@ from mmscale.deploy import fuse, to_channels_last
 PAIRS = {'rexnet-100': 'timm-rexnet-100', 'scalenet-50': 'resnet-50'}  # ours and the peer
 DETECTORS = ('faster-rcnn-rexnet-100', 'faster-rcnn-scalenet-50', 'faster-rcnn-resnet-50')
 SHAPES = ((1, 800, 1216), (64, 224, 224), (1, 224, 224))
-COMPILED = SHAPES[:2]  # torch.compile takes most of the time that this takes
+TRAINED = (64, 224, 224)
 LEAST = 10.0  # ms that one round lasts at least: short cases run several times in it
 
 
@@ -69,12 +70,6 @@ def forms_of(name, shape):
         model = to_channels_last(fuse(build(name))).to('cuda', dtype)
         yield f'{kind}, fused', without_grad(model, x)
         yield f'{kind}, fused, graph', recorded(without_grad(model, x))
-    if shape not in COMPILED:
-        return
-    x, model = images(shape, torch.float16), to_channels_last(fuse(build(name))).cuda().half()
-    compiled = without_grad(torch.compile(model), x)
-    yield 'float16, compiled', compiled
-    yield 'float16, compiled, graph', recorded(compiled)
 
 
 def without_grad(model, x):
@@ -99,6 +94,19 @@ def taps():
             yield f'taps, {" x ".join(map(str, shape))}', cases
 
 
+def compiled_taps():
+    """Backbones by torch.compile."""
+    for shape in SHAPES[:2]:
+        for pair in PAIRS.items():
+            cases, x = {}, images(shape, torch.float16)
+            for name in pair:
+                model = torch.compile(to_channels_last(fuse(build(name))).cuda().half())
+                run = without_grad(model, x)
+                cases[f'{name}: float16, compiled'] = run
+                cases[f'{name}: float16, compiled, graph'] = recorded(run)
+            yield f'taps, {" x ".join(map(str, shape))}', cases
+
+
 def stepping(model, x, dtype, compiled=False):
     """A step of SGD, by autocast where the type is not single."""
     model.train()
@@ -119,7 +127,7 @@ def stepping(model, x, dtype, compiled=False):
 
 def training():
     """Training steps of backbones."""
-    shape = (64, 224, 224)
+    shape = TRAINED
     for pair in PAIRS.items():
         cases = {}
         for name, dtype in itertools.product(pair, (torch.float32, torch.bfloat16)):
@@ -131,11 +139,18 @@ def training():
                 else:
                     model = to_channels_last(model)
                 cases[f'{name}: {kind}, {layout}'] = stepping(model, x, dtype)
+        yield f'training, {" x ".join(map(str, shape))}', cases
+
+
+def compiled_training():
+    """Training steps of backbones by torch.compile."""
+    for pair in PAIRS.items():
+        cases = {}
         for name in pair:
-            model, x = to_channels_last(build(name)).cuda(), images(shape)
+            model, x = to_channels_last(build(name)).cuda(), images(TRAINED)
             step = stepping(model, x, torch.bfloat16, compiled=True)
             cases[f'{name}: bfloat16, compiled'] = step
-        yield 'training, 64 x 224 x 224', cases
+        yield f'training, {" x ".join(map(str, TRAINED))}', cases
 
 
 def autocast(run, dtype):
@@ -197,7 +212,7 @@ def time_in_turns(cases, rounds):
     return {name: dict(ms=statistics.median(ms), best_ms=min(ms)) for name, ms in times.items()}
 
 
-GROUPS = (taps, detectors, training, detector_training)
+GROUPS = (taps, detectors, training, detector_training, compiled_taps, compiled_training)
 
 
 def main():
@@ -220,6 +235,7 @@ def main():
         for title, cases in group():
             for name, found in time_in_turns(cases, args.rounds).items():
                 rows.append(dict(group=title, case=name, **found))
+                console.print(f'{title}: {name}: {found["ms"]:.3f} ({found["best_ms"]:.3f})')
                 table.add_row(title, name, f'{found["ms"]:.3f} ({found["best_ms"]:.3f})')
             del cases
             gc.collect()

@@ -9,19 +9,15 @@ the page is written beside this script. A layout that is through is not run agai
 
 import argparse
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import supervision as sv
+from transcript import machine, run, written
 
 PAGE = Path(__file__).with_suffix('.md')
 PICTURES = {'train': 24, 'val': 8}
-MOST = 40  # lines of a command's output that are shown
 # Whose weights the configs name: a classifier's are those of the whole.
 NO_HUB, NO_HUB_CLASSIFIER = 'model.backbone.init_cfg=None', 'model.init_cfg=None'
 NO_HUB_SAID = """The machine had no way to the hub's weights, so they are
@@ -84,36 +80,19 @@ def write_classes(shapes, folder):
         parts.as_folder_structure(str(folder / split))
 
 
-def run(command: str, folder: Path, mmscale: Path) -> dict:
-    """Run a line of the page in the folder, as a user with the wheel's environment would."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(('PYTHON', 'COCO'))}
-    environment['PATH'] = f'{mmscale.parent}:{environment["PATH"]}'
-    print(f'$ {command}', flush=True)
-    start = time.perf_counter()
-    done = subprocess.run(
-        command, shell=True, cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    seconds = time.perf_counter() - start
-    print(f'{done.stdout}({seconds:.0f} s)', flush=True)
-    if done.returncode:
-        sys.exit(f'`{command}` ended with status {done.returncode}')
-    return dict(command=command, output=done.stdout, seconds=seconds)
-
-
-def run_layout(name: str, folder: Path, mmscale: Path, hub: str, length: str) -> list[dict]:
+def run_layout(name: str, folder: Path, programs: Path, hub: str, length: str) -> list[dict]:
     """The four commands of a layout; kept in its folder."""
     kept = folder / f'{name}_commands.json'
     if kept.is_file():
         return json.loads(kept.read_text())
     done = [
-        run(f'mmscale new {name} -o {name}.py', folder, mmscale),
-        run(f'mmscale train {name}.py{options(hub, length)}', folder, mmscale),
+        run(f'mmscale new {name} -o {name}.py', folder, programs),
+        run(f'mmscale train {name}.py{options(hub, length)}', folder, programs),
     ]
     best = next((folder / f'work_dirs/{name}').glob('best_*.pth'))
     tested = f'mmscale test {name}.py {best.relative_to(folder)} --report'
-    done.append(run(f'{tested}{options(hub)}', folder, mmscale))
-    done.append(run(f'ls -s --block-size=K work_dirs/{name}', folder, mmscale))
+    done.append(run(f'{tested}{options(hub)}', folder, programs))
+    done.append(run(f'ls -s --block-size=K work_dirs/{name}', folder, programs))
     kept.write_text(json.dumps(done))
     return done
 
@@ -121,17 +100,6 @@ def run_layout(name: str, folder: Path, mmscale: Path, hub: str, length: str) ->
 def options(*settings: str) -> str:
     given = ' '.join(filter(None, settings))
     return f' --cfg-options {given}' if given else ''
-
-
-def shown(output: str, folder: Path) -> str:
-    """A command's output without the folder's place, cut in its middle."""
-    output = re.sub(r'\S*/site-packages/', '', output.replace(f'{folder}/', ''))
-    lines = re.sub(r'\x1b\[[0-9;]*m', '', output).splitlines()
-    lines = [line.rpartition('\r')[2] for line in lines]
-    if len(lines) > MOST:
-        left = len(lines) - MOST
-        lines = [*lines[: MOST // 2], f'... ({left} lines)', *lines[-MOST // 2 :]]
-    return '\n'.join(line if len(line) <= 150 else f'{line[:147]}...' for line in lines)
 
 
 def main():
@@ -142,7 +110,7 @@ def main():
     parser.add_argument('--mmscale', type=Path, default=shutil.which('mmscale'))
     parser.add_argument('--weights', action='store_true', help="fetch the backbones' weights")
     args = parser.parse_args()
-    folder, mmscale = args.folder.resolve(), args.mmscale.absolute()
+    folder, programs = args.folder.resolve(), args.mmscale.absolute().parent
     folder.mkdir(parents=True, exist_ok=True)
     shapes = {
         split: detection(
@@ -169,16 +137,14 @@ def main():
             write(source, folder / name)
         page.append(f'## {title}\n')
         hub = '' if args.weights else hub
-        for step in run_layout(name, folder, mmscale, hub, length):
-            page.append(f'```\n$ {step["command"]}\n{shown(step["output"], folder)}\n```\n')
-            page.append(f'{step["seconds"]:.0f} s\n')
-    version = run('mmscale --version', folder, mmscale)['output'].split()[-1]
+        for step in run_layout(name, folder, programs, hub, length):
+            page.append(written(step, folder))
+    version = run('mmscale --version', folder, programs)['output'].split()[-1]
     no_hub = '' if args.weights else NO_HUB_SAID
-    threads = os.environ.get('OMP_NUM_THREADS', os.cpu_count())
     head = INTRODUCTION.format(
         date=time.strftime('%Y-%m-%d'),
         version=version,
-        machine=f'{threads} of {os.cpu_count()} cores',
+        machine=machine(),
         supervision=sv.__version__,
         no_hub=no_hub,
         **PICTURES,

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmscale.adapting.adapting import plan
 from mmscale.adapting.proving import prove
 from mmscale.adapting.writing import base_name, child
-from mmscale.engine.config import load_config
+from mmscale.engine.config import config_stem, load_config
 from mmscale.errors import UserError
 from mmscale.families import backbone_name
 from mmscale.utils.files import check_out, written_aside
@@ -60,8 +60,7 @@ def adapt_file(
     if out.exists() and not force:
         raise UserError(f'{str(out)!r} is there, and may have been edited: --force writes over it')
     found = plan(former, backbone, arguments)
-    name = Path(str(config).rpartition('::')[2]).name.removesuffix('.py')
-    title = f'{name} with {backbone_name(backbone)}.'
+    title = f'{config_stem(config)} with {backbone_name(backbone)}.'
     if Config._is_lazy_import(former.filename):  # no text config can inherit from it
         text = f'"""{title} The whole of it, as the other is a pure-Python config."""\n\n'
         text += found.cfg.pretty_text

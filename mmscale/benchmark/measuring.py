@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_flatten
 from mmscale.benchmark.forms import FORMS, TRAINED, Case, build
 from mmscale.errors import UserError, check_whole
 
-PACKAGES = ('torch', 'timm', 'onnxruntime', 'openvino', 'pycocotools', 'faster-coco-eval')
+PACKAGES = ('torch', 'timm', 'onnxruntime', 'openvino', 'pycocotools', 'hotcoco')
 ALLOCATOR = ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_', 'THP_MEM_ALLOC_ENABLE')
 MIB = 2**20
 

@@ -16,7 +16,7 @@ from mmscale.cli.parsing import CommandParser, add_overrides
 from mmscale.engine.checks import find_in_run
 from mmscale.engine.config import find_config, load_config
 from mmscale.errors import UserError, printable, without_secrets
-from mmscale.utils.logs import debug_unprinted
+from mmscale.utils.logs import quiet_imports
 
 CLEAN, FAULTY, CANNOT_TELL = 0, 1, 2
 
@@ -39,7 +39,7 @@ def build_parser() -> CommandParser:
 def main(argv: Sequence[str] | None = None) -> None:
     args = build_parser().parse_args(argv)
     # The frameworks log to stdout.
-    with contextlib.redirect_stdout(sys.stderr), debug_unprinted():
+    with contextlib.redirect_stdout(sys.stderr), quiet_imports():
         try:
             with uncollected():
                 found = _examine(args)

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 
 from mmscale.adapting.files import adapt_file
 from mmscale.cli.parsing import Overrides
+from mmscale.engine.config import config_stem
 from mmscale.families import BACKBONES, backbone_name
 
 
@@ -72,9 +73,8 @@ def with_backbone(
         yield config
         return
     name, arguments = backbone
-    stem = Path(config.rpartition('::')[2]).stem
     with tempfile.TemporaryDirectory(prefix='mmscale-') as folder:
-        out = Path(folder, f'{stem}_{backbone_name(name).lower()}.py')
+        out = Path(folder, f'{config_stem(config)}_{backbone_name(name).lower()}.py')
         written = adapt_file(config, name, arguments, out, proof=proof)
         for note in written.notes:
             print_log(f'--backbone {name}: {note}', logger='current')

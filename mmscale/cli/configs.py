@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from mmscale.cli.parsing import CommandParser, one_line_errors
 from mmscale.engine.shipped import copy_config, shipped_configs
@@ -33,7 +33,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = list(shipped_configs(args.name))
         if not found:
             raise UserError(f'no config has {args.name!r} in its name or title')
-    table = Table('name', 'what', box=None)
+    # Whole names, also where a line is short: they are to be copied.
+    width = max(len(config.name) for config in found)
+    table = Table(Column('name', min_width=width), 'what', box=None)
     for config in found:
         table.add_row(config.name, config.title)
     Console(soft_wrap=True).print(table)

@@ -84,7 +84,7 @@ EXAMPLES = {
     ),
     'test': (
         'mmscale test my_config.py work_dirs/my_config/epoch_12.pth',
-        'mmscale test my_config.py work_dirs/my_config/epoch_12.pth --report',
+        'mmscale test my_config.py work_dirs/my_config --report',
         'mmscale test my_config.py detector.onnx --out results.json --show-dir pictures',
         'mmscale test my_san.py epoch_100.pth --resolutions 96 128 224 --inference proxy ideal',
     ),

@@ -47,4 +47,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error('--backbone needs --config')
     with one_line_errors(), with_backbone(*chosen) as config:
         results = infer(config=config, **options)
-    print(f'{len(results)} pictures: {options["out"]}/vis, {options["out"]}/predictions.json')
+    count = f'{len(results)} picture{"s" * (len(results) != 1)}'
+    print(f'{count}: {options["out"]}/vis, {options["out"]}/predictions.json')

@@ -1,5 +1,6 @@
 """The command ``mmscale make-shapes``."""
 
+import shlex
 from collections.abc import Sequence
 
 from mmscale.cli.parsing import CommandParser
@@ -36,7 +37,9 @@ def build_parser() -> CommandParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = build_parser()
+    args = parser.parse_args(argv)
     try:
-        make_shapes(**vars(parser.parse_args(argv)))
+        make_shapes(**vars(args))
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    print(f'next: mmscale new {shlex.quote(args.out)} -o my_config.py')

@@ -18,14 +18,14 @@ from mmscale.cli import COMMANDS
 from mmscale.cli.examples import EXAMPLES
 from mmscale.errors import UserError, first_line
 from mmscale.utils.files import writing
-from mmscale.utils.logs import debug_unprinted
+from mmscale.utils.logs import quiet_imports
 
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """Ends the program with one line where a UserError, or a full disk, would with a traceback."""
     try:
-        with debug_unprinted(), writing():
+        with quiet_imports(), writing():
             yield
     except UserError as error:
         _tell_launcher(f'error: {error}')

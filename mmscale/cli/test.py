@@ -16,7 +16,8 @@ def build_parser() -> CommandParser:
     parser = run_parser('test')
     parser.add_argument(
         'checkpoint',
-        help="file, URL or timm://NAME with this config's weights; or a file of mmscale export",
+        help="file, URL or timm://NAME with this config's weights; a work dir, of which the best "
+        'checkpoint is taken; or a file of mmscale export',
     )
     parser.add_argument(
         '--out',

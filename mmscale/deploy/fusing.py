@@ -66,7 +66,7 @@ def fuse(model: nn.Module, *, example: Any = None) -> nn.Module:
         watch = fold_norms(fused, call)
         if watch is not None:
             fused = _with_forms(fused, watch)
-        _replace_roi_aligns(fused)
+        use_row_roi_aligns(fused)
         fused = to_channels_last(fused)
         if call:
             check_same(expected, call(fused))
@@ -101,7 +101,16 @@ def _with_forms(model, watch):
     return forms.get(model, model)
 
 
-def _replace_roi_aligns(model):
+def use_row_roi_aligns(model: nn.Module) -> int:
+    """Have a model's mmcv RoIAligns computed on all cores of a CPU, with gradients too.
+
+    Args:
+        model: It is changed in place. Layers with hooks stay as they are.
+
+    Returns:
+        int: How many were replaced.
+    """
+    replaced = 0
     for module in list(model.modules()):
         for name, child in module.named_children():
             kind = type(child)  # by name: an mmcv without operators has no such class
@@ -109,4 +118,6 @@ def _replace_roi_aligns(model):
                 continue
             usual = child.pool_mode == 'avg' and not child.use_torchvision
             if usual and not isinstance(module, RowRoIAlign) and not hooked(child):
-                setattr(module, name, RowRoIAlign(child).eval())
+                setattr(module, name, RowRoIAlign(child).train(child.training))
+                replaced += 1
+    return replaced

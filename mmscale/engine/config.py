@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 
 from mmscale.checks.findings import settle
 from mmscale.checks.sections import find_overrides, find_values
+from mmscale.engine.naming import name_types
 from mmscale.errors import UserError, first_line, is_whole
 from mmscale.registry import SCOPE, type_name
 from mmscale.utils.environment import MMSEG
@@ -27,6 +28,8 @@ KEYS = (
     'tta_model', 'tta_pipeline',
 )  # fmt: skip
 FOLDER = Path(__file__).parents[1] / '.mim' / 'configs'
+# Those in pure Python, and how their names begin: as other configs import them.
+PURE, MODULE = Path(__file__).parents[1] / 'configs', f'{SCOPE}.configs.'
 
 
 def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -34,8 +37,9 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
 
     Args:
         name (str): A path; the name of a config of this package, with or without folder and
-            ``.py``: ``faster_rcnn_rexnet_fpn``, ``rexnet/faster-rcnn_rexnet-130_fpn_1x_coco``; or
-            one of another package: ``mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco``.
+            ``.py``: ``faster_rcnn_rexnet_fpn``, ``rexnet/faster-rcnn_rexnet-130_fpn_1x_coco``, in
+            pure Python ``mmscale.configs.faster_rcnn_rexnet_fpn``; or one of another package:
+            ``mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco``.
         overrides (dict, optional): Dotted keys and values, as from ``--cfg-options``.
 
     Raises:
@@ -67,9 +71,13 @@ def settled(cfg: Config, name: str | Path, overrides: Mapping[str, Any] | None =
         overrides (dict, optional): As in :func:`load_config`.
 
     Raises:
-        UserError: If an override or a value does not fit.
+        UserError: If an override or a value does not fit, or a class cannot be imported.
     """
-    _leave_scope(cfg._cfg_dict)
+    try:
+        name_types(cfg)
+        _leave_scope(cfg._cfg_dict)
+    except Exception as error:  # what pure-Python configs import is imported here
+        raise UserError(f'config {str(name)!r} cannot be read: {_reason(error)}') from error
     if overrides:
         _check_keys(cfg, overrides)
         settle(find_overrides(cfg, overrides))
@@ -89,7 +97,7 @@ def _reason(error):
     """What made a config end, in a line; of a failed import the first one that failed."""
     while isinstance(error, ImportError) and isinstance(error.__context__, ImportError):
         error = error.__context__
-    hint = ' (is its folder in PYTHONPATH?)' if isinstance(error, ImportError) else ''
+    hint = ' (is its folder in PYTHONPATH?)' if isinstance(error, ModuleNotFoundError) else ''
     if isinstance(error, ModuleNotFoundError) and str(error).startswith('mmseg is not installed'):
         return f"it is made of mmseg's, which is not installed: {MMSEG}"
     return f'{first_line(error)}{hint}'
@@ -140,6 +148,17 @@ def _leave_scope(node):
             _leave_scope(value)
 
 
+def shipped_files() -> dict[str, Path]:
+    """The configs of this package, and the parts of the text ones, by whole name."""
+    text = {p.relative_to(FOLDER).with_suffix('').as_posix(): p for p in FOLDER.rglob('*.py')}
+    return text | {f'{MODULE}{path.stem}': path for path in PURE.glob('[!_]*.py')}
+
+
+def config_stem(name: str | Path) -> str:
+    """What a config's file is called, without its ending (see :func:`load_config`)."""
+    return Path(str(name).rpartition('::')[2].removeprefix(MODULE)).stem
+
+
 def find_config(name: str | Path) -> Path:
     """The path of a config given by path or by bare name (see :func:`load_config`)."""
     if not isinstance(name, (str, os.PathLike)):
@@ -147,8 +166,8 @@ def find_config(name: str | Path) -> Path:
     if os.path.isfile(name):
         return Path(name)
     wanted = str(name).removesuffix('.py')
-    known = {p.relative_to(FOLDER).with_suffix('').as_posix(): p for p in FOLDER.rglob('*.py')}
-    known |= {path.stem: path for path in known.values()}
+    known = shipped_files()
+    known |= {path.stem: path for name, path in known.items() if not name.startswith(MODULE)}
     if wanted in known:
         return known[wanted]
     close = difflib.get_close_matches(wanted.rsplit('/', 1)[-1], known, n=3)

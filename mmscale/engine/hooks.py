@@ -26,18 +26,26 @@ from mmscale.registry import HOOKS
 class ChannelsLastHook(Hook):
     """Runs the model's convolutions in channels-last memory, which is faster on CPUs.
 
-    See :func:`mmscale.deploy.to_channels_last`.
+    See :func:`mmscale.deploy.to_channels_last`. Weights that begin at random have been drawn by
+    then, so that they are those of a run without this hook.
     """
 
-    def before_run(self, runner: Runner) -> None:
-        """Convert the model before it is trained or tested."""
+    def __init__(self) -> None:
+        self.converted: Any = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Convert the model before it is first used."""
         model = inner_model(runner.model)
-        to_channels_last(model)
+        if model is self.converted:
+            return
+        self.converted = to_channels_last(model)
         if isinstance(runner.model, DistributedDataParallel):
             # It has prepared for gradients of the old layout, and would reduce them wrongly.
             runner.model = None
             gc.collect()  # takes its hooks off the parameters
             runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)
+
+    before_val = before_test = before_train
 
 
 @HOOKS.register_module()

@@ -17,13 +17,21 @@ SHOWN = 4  # classes that are named
 
 
 class OpeningHook(Hook):
-    """Says what is about to happen: data, model, batch, learning rate, length, results."""
+    """Says what is about to happen: data, model, batch, learning rate, length, results.
+
+    Args:
+        tuning (str, optional): What was chosen for the machine, which is said last.
+    """
 
     priority = 'VERY_LOW'  # the schedules and the scaled learning rate are there
 
+    def __init__(self, tuning: str | None = None) -> None:
+        self.tuning = tuning
+
     def before_train(self, runner: Runner) -> None:
         """Say it."""
-        for name, text in describe(runner):
+        lines = [*describe(runner), *([('tuning', self.tuning)] if self.tuning else [])]
+        for name, text in lines:
             runner.logger.info(f'{name:<8} {text}')
 
 

@@ -1,4 +1,4 @@
-"""Where a run goes on: the checkpoint to resume from, and whether it is one."""
+"""Which checkpoint of a run is used or resumed from, and whether it is one."""
 
 import logging
 import os
@@ -50,6 +50,27 @@ def newest_checkpoint(work_dir: str | Path, *, trust: bool = False) -> str | Non
     if len(whole) < 2:
         return str(whole[0]) if whole else None
     return str(max(whole, key=lambda path: _iteration(path, trust)))
+
+
+def best_checkpoint(work_dir: str | Path, *, trust: bool = False) -> str:
+    """The checkpoint of a run to use: the newest that is marked as the best, or the last.
+
+    Args:
+        work_dir, trust: As in :func:`newest_checkpoint`.
+
+    Returns:
+        str: The path.
+
+    Raises:
+        UserError: If there is none that is whole.
+    """
+    best = sorted(Path(work_dir).glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
+    whole = [str(path) for path in best if path.is_file() and damage_of(path) is None]
+    found = whole[-1] if whole else newest_checkpoint(work_dir, trust=trust)
+    if found is None:
+        raise UserError(f'work dir {str(work_dir)!r} has no checkpoint (best_*.pth, epoch_*.pth)')
+    print_log(f'{work_dir}: {os.path.basename(found)} is taken', logger='current')
+    return found
 
 
 def check_pointer(folder: Path) -> None:

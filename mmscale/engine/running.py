@@ -14,7 +14,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
-from mmscale.engine.config import load_config
+from mmscale.engine.config import config_stem, load_config
 from mmscale.engine.saving import save_whole
 from mmscale.errors import UserError, first_line
 from mmscale.utils.files import cannot_write, writing
@@ -47,7 +47,7 @@ def prepare(
     cfg.launcher = launcher
     if launcher == 'pytorch' and not torch.cuda.is_available():
         _join_cpu_processes(cfg)
-    cfg.work_dir = str(work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(config).stem)
+    cfg.work_dir = str(work_dir or cfg.get('work_dir') or Path('work_dirs', config_stem(config)))
     save_whole(cfg)
     return cfg
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mmscale.engine.config import FOLDER, find_config, load_config
+from mmscale.engine.config import FOLDER, MODULE, PURE, find_config, load_config, shipped_files
 from mmscale.errors import UserError
 from mmscale.registry import SCOPE
 from mmscale.utils.files import check_out, written_aside
@@ -30,8 +30,7 @@ def shipped_configs(word: str = '') -> Iterator[Shipped]:
     Args:
         word (str): Only those that have it in their name or title, in any case.
     """
-    for path in sorted(FOLDER.rglob('*.py')):
-        name = path.relative_to(FOLDER).with_suffix('').as_posix()
+    for name, path in sorted(shipped_files().items()):
         if name.startswith('_base_'):
             continue
         text = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or ''
@@ -55,7 +54,7 @@ def copy_config(name: str, out: str | Path, *, force: bool = False) -> Path:
         UserError: If there is no such config, or the file is there or cannot be written.
     """
     source = find_config(name)
-    if FOLDER.resolve() not in source.resolve().parents:
+    if not {FOLDER.resolve(), PURE.resolve()} & {*source.resolve().parents}:
         raise UserError(f'{name!r} is no config of this package; mmscale configs lists them')
     out = check_out(out, ('.py',), inputs=[source])
     if out.exists() and not force:
@@ -68,8 +67,10 @@ def copy_config(name: str, out: str | Path, *, force: bool = False) -> Path:
 
 
 def _with_named_bases(path):
-    """A config's text, whose bases are named ``mmscale::X`` where they were relative paths."""
+    """A config's text, whose bases are named by the package where they were relative to it."""
     text = path.read_text(encoding='utf-8')
+    if path.is_relative_to(PURE):
+        return text.replace('from ._base_.', f'from {MODULE}_base_.')
     lines = text.splitlines(keepends=True)
     folder = path.parent.resolve().relative_to(FOLDER.resolve())
     for node in ast.parse(text).body:

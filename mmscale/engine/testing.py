@@ -1,5 +1,6 @@
 """Testing a checkpoint, or an exported file, on a config's test set."""
 
+import os
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -14,9 +15,11 @@ from mmscale.engine.checks import check_run
 from mmscale.engine.keeping import Keeping, coco_metrics
 from mmscale.engine.pipelines import check_tested
 from mmscale.engine.progress import ProgressHook
+from mmscale.engine.resuming import best_checkpoint
 from mmscale.engine.running import build_runner, prepare
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import DETECTOR, SEGMENTOR, task_of
+from mmscale.engine.tuning import FusedHook
 from mmscale.engine.weights import hide_secrets, load_from
 from mmscale.errors import UserError
 from mmscale.exported.engines import is_exported
@@ -50,7 +53,8 @@ def evaluate(
     Args:
         config (str): Path or bare name.
         checkpoint (str): A checkpoint of that config's model, as
-            :func:`mmscale.checkpoints.find_file` takes it; or a file of tools/export.py.
+            :func:`mmscale.checkpoints.find_file` takes it; a work dir, of which the best is
+            taken; or a file of tools/export.py.
         out (str, optional): Where predictions go: ``NAME.json`` gives COCO results
             (``NAME.bbox.json``, ``NAME.segm.json``), ``NAME.pkl`` mmengine's dump.
         show (bool): Show pictures of the predictions, `wait_time` seconds each.
@@ -67,6 +71,8 @@ def evaluate(
     Raises:
         UserError: If config, data or options do not fit.
     """
+    if os.path.isdir(checkpoint):
+        checkpoint = best_checkpoint(checkpoint, trust=trust_checkpoint)
     cfg = prepare(config, overrides, work_dir, launcher)
     hide_secrets(cfg)
     check_tested(cfg, config)
@@ -95,6 +101,8 @@ def evaluate(
             runner.test_evaluator.metrics.append(dump)
         bars = Bars()
         runner.register_hook(ProgressHook(bars))
+        if not exported:
+            runner.register_hook(FusedHook())
         with writing(cfg.work_dir):
             if keeping:
                 keeping.begin(runner)

@@ -21,6 +21,7 @@ from mmscale.engine.resuming import BatchHook, check_pointer, check_resumable, n
 from mmscale.engine.running import build_runner, prepare
 from mmscale.engine.saving import FiniteHook, checkpoint_folder
 from mmscale.engine.tracking import track
+from mmscale.engine.tuning import tune_training
 from mmscale.engine.weights import guard_weights, load_from
 from mmscale.engine.work_dirs import held
 from mmscale.errors import UserError
@@ -114,7 +115,8 @@ def _choose_checkpoint(cfg, resume, trust):
 def _run(cfg):
     runner = build_runner(cfg)
     interruption, bars = InterruptionHook(), Bars()
-    for hook in (FiniteHook(), BatchHook(), OpeningHook(), ProgressHook(bars), interruption):
+    opening = OpeningHook(tune_training(runner))
+    for hook in (FiniteHook(), BatchHook(), opening, ProgressHook(bars), interruption):
         runner.register_hook(hook)
     if not any(isinstance(hook, EpochSeedHook) for hook in runner.hooks):
         runner.register_hook(EpochSeedHook())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mmscale.datasets.pictures import list_pictures
+from mmscale.engine.tuning import fused_on_cpu
 from mmscale.errors import UserError, check_whole
 from mmscale.inference.predictor import SCORE, Predictor, load
 from mmscale.inference.results import Result
@@ -78,6 +79,7 @@ def infer(
         if model.task == 'segmentor':
             (folder / 'maps').mkdir(exist_ok=True)
         total = len(paths) + sum(count for _, count in videos.values())
+        model.model = fused_on_cpu(model.model, total)
         with Bars().shown() as bars:
             bar = bars.start('pictures', total or None)
             options: dict[str, Any] = dict(threshold=0.0, batch=batch_size, top=1)

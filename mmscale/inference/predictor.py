@@ -9,12 +9,10 @@ import cv2
 import numpy as np
 import torch
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.logging import print_log
 from mmengine.model import BaseModel
 
-from mmscale.checkpoints import damage_of
 from mmscale.engine.config import find_config
-from mmscale.engine.resuming import newest_checkpoint
+from mmscale.engine.resuming import best_checkpoint
 from mmscale.engine.tasks import DETECTOR, SEGMENTOR, task_of
 from mmscale.errors import UserError, check_choice, check_whole, first_line, is_number
 from mmscale.exported.engines import is_exported
@@ -24,11 +22,13 @@ from mmscale.inference.results import Result
 from mmscale.inference.slicing import in_slices
 from mmscale.inference.sources import Picture, is_endless, pictures_of
 from mmscale.utils.environment import require
+from mmscale.utils.logs import quiet_imports
 
 SCORE = 0.3
 TOP = 5  # classes of a picture that a classifier names
 
 
+@quiet_imports()
 def load(
     source: str | os.PathLike,
     *,
@@ -73,7 +73,7 @@ def load(
             raise UserError(f'{file!r} is the config where weights= is given: leave config= out')
         given, file = file, os.fspath(weights)
     if os.path.isdir(file):
-        file = _checkpoint_in(file, trust_checkpoint)
+        file = best_checkpoint(file, trust=trust_checkpoint)
     elif weights is None and not is_exported(file) and _is_config(file):
         raise UserError(f'{file!r} is a config: give its weights too, weights=CHECKPOINT')
     if is_exported(file) and device not in (None, 'cpu'):
@@ -97,24 +97,6 @@ def _is_config(source):
             raise UserError(f'there is no file or work dir {source!r}, and {error}') from error
         return source.endswith('.py') or '::' in source
     return True
-
-
-def _checkpoint_in(folder, trust):
-    """The checkpoint of a work dir: the newest that is marked as the best, or the last."""
-    best = sorted(
-        (entry for entry in os.scandir(folder) if entry.is_file() and _is_best(entry.name)),
-        key=lambda entry: entry.stat().st_mtime,
-    )
-    whole = [entry.path for entry in best if damage_of(entry.path) is None]
-    found = whole[-1] if whole else newest_checkpoint(folder, trust=trust)
-    if found is None:
-        raise UserError(f'work dir {folder!r} has no checkpoint (best_*.pth, epoch_*.pth)')
-    print_log(f'{folder}: {os.path.basename(found)} is taken', logger='current')
-    return found
-
-
-def _is_best(name):
-    return name.startswith('best_') and name.endswith('.pth')
 
 
 class Predictor:

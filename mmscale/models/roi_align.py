@@ -1,10 +1,12 @@
-"""RoIAlign for inference on CPUs, where mmcv's runs on one core and reads one channel at a time."""
+"""RoIAlign for CPUs, where mmcv's runs on one core and reads one channel at a time."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.autograd.function import Function, once_differentiable
 
 from mmscale.errors import UserError
 
@@ -14,8 +16,8 @@ AT_ONCE = 2**22  # weights of one call: 50 MB with their indices
 class RowRoIAlign(nn.Module):
     """RoIAlign by averages, each bin as a weighted sum of the pixels' rows of channels.
 
-    The same outputs as mmcv's within rounding, from a channels-last map without copying it. What
-    is not float32 or float64 on a CPU goes to mmcv's.
+    The same outputs and gradients as mmcv's within rounding, from a channels-last map without
+    copying it. What is not float32 or float64 on a CPU goes to mmcv's.
 
     Args:
         layer (mmcv.ops.RoIAlign): With ``pool_mode='avg'``.
@@ -42,8 +44,7 @@ class RowRoIAlign(nn.Module):
         Raises:
             UserError: If a box ends before it begins, is not finite or of no image.
         """
-        grad = torch.is_grad_enabled() and (x.requires_grad or rois.requires_grad)
-        if grad or x.device.type != 'cpu' or x.dtype not in (torch.float32, torch.float64):
+        if x.device.type != 'cpu' or x.dtype not in (torch.float32, torch.float64):
             return self.layer(x, rois)
         shift = 0.5 if self.aligned else 0
         x1, y1, x2, y2 = (rois[:, 1:].to(x.dtype) * self.spatial_scale - shift).unbind(1)
@@ -53,30 +54,29 @@ class RowRoIAlign(nn.Module):
         elif rois.numel() and min(heights.min(), widths.min()) < 0:
             raise UserError('RoIAlign got a box whose x2 or y2 is smaller than its x1 or y1')
         if not rois.isfinite().all():
-            raise UserError('RoIAlign got a box with coordinates that are not finite')
+            raise UserError(
+                'RoIAlign got a box with coordinates that are not finite: has training diverged?'
+            )
         if rois.numel() and not 0 <= rois[:, 0].min() <= rois[:, 0].max() < len(x):
             raise UserError(f'RoIAlign got a box of an image that is not one of 0 to {len(x) - 1}')
 
-        channels, height, width = x.shape[1:]
-        rows = x.permute(0, 2, 3, 1).reshape(-1, channels)
-        output = x.new_zeros(len(rois), channels, *self.output_size)
+        axes = ((y1, heights), (x1, widths))
+        parts = self._parts(axes, rois[:, 0].long(), tuple(x.shape[2:]))
+        return _RowSums.apply(x, parts, (len(rois), *self.output_size))
+
+    def _parts(self, axes, images, shape) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Some boxes at a time, and for each of their bins the rows that it sums, with weights."""
+        (y1, heights), (x1, widths) = axes
         bins = self.output_size[0] * self.output_size[1]
         for (down, across), boxes in self._groups(heights, widths):
             for some in boxes.split(max(1, AT_ONCE // (4 * bins * down * across))):
-                ys, y_weights = _taps(y1[some], heights[some], self.output_size[0], down, height)
-                xs, x_weights = _taps(x1[some], widths[some], self.output_size[1], across, width)
-                ys += rois[some, 0].long()[:, None, None] * height
-                indices = ys[:, :, None, :, None] * width + xs[:, None, :, None, :]
+                ys, y_weights = _taps(y1[some], heights[some], self.output_size[0], down, shape[0])
+                xs, x_weights = _taps(x1[some], widths[some], self.output_size[1], across, shape[1])
+                ys += images[some, None, None] * shape[0]
+                indices = ys[:, :, None, :, None] * shape[1] + xs[:, None, :, None, :]
                 weights = y_weights[:, :, None, :, None] * x_weights[:, None, :, None, :]
-                sums = F.embedding_bag(
-                    indices.view(len(some) * bins, -1),
-                    rows,
-                    mode='sum',
-                    per_sample_weights=weights.view(len(some) * bins, -1),
-                )
-                sums = sums.view(len(some), *self.output_size, channels)
-                output[some] = sums.permute(0, 3, 1, 2)
-        return output
+                rows = (len(some) * bins, -1)
+                yield some, indices.view(rows), weights.view(rows)
 
     def _groups(self, heights, widths):
         """Boxes with the same samples per bin, down and across; those without any are left out."""
@@ -91,6 +91,44 @@ class RowRoIAlign(nn.Module):
             for i, pair in enumerate(pairs.tolist())
             if min(pair) > 0
         ]
+
+
+class _RowSums(Function):
+    """Weighted sums of a map's rows of channels, and the same sums turned round as the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, parts: Iterable, size: tuple) -> torch.Tensor:
+        """Take a map (N, C, H, W) and what `_parts` gives to (K, C, *bins), `size` but for C."""
+        if ctx.needs_input_grad[0]:
+            parts = ctx.parts = list(parts)
+            ctx.shape = x.shape
+        count, *bins = size
+        channels = x.shape[1]
+        rows = x.permute(0, 2, 3, 1).reshape(-1, channels)
+        output = x.new_zeros(count, channels, *bins)
+        for some, indices, weights in parts:
+            sums = F.embedding_bag(indices, rows, mode='sum', per_sample_weights=weights)
+            output[some] = sums.view(len(some), *bins, channels).permute(0, 3, 1, 2)
+        return output
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, output: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        """For each pixel that was read, sum the gradients of the bins that read it."""
+        count, channels, height, width = ctx.shape
+        rows = output.new_zeros(count * height * width, channels)
+        for some, indices, weights in ctx.parts:
+            bins = output[some].permute(0, 2, 3, 1).reshape(-1, channels)
+            pixels, order = indices.view(-1).sort(stable=True)
+            read, often = pixels.unique_consecutive(return_counts=True)
+            rows[read] += F.embedding_bag(
+                order // indices.shape[1],
+                bins,
+                often.cumsum(0) - often,
+                mode='sum',
+                per_sample_weights=weights.view(-1)[order],
+            )
+        return rows.view(count, height, width, channels).permute(0, 3, 1, 2), None, None
 
 
 def _taps(starts, lengths, bins, samples, size):

@@ -23,7 +23,7 @@ UPSTREAM = (
 # Of setup.py, for the packages that only some uses need.
 EXTRAS = {
     **dict.fromkeys(('nncf', 'onnx', 'onnxruntime', 'onnxscript', 'openvino'), 'export'),
-    'faster_coco_eval': 'fast-eval',
+    'hotcoco': 'fast-eval',
     'shtab': 'completion',
     'supervision': 'supervision',
     'vl_convert': 'report',

@@ -2,7 +2,7 @@
 
 There, ``from mmscale import feature_channels`` is a placeholder until something is built from the
 config, and calling one is an error without a text. Placeholders for what is in this package are
-called nevertheless.
+called nevertheless, and the error has a text.
 """
 
 from inspect import isfunction
@@ -11,24 +11,23 @@ from typing import Any
 from mmengine.config.lazy import LazyAttr, LazyObject
 
 PACKAGE = __name__.partition('.')[0]
-ORIGINALS = LazyObject.__call__, LazyAttr.__call__
 
 
 def install() -> None:
     """Teach mmengine's placeholders to be called; a second time changes nothing."""
-    LazyObject.__call__ = _called(ORIGINALS[0])
-    LazyAttr.__call__ = _called(ORIGINALS[1])
+    LazyObject.__call__ = LazyAttr.__call__ = _call
 
 
-def _called(refuse):
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        ours = self.module.partition('.')[0] == PACKAGE
-        function = self.build() if ours else None
-        if not isfunction(function):  # a class is a type, to be built later
-            return refuse(self, *args, **kwargs)
-        return function(*map(_built, args), **{key: _built(kwargs[key]) for key in kwargs})
-
-    return call
+def _call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    ours = self.module.partition('.')[0] == PACKAGE
+    function = self.build() if ours else None
+    if not isfunction(function):  # a class is a type, to be built later
+        package, _, rest = f'{self.module}.{self}'.partition('.')
+        raise RuntimeError(
+            f'{rest} cannot be called while the config is read, as mmengine imports it later; '
+            f'__import__({package!r}).{rest} can'
+        )
+    return function(*map(_built, args), **{key: _built(kwargs[key]) for key in kwargs})
 
 
 def _built(value):

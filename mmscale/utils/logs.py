@@ -25,11 +25,12 @@ def warnings_only() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def debug_unprinted() -> Iterator[None]:
-    """Inside, a message of level DEBUG that is for no logger is not printed.
+def quiet_imports() -> Iterator[None]:
+    """Inside, the maintained mmdet is imported without lines that mislead.
 
-    mmengine's ``print_log`` prints it whatever its level, as the import of the maintained mmdet
-    shows.
+    A message of level DEBUG that is for no logger is not printed, which mmengine's ``print_log``
+    does whatever its level. That metrics will not be computed without faster_coco_eval is true of
+    one metric that has to be asked for, and does not warn.
     """
     original = mmengine.logging.print_log
 
@@ -39,7 +40,9 @@ def debug_unprinted() -> Iterator[None]:
 
     mmengine.logging.print_log = print_log
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'faster_coco_eval is not installed')
+            yield
     finally:
         mmengine.logging.print_log = original
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from runs import loaders, scalars
 
+import mmscale
 from mmscale.beginning import beginning
 from mmscale.beginning.beginning import begin
 from mmscale.cli.new import main
@@ -245,6 +246,7 @@ def test_from_a_folder_to_a_trained_detector(roots, tmp_path, name):
     assert any('coco/bbox_mAP' in line for line in lines)
     assert any('coco/segm_mAP' in line for line in lines) == (name == 'datumaro')
     assert (tmp_path / 'run/epoch_1.pth').is_file()
+    assert len(mmscale.load(tmp_path / 'run').classes) == len(load_config(begun.config).classes)
 
 
 @pytest.mark.slow

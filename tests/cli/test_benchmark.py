@@ -37,7 +37,7 @@ def test_every_target_names_cases_that_exist():
 
 
 def test_switching_and_evaluation_targets():
-    pytest.importorskip('faster_coco_eval')
+    pytest.importorskip('hotcoco')
     result = targets()['coco_evaluation'](images=50, detections=20)
     assert result['difference'] < 1e-4
 

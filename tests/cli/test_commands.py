@@ -8,7 +8,7 @@ from importlib import import_module
 from inspect import signature
 
 import pytest
-from commands import ROOT
+from commands import ROOT, tool
 
 from mmscale import __version__, cli
 from mmscale.cli import launch
@@ -193,3 +193,10 @@ def test_completion_names_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, 'shtab', None)
     with pytest.raises(UserError, match=r"pip install 'mmscale\[completion\]'"):
         script('bash')
+
+
+def test_make_shapes_says_what_comes_next(tmp_path, capsys):
+    few = ['--train', '1', '--val', '1', '--train-crops', '8', '--val-crops', '8']
+    tool('make_shapes')([str(tmp_path / 'shapes'), *few])
+    command = f'mmscale new {tmp_path}/shapes -o my_config.py'
+    assert capsys.readouterr().out.splitlines()[-1] == f'next: {command}'

@@ -3,8 +3,14 @@
 import pytest
 from runs import CLASSIFIER
 
-from mmscale.engine.config import load_config
+from mmscale.engine.config import find_config, load_config
 from mmscale.errors import UserError
+
+PURE = """from mmengine.config import read_base
+from mmscale import ReXNet, feature_channels
+with read_base():
+    from mmscale.configs.faster_rcnn_rexnet_fpn import *
+"""
 
 
 @pytest.mark.parametrize(
@@ -16,6 +22,20 @@ from mmscale.errors import UserError
         ('a = dict(', 'never closed'),
         ("_base_ = ['none.py']", 'none.py'),
         ('raise SystemError("mine")', 'SystemError: mine'),
+        # In pure Python
+        (
+            f'{PURE}from mmdet.models import FPNN\nmodel["neck"]["type"] = FPNN',
+            'import FPNN .*line 5',
+        ),
+        (f'{PURE}from mmdet.necks import FPN\nmodel["neck"]["type"] = FPN', "'mmdet.necks'"),
+        (f'{PURE}model["nek"]["num_outs"] = 4', "KeyError: 'nek'"),
+        (f'{PURE}feature_channels(ReXNet, width=1)', "no argument 'width'; it takes"),
+        (PURE.replace('rexnet', 'rexnett'), 'faster_rcnn_rexnett_fpn.py not found'),
+        (PURE.replace('mmscale.configs', 'nowhere.configs'), 'nowhere'),
+        (
+            f"_base_ = '{find_config('mmscale.configs.faster_rcnn_rexnet_fpn')}'",
+            'inheritance chain',
+        ),
     ],
 )
 def test_a_config_that_ends_with_an_error_is_one_line(text, words, tmp_path):

@@ -40,7 +40,7 @@ def test_channels_last_gives_mmcv_operators_what_they_can_read(kind):
     gradient = model.conv.weight.grad.clone()
     model.zero_grad()
 
-    ChannelsLastHook().before_run(SimpleNamespace(model=model))
+    ChannelsLastHook().before_train(SimpleNamespace(model=model))
 
     assert model.conv.weight.is_contiguous(memory_format=torch.channels_last)
     assert model.conv(x).is_contiguous(memory_format=torch.channels_last)
@@ -58,13 +58,13 @@ def test_channels_last_spares_convolutions_that_onednn_overruns(channels, stride
     x = torch.randn(2, channels, 56, 56)
     layer = nn.Conv2d(channels, 16, 1, stride, bias=False)
     (expected,) = torch.autograd.grad(layer(x).square().sum(), layer.weight)
-    ChannelsLastHook().before_run(SimpleNamespace(model=layer))
+    ChannelsLastHook().before_train(SimpleNamespace(model=layer))
     y = layer(x.contiguous(memory_format=torch.channels_last))
     assert y.is_contiguous() == kept
     y.square().sum().backward()
     torch.testing.assert_close(layer.weight.grad, expected, rtol=1e-4, atol=1e-4)
     generated = GeneratedConv2d(channels, 16, 1, stride=stride)
-    ChannelsLastHook().before_run(SimpleNamespace(model=generated))
+    ChannelsLastHook().before_train(SimpleNamespace(model=generated))
     scale = Scale(0.5, 0, 0, 0.0)
     y = generated(x.contiguous(memory_format=torch.channels_last), scale)
     assert y.is_contiguous() == kept
@@ -80,7 +80,7 @@ def test_channels_last_leaves_deformable_convolutions_alone():
         x = torch.rand(2, 3, 17, 19)
         with torch.no_grad():
             expected = model.eval()(x)
-            ChannelsLastHook().before_run(SimpleNamespace(model=model))
+            ChannelsLastHook().before_train(SimpleNamespace(model=model))
             assert torch.allclose(model(x), expected, atol=1e-6)
 
 

@@ -62,6 +62,12 @@ def test_yapfs_text_says_the_same(text, shapes):
     assert found.to_dict() == quoted(text).to_dict()
 
 
+def test_steps_that_a_config_takes_from_its_base_have_a_scope(text):
+    taken = text.replace("type='Resize'", "_scope_='mmdet', type='Resize'")
+    assert taken != text
+    assert quoted(taken).to_dict() == quoted(text).to_dict()
+
+
 def with_model(**changes):
     cfg = load_config(CONFIGS[0])
     for key, value in changes.items():

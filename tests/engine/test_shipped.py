@@ -11,7 +11,10 @@ from mmscale.errors import UserError
 
 def test_every_config_is_listed_with_what_it_is():
     found = list(shipped_configs())
-    assert len(found) == len([p for p in FOLDER.rglob('*.py') if '_base_' not in p.parts])
+    text = [path for path in FOLDER.rglob('*.py') if '_base_' not in path.parts]
+    pure = [config.name for config in found if config.name.startswith('mmscale.configs.')]
+    assert len(found) == len(text) + len(pure)
+    assert len(pure) == 4
     assert all(config.title for config in found if '/' not in config.name)
 
 
@@ -21,13 +24,23 @@ def test_a_word_finds_names_and_titles(capsys):
     assert all('cascade' in name for name in names)
     tool('configs')(['template'])
     assert 'own_dataset' in capsys.readouterr().out
+    tool('configs')(['in pure python'])
+    assert capsys.readouterr().out.count('mmscale.configs.') == 4
+    tool('configs')(['upernet'])
+    assert '…' not in capsys.readouterr().out
     with pytest.raises(SystemExit, match="no config has 'zzz'"):
         tool('configs')(['zzz'])
 
 
 @pytest.mark.parametrize(
     'name',
-    ['own_dataset', 'faster_rcnn_rexnet_fpn', 'cifar10/san-resnet-18-half_cifar10', 'own_classes'],
+    [
+        'own_dataset',
+        'faster_rcnn_rexnet_fpn',
+        'mmscale.configs.faster_rcnn_rexnet_fpn',
+        'cifar10/san-resnet-18-half_cifar10',
+        'own_classes',
+    ],
 )
 def test_a_copy_is_the_config_itself(tmp_path, name):
     out = copy_config(name, tmp_path / 'mine.py')

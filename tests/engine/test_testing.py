@@ -29,7 +29,7 @@ def test_testing_writes_coco_results_and_pictures(detector_run, shapes, tmp_path
 
 
 def test_testing_writes_coco_results_with_the_faster_metric_too(detector_run, tmp_path):
-    pytest.importorskip('faster_coco_eval')
+    pytest.importorskip('hotcoco')
     options = [*SHORT, 'test_evaluator.type=mmscale.FasterCocoMetric']
     tool('test')(
         [DETECTOR, str(detector_run / 'iter_4.pth'), '--out', str(tmp_path / 'results.json')]
@@ -43,9 +43,7 @@ def test_the_config_in_the_work_dir_stays_that_of_the_training(detector_run, tmp
     shutil.copytree(detector_run, work_dir)
     (written,) = work_dir.glob('*.py')
     before = written.read_text()
-    evaluate(
-        DETECTOR, str(work_dir / 'iter_4.pth'), work_dir=work_dir, overrides=as_overrides(SHORT)
-    )
+    evaluate(DETECTOR, str(work_dir), work_dir=work_dir, overrides=as_overrides(SHORT))
     assert written.read_text() == before
     kept, own = Config.fromfile(written), load_config(DETECTOR)
     assert kept.visualizer == own.visualizer  # of which mmdet's tools read the name

@@ -1,4 +1,4 @@
-"""faster-coco-eval gives pycocotools' figures."""
+"""hotcoco gives pycocotools' figures."""
 
 import json
 import sys
@@ -48,7 +48,7 @@ def figures(kind, path, results):
 
 
 def test_all_figures_of_boxes_and_masks(tmp_path):
-    pytest.importorskip('faster_coco_eval')
+    pytest.importorskip('hotcoco')
     annotations, results = targets()['synthetic_coco'](40, 30)
     for annotation in annotations['annotations']:
         segmentation = mask(annotation['bbox'])
@@ -65,6 +65,6 @@ def test_all_figures_of_boxes_and_masks(tmp_path):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'faster_coco_eval', None)
+    monkeypatch.setitem(sys.modules, 'hotcoco', None)
     with pytest.raises(UserError, match=r"pip install 'mmscale\[fast-eval\]'"):
         METRICS.build(dict(type='mmscale.FasterCocoMetric'))

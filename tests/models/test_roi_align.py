@@ -22,11 +22,20 @@ def boxes(*rows):
 
 
 def assert_same(layer, x, rois, tolerance=1e-12):
-    expected = layer(x.contiguous(), rois)
-    output = RowRoIAlign(layer)(x, rois)
+    theirs, ours = x.contiguous().requires_grad_(), x.clone().requires_grad_()
+    expected = layer(theirs, rois)
+    output = RowRoIAlign(layer)(ours, rois)
     assert output.is_contiguous()
     assert output.dtype == expected.dtype
     torch.testing.assert_close(output, expected, rtol=tolerance, atol=tolerance)
+    weights = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).view_as(output)
+    for found in (expected, output):
+        (found * weights).sum().backward()
+    assert ours.grad.dtype == x.dtype
+    assert ours.grad.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=tolerance, atol=10 * tolerance)
+    with torch.no_grad():
+        assert RowRoIAlign(layer)(x, rois).equal(output)
 
 
 sides = st.floats(0, 90, allow_nan=False)
@@ -53,15 +62,27 @@ def test_many_samples_in_several_calls(limit, monkeypatch):
     assert_same(RoIAlign(3, 0.25, 0), maps(), rois)
 
 
-def test_what_mmcv_computes():
-    """Single precision is ours; other types and gradients are mmcv's."""
+def test_single_precision():
     rois = boxes((0, 2, 3, 40, 30), (1, 0, 0, 60, 50)).float()
-    layer, x = RoIAlign(7, 0.25, 0), maps(torch.float32)
-    assert_same(layer, x, rois, 1e-6)
-    x.requires_grad_()
-    output = RowRoIAlign(layer)(x.contiguous(), rois)
-    output.sum().backward()
-    assert x.grad.abs().sum() > 0
+    assert_same(RoIAlign(7, 0.25, 0), maps(torch.float32), rois, 1e-6)
+
+
+def test_gradients_in_several_calls_are_those_of_one(monkeypatch):
+    x, grads = maps(), []
+    rois = boxes((0, 0, 0, 68, 52), (1, 0, 0, 68, 52), (1, 3, 4, 20, 52), (0, 1, 1, 66, 51))
+    for limit in (1, roi_align.AT_ONCE):
+        monkeypatch.setattr(roi_align, 'AT_ONCE', limit)
+        given = x.clone().requires_grad_()
+        RowRoIAlign(RoIAlign(3, 0.25, 0))(given, rois).square().sum().backward()
+        grads.append(given.grad)
+    torch.testing.assert_close(*grads, rtol=1e-12, atol=1e-12)
+
+
+def test_what_mmcv_computes():
+    rois = boxes((0, 2, 3, 40, 30)).half()
+    x = maps(torch.float16).contiguous()
+    layer = RoIAlign(7, 0.25, 0)
+    assert RowRoIAlign(layer)(x, rois).equal(layer(x, rois))
 
 
 @pytest.mark.parametrize(

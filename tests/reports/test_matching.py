@@ -8,6 +8,8 @@ from kept_tests import detections
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mmscale.errors import UserError
+from mmscale.evaluation.hot import hot_evaluation
 from mmscale.reports.coco import IOUS, evaluate_coco, read_found, read_truth
 from mmscale.reports.matching import (
     IGNORED,
@@ -53,7 +55,7 @@ def compared(files):
 @pytest.mark.parametrize('faster', [True, False])
 def test_figures_and_curves_are_pycocotools_own(files, pycocotools, monkeypatch, faster):
     if not faster:
-        monkeypatch.setitem(__import__('sys').modules, 'faster_coco_eval', None)
+        monkeypatch.setitem(__import__('sys').modules, 'hotcoco', None)
     truth = read_truth(files[0])
     found = evaluate_coco(truth, read_found(truth, files[1]))
     np.testing.assert_allclose(list(found.figures.values()), pycocotools.stats, atol=1e-12)
@@ -62,6 +64,32 @@ def test_figures_and_curves_are_pycocotools_own(files, pycocotools, monkeypatch,
         np.testing.assert_allclose(getattr(found, name), theirs, atol=1e-12)
     assert found.class_ap()[-1] == -1
     assert found.curve(0).mean() == pytest.approx(found.figures['AP50'], abs=1e-12)
+
+
+@pytest.mark.parametrize('faster', [True, False])
+def test_curves_are_in_the_order_that_is_asked_for(files, pycocotools, monkeypatch, faster):
+    if not faster:
+        monkeypatch.setitem(__import__('sys').modules, 'hotcoco', None)
+    truth = read_truth(files[0])
+    found = evaluate_coco(truth, read_found(truth, files[1]), categories=[3, 1, 2])
+    theirs = pycocotools.eval['precision'][..., [2, 0, 1], 0, -1]
+    np.testing.assert_allclose(found.precision, theirs, atol=1e-12)
+
+
+def test_ids_that_hotcoco_cannot_read_are_compared_all_the_same(files, pycocotools, tmp_path):
+    for file in files:
+        content = json.loads(file.read_text())
+        for image in content['images'] if file.name == 'truth.json' else []:
+            image['id'] = str(image['id'])
+        for row in content['annotations'] if file.name == 'truth.json' else content:
+            row['image_id'] = str(row['image_id'])
+        (tmp_path / file.name).write_text(json.dumps(content))
+    truth = read_truth(tmp_path / files[0].name)
+    results = json.loads((tmp_path / files[1].name).read_text())
+    with pytest.raises(UserError, match=r"expected a non-negative integer.*mmdet's CocoMetric"):
+        hot_evaluation(truth, results, 'bbox', 'a test')
+    found = evaluate_coco(truth, read_found(truth, tmp_path / files[1].name))
+    np.testing.assert_allclose(list(found.figures.values()), pycocotools.stats, atol=1e-12)
 
 
 @pytest.mark.parametrize('place', [0, 5, 9])

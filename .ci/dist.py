@@ -1,12 +1,13 @@
-"""Builds the wheel of a commit, the same bytes each time, and its list of parts (SBOM) beside it.
+"""Builds a commit's sdist and, from it, the wheel: the same bytes each time. Its SBOM lies beside.
 
-    python .ci/wheel.py [--commit COMMIT] [--out FOLDER]
+    python .ci/dist.py [--commit COMMIT] [--out FOLDER]
 
 The files are the commit's, not those of the working tree. Nothing is fetched: setuptools is the one
 that is installed here, and other bytes come only from another setuptools (or another zlib).
 """
 
 import argparse
+import gzip
 import hashlib
 import io
 import os
@@ -47,29 +48,71 @@ def extract(commit: str, folder: Path) -> None:
             archive.extract(member, folder)
 
 
-def build(commit: str, out: Path) -> Path:
-    """Build the wheel of a commit.
+def build(commit: str, out: Path) -> tuple[Path, Path]:
+    """Build the sdist of a commit, and the wheel from what the sdist has.
 
     Args:
         commit (str): Any name of it.
+        out (Path): The folder for both.
+
+    Returns:
+        tuple[Path, Path]: The sdist and the wheel.
+    """
+    os.umask(0o022)
+    time = moment(commit)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, 'source')
+        source.mkdir()
+        extract(commit, source)
+        hook = f'from setuptools.build_meta import build_sdist; build_sdist({folder!r})'
+        run(['-c', hook], source, time)
+        (made,) = Path(folder).glob('*.tar.gz')
+        sdist = out / made.name
+        sdist.write_bytes(repacked(made, int(time)))
+        return sdist, build_wheel(sdist, out, time)
+
+
+def build_wheel(source: Path, out: Path, time: str) -> Path:
+    """Build a wheel.
+
+    Args:
+        source (Path): An sdist, or a folder with the sources.
         out (Path): The folder for the wheel.
+        time (str): The time of its files, in seconds.
 
     Returns:
         Path: The wheel.
     """
-    os.umask(0o022)
-    environment = dict(os.environ, SOURCE_DATE_EPOCH=moment(commit), PYTHONHASHSEED='0', TZ='UTC')
     with tempfile.TemporaryDirectory() as folder:
-        source, wheels = Path(folder, 'source'), Path(folder, 'wheels')
-        source.mkdir()
-        extract(commit, source)
-        command = [sys.executable, '-m', 'pip', 'wheel', *OPTIONS, '--wheel-dir', str(wheels), '.']
-        subprocess.run(command, cwd=source, env=environment, check=True)
-        (wheel,) = wheels.glob('*.whl')
-        out.mkdir(parents=True, exist_ok=True)
+        run(['-m', 'pip', 'wheel', *OPTIONS, '--wheel-dir', folder, str(source)], out, time)
+        (wheel,) = Path(folder).glob('*.whl')
         target = out / wheel.name
         target.write_bytes(wheel.read_bytes())
     return target
+
+
+def run(arguments: list[str], folder: Path, time: str) -> None:
+    """Have this Python do something in a folder, at a time that is given."""
+    environment = dict(os.environ, SOURCE_DATE_EPOCH=time, PYTHONHASHSEED='0', TZ='UTC')
+    command = [sys.executable, *arguments]
+    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def repacked(archive: Path, time: int) -> bytes:
+    """A .tar.gz's content, in order and with nothing of the machine where it was packed."""
+    content = io.BytesIO()
+    with (
+        tarfile.open(archive) as packed,
+        gzip.GzipFile(filename='', mode='wb', fileobj=content, mtime=time) as zipped,
+        tarfile.open(fileobj=zipped, mode='w', format=tarfile.GNU_FORMAT) as target,
+    ):
+        for member in sorted(packed, key=lambda member: member.name):
+            member.mtime, member.pax_headers = time, {}
+            member.uid = member.gid = 0
+            member.uname = member.gname = ''
+            target.addfile(member, packed.extractfile(member) if member.isfile() else None)
+    return content.getvalue()
 
 
 def moment(commit: str) -> str:
@@ -137,12 +180,15 @@ def main(argv: list[str]) -> None:
     parser.add_argument('--commit', default='HEAD')
     parser.add_argument('--out', type=Path, default=ROOT / 'dist')
     args = parser.parse_args(argv)
-    wheel = build(args.commit, args.out.resolve())
+    built = build(args.commit, args.out.resolve())
+    for path in built:
+        print(f'{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}')
+    wheel = built[1]
     target = wheel.with_suffix('.cdx.json')
     target.write_text(parts(wheel, args.commit), encoding='utf-8')
-    print(f'{hashlib.sha256(wheel.read_bytes()).hexdigest()}  {wheel}\n{target}')
+    print(target)
     if git('status', '--porcelain', '--untracked-files=no'):
-        print(f'Changes that are not committed are left out: the wheel is that of {args.commit}.')
+        print(f'Changes that are not committed are left out: this is {args.commit}.')
 
 
 if __name__ == '__main__':
