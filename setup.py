@@ -107,7 +107,7 @@ setup(
             'mmengine>=0.10.7',
             'mmpretrain>=1.2.0',
             OPENCV,
-            'numpy<2',
+            'numpy<2; python_version < "3.13"',  # for torch before 2.3; NumPy 2 was tried
             'setuptools<82',  # mmengine imports pkg_resources; Python 3.12 brings none
             'torchvision',
         ],

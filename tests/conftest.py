@@ -126,12 +126,18 @@ def detector(shapes, tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def detector_files(detector, pictures, tmp_path_factory):
-    """The detector as ONNX, for two images of one size, and what was compared."""
-    for package in ('onnx', 'onnxscript', 'onnxruntime'):
-        pytest.importorskip(package)
+def exporter():
+    """What mmscale exports with; the test is skipped where torch has none."""
+    pytest.importorskip('onnxscript')
     if 'custom_translation_table' not in signature(torch.onnx.export).parameters:
         pytest.skip('this torch has no exporter that mmscale uses')
+
+
+@pytest.fixture(scope='session')
+def detector_files(exporter, detector, pictures, tmp_path_factory):
+    """The detector as ONNX, for two images of one size, and what was compared."""
+    for package in ('onnx', 'onnxruntime'):
+        pytest.importorskip(package)
     from mmscale.export.exporting import Written, export
 
     def write(folder):

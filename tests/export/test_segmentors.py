@@ -1,12 +1,10 @@
 """Segmentors as files: what they compute, and which are refused."""
 
 import json
-from inspect import signature
 
 import cv2
 import numpy as np
 import pytest
-import torch
 from commands import tool
 from mmengine.registry import MODELS, DefaultScope
 from small_segmentors import HEAD, LOSS, fcn
@@ -21,12 +19,9 @@ pytest.importorskip('mmseg')
 
 
 @pytest.fixture(scope='module', params=['onnx', 'xml'])
-def written(request, segmentor, pictures, tmp_path_factory):
+def written(request, exporter, segmentor, pictures, tmp_path_factory):
     """The small segmentor as a file for images of any size."""
-    pytest.importorskip('onnxscript')
     pytest.importorskip('onnxruntime' if request.param == 'onnx' else 'openvino')
-    if 'custom_translation_table' not in signature(torch.onnx.export).parameters:
-        pytest.skip('this torch has no exporter that mmscale uses')
     out = tmp_path_factory.mktemp('files') / f'segmentor.{request.param}'
     options = {'test_dataloader.dataset.pipeline.1.scale': (128, 96)}
     return export(*segmentor, str(out), images=pictures, overrides=options)
@@ -103,13 +98,15 @@ def test_pyramid_pooling_needs_a_fixed_size():
         build_graph(model, 'segmentor', None)
 
 
-def test_a_detectors_part_does_not_suit(segmentor, tmp_path):
+def test_a_detectors_part_does_not_suit(exporter, segmentor, tmp_path):
     with pytest.raises(UserError, match=r"does not suit.*'segmentor', 'backbone'"):
         export(*segmentor, tmp_path / 'x.onnx', part='detector')
     assert load_config(segmentor[0]).default_scope == 'mmseg'
 
 
-def test_what_the_exporter_cannot_write_is_said_in_a_line(segmentor, tmp_path, monkeypatch):
+def test_what_the_exporter_cannot_write_is_said_in_a_line(
+    exporter, segmentor, tmp_path, monkeypatch
+):
     def cannot(*args, **kwargs):
         raise NotImplementedError('no such operator\nand so on')
 
