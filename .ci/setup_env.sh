@@ -90,7 +90,7 @@ one_opencv() {  # the one that needs no display
 
 if [[ ${1:-} == dev ]]; then
     STEPS=1
-    step "For the tests: ${TOOLS[*]#--editable}"
+    step "What the tests need"
     pip_install "${TOOLS[@]}" || failed "$NETWORK"
     one_opencv
     run "$VENV/bin/python" -m compileall -q -j 0 "$VENV/lib" || true  # what --no-compile left below

@@ -67,7 +67,7 @@ def forms_of(name, shape):
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
         kind = kind_of(dtype)
         x = images(shape, dtype)
-        model = to_channels_last(fuse(build(name))).to('cuda', dtype)
+        model = fuse(build(name)).to('cuda', dtype)
         yield f'{kind}, fused', without_grad(model, x)
         yield f'{kind}, fused, graph', recorded(without_grad(model, x))
 
@@ -100,7 +100,7 @@ def compiled_taps():
         for pair in PAIRS.items():
             cases, x = {}, images(shape, torch.float16)
             for name in pair:
-                model = torch.compile(to_channels_last(fuse(build(name))).cuda().half())
+                model = torch.compile(fuse(build(name)).cuda().half())
                 run = without_grad(model, x)
                 cases[f'{name}: float16, compiled'] = run
                 cases[f'{name}: float16, compiled, graph'] = recorded(run)
@@ -169,7 +169,7 @@ def detectors():
     for name in DETECTORS:
         model, x = build(name).cuda(), images(shape)
         cases[f'{name}: float32, contiguous'] = without_grad(model, x.contiguous())
-        fused = to_channels_last(fuse(build(name))).cuda()
+        fused = fuse(build(name)).cuda()
         cases[f'{name}: float32, fused'] = without_grad(fused, x)
         for dtype in (torch.float16, torch.bfloat16):
             kind = kind_of(dtype)

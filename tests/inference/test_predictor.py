@@ -50,8 +50,9 @@ def assert_same(one, other):
     assert one.labels.tolist() == other.labels[order].tolist()
     assert one.names == [other.names[i] for i in order]
     np.testing.assert_allclose(one.boxes, other.boxes[order], rtol=0, atol=0.01)
-    np.testing.assert_allclose(one.scores, other.scores[order], rtol=0, atol=5e-4)
-    np.testing.assert_allclose(one.scores, other.scores, rtol=0, atol=5e-4)
+    # The checkpoint's own scores differ by 3e-5 between one thread and two.
+    np.testing.assert_allclose(one.scores, other.scores[order], rtol=0, atol=2e-4)
+    np.testing.assert_allclose(one.scores, other.scores, rtol=0, atol=2e-4)
     masks = other.masks[order]
     union = (one.masks | masks).sum((1, 2))
     assert ((one.masks & masks).sum((1, 2)) >= 0.99 * union).all()
