@@ -8,16 +8,19 @@ first one is built, so this import costs next to nothing.
 from importlib import import_module
 from typing import Any
 
-from mmscale.operators import finder
-from mmscale.utils import lazy_configs, multimodal
 from mmscale.utils.environment import check_family
 
 check_family()
+
+# What imports mmengine comes after the environment was checked.
+from mmscale.operators import finder  # noqa: E402
+from mmscale.utils import lazy_configs, multimodal  # noqa: E402
+
 finder.install()
 lazy_configs.install()
 multimodal.install()
 
-from mmscale import registry  # noqa: E402  (after the environment was checked)
+from mmscale import registry  # noqa: E402
 from mmscale.errors import UserError  # noqa: E402
 from mmscale.families import BACKBONES, feature_channels  # noqa: E402
 from mmscale.version import __version__  # noqa: E402

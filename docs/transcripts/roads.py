@@ -41,7 +41,7 @@ python three_lines.py""",
         'mm/bin',
         """\
 python3 -m venv mm && . mm/bin/activate
-pip install --quiet onedl-mmdetection torchvision
+pip install --quiet torch torchvision onedl-mmengine onedl-mmcv onedl-mmdetection
 pip install --quiet {wheel}
 mmscale train {retinanet} --cfg-options {no_weights}{unfrozen}{small}
 mmscale infer {trained} picture.jpg --out out

@@ -1,6 +1,8 @@
 """Which family is installed: every combination of distributions, without installing any."""
 
 import importlib
+import subprocess
+import sys
 import warnings
 from importlib import metadata, util
 from types import SimpleNamespace
@@ -62,6 +64,20 @@ def test_no_family_says_how_to_install_either(monkeypatch):
         environment.check_family()
     assert 'mmscale[onedl]' in str(caught.value)
     assert 'mmscale[openmmlab]' in str(caught.value)
+
+
+def test_the_package_says_so_too_before_it_imports_mmengine():
+    code = (
+        'import sys\n'
+        'from importlib import util\n'
+        'found = util.find_spec\n'
+        "util.find_spec = lambda name, *more: None if name == 'mmengine' else found(name, *more)\n"
+        "sys.modules['mmengine'] = None\n"
+        'import mmscale\n'
+    )
+    child = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert child.returncode == 1
+    assert 'ImportError: mmscale needs mmengine, which is not installed.' in child.stderr
 
 
 def test_require_returns_the_module():
