@@ -95,11 +95,13 @@ INTRODUCTION = """\
 What is typed on each road of [get started](../get_started.md), and what is said; written by
 [`roads.py`](roads.py) on {date}, with mmscale {version} from a wheel, on {machine}.
 Each road began in an empty folder without an environment, and pip installed everything, from an
-index nearby. {no_hub}The runs are as short as they can be: they say that everything runs, not what
+index nearby.
+{no_hub}The runs are as short as they can be: they say that everything runs, not what
 can be found.
 """
 NO_HUB = """The machine had no way to the hub's weights, so they are switched off
-(`init_cfg=None`, and no frozen stages); where there is one, those options are left out. """
+(`init_cfg=None`, and no frozen stages); where there is one, those options are left out.
+"""
 
 
 def take(commands: str, words: dict, folder: Path, programs: str, python: str) -> list[dict]:

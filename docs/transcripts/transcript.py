@@ -29,8 +29,9 @@ def run(command: str, folder: Path, programs: Path) -> dict:
 
 
 def written(step: dict, folder: Path) -> str:
-    """A command on the page, without the folder's place, its output cut in the middle."""
+    """A command on the page, without the machine's folders, its output cut in the middle."""
     output = re.sub(r'\S*/site-packages/', '', step['output'].replace(f'{folder}/', ''))
+    output = re.sub(r'WARNING: .*file:///.*', 'WARNING: ...', output)  # pip's, of a nearby index
     lines = re.sub(r'\x1b\[[0-9;]*m', '', output).splitlines()
     lines = [line.rpartition('\r')[2] for line in lines]
     if len(lines) > MOST:
@@ -44,4 +45,4 @@ def written(step: dict, folder: Path) -> str:
 def machine() -> str:
     """The cores that were used."""
     cores = os.cpu_count()
-    return f'{os.environ.get("OMP_NUM_THREADS", cores)} of {cores} cores'
+    return f'{os.environ.get("OMP_NUM_THREADS", cores)} threads of {cores} cores'
