@@ -157,6 +157,10 @@ def _fused(model, x):
     return fuse(model)
 
 
+def _native(model, x):
+    return fuse(model, native=True)
+
+
 def _compiled(model, x):
     """By torch.compile, whole or, of a detector, the parts that have no loops over images."""
     if isinstance(model, Detector):
@@ -223,6 +227,7 @@ FORMS = {
     'eager': _eager,
     'channels-last': _channels_last,
     'fused': _fused,
+    'native': _native,
     'compiled': lambda model, x: _compiled(fuse(model), x),
     'compiled-plain': _compiled_plain,
     'bfloat16': _bfloat16,

@@ -1,0 +1,249 @@
+"""ReXNet's blocks in C++: the outputs of the layers, in any situation that a model may be in."""
+
+import copy
+import pickle
+import platform
+import shutil
+import stat
+import threading
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from mmscale.deploy import fuse, native
+from mmscale.deploy.native import NativeBottleneck
+from mmscale.errors import UserError
+from mmscale.models import ReXNet, ReXNetLite
+from mmscale.models.backbones.rexnet import LinearBottleneck
+
+pytestmark = pytest.mark.skipif(
+    not any(map(shutil.which, ('c++', 'g++', 'clang++'))), reason='there is no C++ compiler'
+)
+
+
+def trained(model):
+    """The model with norms that do something, in eval mode."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, 0, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.2)
+    return model.eval()
+
+
+def natives(model):
+    return [m for m in model.modules() if isinstance(m, NativeBottleneck)]
+
+
+def assert_near(found, expected, tolerance=5e-6):
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == b.shape
+        assert (a - b).abs().max() <= tolerance * b.abs().max()
+
+
+@pytest.fixture
+def rexnet():
+    torch.manual_seed(0)
+    return fuse(trained(ReXNet(width_mult=1.0)), native=True)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'width_mult', 'output_stride', 'shape'),
+    [
+        (ReXNet, 1.0, 32, (2, 3, 64, 96)),
+        (ReXNet, 0.6, 32, (3, 3, 32, 33)),
+        (ReXNet, 1.3, 8, (1, 3, 130, 97)),
+        (ReXNet, 3.0, 16, (1, 3, 64, 64)),
+        (ReXNetLite, 1.0, 32, (2, 3, 75, 33)),
+        (ReXNetLite, 1.5, 16, (1, 3, 224, 224)),
+    ],
+)
+def test_outputs_are_those_in_double_precision(kind, width_mult, output_stride, shape):
+    torch.manual_seed(0)
+    model = trained(kind(width_mult=width_mult, output_stride=output_stride))
+    fused = fuse(model, native=True)
+    assert len(natives(fused)) == 16
+    x = torch.randn(shape)
+    with torch.no_grad():
+        assert_near(fused(x), model.double()(x.double()))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    channels=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    expansion=st.sampled_from([1, 6]),
+    stride=st.sampled_from([1, 2]),
+    dilation=st.sampled_from([1, 1, 2, 4]),
+    squeeze_excite=st.booleans(),
+    act=st.sampled_from([nn.SiLU, nn.ReLU6]),
+    size=st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 130)),
+    threads=st.integers(1, 3),
+)
+def test_any_block(channels, expansion, stride, dilation, squeeze_excite, act, size, threads):
+    if channels[0] * expansion < 12:  # squeeze-excite would have no channel
+        squeeze_excite = False
+    torch.manual_seed(0)
+    block = trained(
+        LinearBottleneck(
+            *channels, stride=stride, dilation=dilation, expansion=expansion,
+            squeeze_excite=squeeze_excite, act=act,
+        )
+    )  # fmt: skip
+    fused = fuse(nn.Sequential(block), native=True)
+    assert len(natives(fused)) == 1
+    x = torch.randn(size[0], channels[0], *size[1:])
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.no_grad():
+            found = fused(x)
+            assert_near([found], [block.double()(x.double())])
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_large_values_and_nan_go_the_way_of_the_layers(rexnet):
+    block = rexnet.stages[1][0]
+    x = torch.randn(1, 38, 9, 9) * 1e4
+    with torch.no_grad():
+        assert_near([block(x)], [block.block(x)])
+        x[0, 0, 0, 0] = torch.nan
+        assert torch.equal(block(x).isnan(), block.block(x).isnan())
+
+
+def test_what_it_cannot_do_is_done_by_the_layers(rexnet):
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = rexnet(x)
+        assert [y.shape[0] for y in rexnet(x[:0])] == [0] * 4
+    wanted = x.clone().requires_grad_()
+    rexnet(wanted)[0].sum().backward()
+    assert wanted.grad.abs().sum() > 0
+    traced = torch.jit.trace(rexnet, x)
+    program = torch.export.export(rexnet, (x,)).module()
+    with torch.no_grad():
+        assert_near(traced(x), expected)
+        assert_near(program(x), expected)
+        assert_near(copy.deepcopy(rexnet).double()(x.double()), expected)
+    with pytest.raises(RuntimeError, match='channels'):
+        rexnet.stages[1][0](torch.zeros(1, 39, 8, 8))
+
+
+def test_other_weights_are_seen_at_once(rexnet):
+    x = torch.randn(1, 3, 64, 64)
+    other = fuse(trained(ReXNet(width_mult=1.0)), native=True)
+    with torch.no_grad():
+        before, expected = rexnet(x), other(x)
+        rexnet.load_state_dict(other.state_dict())
+        assert_near(rexnet(x), expected, 0)
+        rexnet.stages[0][0].block.project.conv.weight.mul_(2)
+        assert not torch.equal(rexnet(x)[0], before[0])
+
+
+def test_copies_and_files_are_of_their_own(rexnet):
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = rexnet(x)
+        copied, read = copy.deepcopy(rexnet), pickle.loads(pickle.dumps(rexnet))
+        for parameter in rexnet.parameters():
+            parameter.zero_()
+        assert_near(copied(x), expected, 0)
+        assert_near(read(x), expected, 0)
+
+
+def test_inference_mode(rexnet):
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = rexnet(x)
+    with torch.inference_mode():
+        assert_near(rexnet(x), expected, 0)
+        assert_near(fuse(rexnet)(x), expected)
+
+
+def test_threads_do_not_share_their_maps(rexnet):
+    images = [torch.randn(1, 3, side, side) for side in (64, 96, 128, 160)]
+    with torch.no_grad():
+        expected = [rexnet(x) for x in images]
+    found = {}
+
+    def work(index):
+        with torch.no_grad():
+            for _ in range(5):
+                found[index] = rexnet(images[index])
+
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for index in range(4):
+        assert_near(found[index], expected[index], 0)
+
+
+def test_other_norms_and_hooks_leave_a_block_as_it_is():
+    model = ReXNet(width_mult=1.0, norm_cfg=dict(type='GN', num_groups=1)).eval()
+    assert not natives(fuse(model, native=True))
+    model = ReXNet(width_mult=1.0).eval()
+    model.stages[1][0].se.register_forward_hook(lambda *_: None)
+    assert len(natives(fuse(model, native=True))) == 15
+
+
+@pytest.fixture
+def empty_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    native.library.cache_clear()
+    yield tmp_path / 'cache/mmscale'
+    native.library.cache_clear()
+
+
+def test_the_library_is_compiled_once(empty_cache):
+    native.library()
+    [path] = empty_cache.iterdir()
+    written = path.stat().st_mtime_ns
+    native.library.cache_clear()
+    native.library()
+    assert [p.stat().st_mtime_ns for p in empty_cache.iterdir()] == [written]
+
+
+@pytest.mark.skipif(platform.machine() != 'x86_64', reason='of x86-64')
+@pytest.mark.parametrize(('without', 'lanes'), [('-mno-avx512f', 8), ('-mno-avx', 4)])
+def test_processors_of_narrower_vectors(empty_cache, monkeypatch, without, lanes):
+    monkeypatch.setenv('CXX', f'c++ {without}')
+    torch.manual_seed(0)
+    models = [trained(kind(width_mult=1.0)) for kind in (ReXNet, ReXNetLite)]
+    x = torch.randn(2, 3, 75, 98)
+    for model in models:
+        fused = fuse(model, native=True)
+        assert native.library().lanes() <= lanes
+        with torch.no_grad():
+            assert_near(fused(x), model.double()(x.double()))
+
+
+def test_a_missing_compiler_is_named(empty_cache, monkeypatch):
+    monkeypatch.setenv('CXX', 'no-such-compiler -v')
+    with pytest.raises(UserError, match=r"'no-such-compiler' is missing; .* apt install g\+\+"):
+        fuse(ReXNet(width_mult=1.0).eval(), native=True)
+    monkeypatch.delenv('CXX')
+    monkeypatch.setenv('PATH', '')
+    with pytest.raises(UserError, match='there is no compiler; '):
+        fuse(ReXNet(width_mult=1.0).eval(), native=True)
+
+
+def test_a_compiler_that_refuses_leaves_nothing(empty_cache, monkeypatch, tmp_path):
+    compiler = tmp_path / 'refuses'
+    compiler.write_text('#!/bin/sh\necho "x.cpp:1:1: error: no such dialect" >&2; exit 1\n')
+    compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv('CXX', str(compiler))
+    with pytest.raises(UserError, match=r'does not compile .*: error: no such dialect\. '):
+        fuse(ReXNet(width_mult=1.0).eval(), native=True)
+    assert not list(empty_cache.iterdir())
+
+
+def test_models_without_such_blocks_need_no_compiler(empty_cache, monkeypatch):
+    monkeypatch.setenv('CXX', 'no-such-compiler')
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).eval()
+    assert len(list(fuse(model, native=True).modules())) == 3
