@@ -44,30 +44,44 @@ class Target(NamedTuple):
 
 
 STEP: dict = dict(shape=(16, 224, 224), training=True)
-REXNET = ('rexnet-100:fused', 'rexnet-100:compiled')
-DEPLOYED = ('fused', 'compiled', *OUTSIDE)
+DEPLOYED = ('fused', 'native', 'compiled', *OUTSIDE)
+REXNET = ('rexnet-100:fused', 'rexnet-100:native', 'rexnet-100:compiled')
+ANY_REXNET = tuple(f'rexnet-100:{form}' for form in DEPLOYED)
+TIMM_EXPORTED = tuple(f'timm-rexnet-100:{form}' for form in OUTSIDE)
+SCALENET = tuple(form for form in DEPLOYED if form != 'native')
 TARGETS = {
-    'rexnet-timm-compiled': Target(REXNET, ('timm-rexnet-100:compiled-plain',), 1.5),
+    'rexnet-timm-compiled': Target(REXNET, ('timm-rexnet-100:compiled-plain',), 1.6),
+    'rexnet-timm-frozen': Target(REXNET, ('timm-rexnet-100:compiled',), 1.4),
+    'rexnet-timm-exported': Target(ANY_REXNET, TIMM_EXPORTED, 1.3),
+    'rexnet-small': Target(
+        ANY_REXNET, ('timm-rexnet-100:compiled', *TIMM_EXPORTED), 1.3, (1, 224, 224)
+    ),
     'rexnet-timm-eager': Target(REXNET, ('timm-rexnet-100:eager',), 5.3),
     'rexnet-exported': Target(
-        tuple(f'rexnet-100:{form}' for form in OUTSIDE),
-        tuple(f'timm-rexnet-100:{form}' for form in OUTSIDE),
-        1 / 1.02,
+        tuple(f'rexnet-100:{form}' for form in OUTSIDE), TIMM_EXPORTED, 1 / 1.02
     ),
     'scalenet-eager': Target(
         ('scalenet-50:fused', 'scalenet-50:compiled'), ('scalenet-50:eager',), 2.5
     ),
     **{
         f'scalenet-resnet-{form}': Target(
-            # Near it everywhere, ahead of it in the engine that suits ScaleNet best.
             (f'scalenet-50:{form}',),
             (f'resnet-50:{form}',),
-            1 / 0.97 if form == 'openvino' else 1 / 1.05,
+            1.03,
         )
-        for form in DEPLOYED
+        for form in SCALENET
+    },
+    **{
+        f'scalenet-resnet-best-{name}': Target(
+            tuple(f'scalenet-50:{form}' for form in SCALENET),
+            tuple(f'resnet-50:{form}' for form in SCALENET),
+            1.03,
+            shape,
+        )
+        for name, shape in (('image', (1, 800, 1216)), ('batch', (16, 224, 224)))
     },
     'rexnet-training': Target(
-        ('rexnet-100:channels-last',), ('timm-rexnet-100:channels-last',), 1.1, **STEP
+        ('rexnet-100:channels-last',), ('timm-rexnet-100:channels-last',), 1.3, **STEP
     ),
     'rexnet-training-memory': Target(
         ('rexnet-100:channels-last',), ('timm-rexnet-100:channels-last',), 1, **STEP, of='peak_mib'

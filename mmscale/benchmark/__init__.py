@@ -9,26 +9,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmscale.benchmark.formats import EXACT, best, try_forms
 from mmscale.benchmark.forms import FORMS, MODELS, TRAINED, Case, build
 from mmscale.benchmark.measuring import (
     MIB,
     ceilings,
     machine,
     measure,
+    model_and_images,
     peak_memory,
     prepare,
     saved_bytes,
 )
 from mmscale.benchmark.profiling import profile
-from mmscale.errors import UserError
+from mmscale.errors import UserError, check_choice
 from mmscale.utils.figures import new_figure, write_figure
 
 __all__ = [
+    'EXACT',
     'FORMS',
     'MIB',
     'MODELS',
     'TRAINED',
     'Case',
+    'best',
     'build',
     'ceilings',
     'draw',
@@ -43,6 +47,9 @@ __all__ = [
 ]
 
 
+SECONDS = 3.0  # that a form is timed with `formats`
+
+
 def run(
     cases: Sequence[str],
     shapes: Sequence[str] | None = None,
@@ -51,6 +58,7 @@ def run(
     memory: bool = False,
     profiles: bool = False,
     rounds: int = 9,
+    formats: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What ``tools/benchmark.py`` prints.
 
@@ -59,9 +67,13 @@ def run(
         shapes (Sequence[str], optional): ``NxHxW``. Default: ``16x224x224``.
         training, memory, rounds: As in :func:`measure`.
         profiles (bool): Also each case's time by operator.
+        formats (Sequence[str]): Forms that each case, a model alone, is tried in; not with the
+            options above.
 
     Returns:
-        dict: `machine`, `rows` (see :func:`measure`) and `profiles` (see :func:`profile`).
+        dict: `machine`, `rows` (see :func:`measure`) and `profiles` (see :func:`profile`). Rows of
+        `formats` have the `difference` of the outputs from those of the first form, the `mib` of
+        the weights and a `note`, and no times if the form cannot be made.
 
     Raises:
         UserError: If a name or a shape is wrong, or a package is missing.
@@ -70,7 +82,10 @@ def run(
     sizes = [_shape(text) for text in shapes or ['16x224x224']]
     rows = []
     for size in sizes if parsed else ():
-        rows += measure(parsed, size, training=training, rounds=rounds, memory=memory)
+        if formats:
+            rows += [row for case in parsed for row in _in_formats(case, size, formats)]
+        else:
+            rows += measure(parsed, size, training=training, rounds=rounds, memory=memory)
     limits = ceilings()
     profiled = [
         profile(case, size, limits, training=training)
@@ -78,6 +93,19 @@ def run(
         for case in (parsed if profiles else ())
     ]
     return dict(machine=dict(**machine(), **limits), rows=rows, profiles=profiled)
+
+
+def _in_formats(case, size, formats):
+    """A row for each form of a model."""
+    if case.form != 'eager':
+        raise UserError(f'--formats names the forms: give {case.model!r} without {case.form!r}')
+    for form in formats:
+        check_choice('--formats', form, FORMS)
+    model, x = model_and_images(case, size)
+    for tried in try_forms(model, x, formats, SECONDS):
+        row = {**tried._asdict(), 'case': f'{case.model}:{tried.form}', 'shape': list(size)}
+        keys = ('case', 'shape', 'ms', 'best_ms', 'difference', 'mib', 'note')
+        yield {key: row[key] for key in keys}
 
 
 def _shape(text):
@@ -94,7 +122,7 @@ def shape_text(shape: Sequence[int]) -> str:
 
 def draw(result: dict[str, Any], out: str | Path) -> None:
     """Bars of the times, one for each of the `rows` of :func:`run`, or lines where shapes vary."""
-    rows, machine = result['rows'], result['machine']
+    rows, machine = [row for row in result['rows'] if row['ms']], result['machine']
     cases = list(dict.fromkeys(row['case'] for row in rows))
     shapes = list(dict.fromkeys(shape_text(row['shape']) for row in rows))
     figure, [[axes]] = new_figure(1)
@@ -110,7 +138,7 @@ def draw(result: dict[str, Any], out: str | Path) -> None:
         axes.set_xlabel('megapixels of a batch')
         axes.set(ylabel='ms', ylim=(0, None))
         axes.legend()
-    what = 'training step' if rows[0]['training'] else 'inference'
+    what = 'training step' if rows[0].get('training') else 'inference'
     device = machine['gpu'] or f'{machine["processor"]}, {machine["threads"]} threads'
     axes.set_title(
         f'{what}, {", ".join(shapes)}\n{device}, torch {machine["versions"]["torch"]}', fontsize=8

@@ -1,8 +1,10 @@
 """The models that are timed, and the forms that they run in."""
 
 import contextlib
+import functools
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +18,8 @@ from mmscale.engine.config import find_config, load_config
 from mmscale.engine.tasks import CLASSIFIER, SEGMENTOR, task_of
 from mmscale.errors import UserError, check_choice
 from mmscale.export.tracing import build_graph, to_onnx
-from mmscale.exported.engines import ENGINES
+from mmscale.exported.engines import ENGINES, Engine
+from mmscale.models.backbones.base import STRIDES
 from mmscale.utils.environment import require, require_optional
 
 # Backbones with the maps of strides 4 to 32: ours, mmdet's, mmpretrain's and timm's (by its name).
@@ -35,6 +38,14 @@ MODELS: dict = {
     'se-resnet-50': dict(type='mmpretrain.SEResNet', depth=50, out_indices=(0, 1, 2, 3)),
     'efficientnet-b0': dict(type='mmpretrain.EfficientNet', arch='b0', out_indices=(2, 3, 4, 6)),
     'timm-rexnet-100': 'rexnet_100',
+    'timm-rexnetr-100': 'rexnetr_100',
+    'timm-efficientnet-b0': 'efficientnet_b0',
+    'timm-mobilenetv4-small': 'mobilenetv4_conv_small',
+    'timm-mobilenetv4-medium': 'mobilenetv4_conv_medium',
+    'timm-repvit-m1.0': 'repvit_m1_0',
+    'timm-hgnetv2-b0': 'hgnetv2_b0',
+    'timm-cpubone-b0': 'cpubone_b0_bfrobust',
+    'timm-cpubone-b1': 'cpubone_b1_bfrobust',
     # Whole detectors, by their configs.
     'faster-rcnn-rexnet-100': 'faster_rcnn_rexnet_fpn',
     'faster-rcnn-scalenet-50': 'faster_rcnn_scalenet_fpn',
@@ -121,7 +132,10 @@ def build(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
     if name.startswith('timm-'):
         timm = require_optional('timm', name)
-        model = timm.create_model(row, features_only=True, out_indices=(1, 2, 3, 4))
+        model = timm.create_model(row, features_only=True)
+        strides = model.feature_info.reduction()
+        taps = [strides.index(stride) for stride in STRIDES[:4]]
+        model = timm.create_model(row, features_only=True, out_indices=taps)
     elif isinstance(row, str):
         model = _whole(load_config(row))
     else:
@@ -154,11 +168,18 @@ def _channels_last(model, x):
 
 
 def _fused(model, x):
-    return fuse(model)
+    return fuse(_merged(model))
 
 
 def _native(model, x):
     return fuse(model, native=True)
+
+
+def _merged(model):
+    """A copy of timm's model with the branches merged that it merges for inference itself."""
+    if not type(model).__module__.startswith('timm.'):
+        return model
+    return require_optional('timm', 'timm').utils.model.reparameterize_model(model)
 
 
 def _compiled(model, x):
@@ -183,25 +204,33 @@ def _compiled_plain(model, x):
 
 
 def _bfloat16(model, x):
-    model = _compiled(fuse(model).bfloat16(), x.bfloat16())
+    model = _compiled(_fused(model, x).bfloat16(), x.bfloat16())
     return lambda x: model(x.bfloat16())
 
 
-def _by_engine(engine):
-    """The form of a model that is exported for the shape of its images and run by an engine.
+class InEngine:
+    """A model that is exported for the shape of its images and run by an engine, on the CPU.
 
-    Engines compute on the CPU here, beside other forms on a GPU too.
+    Args:
+        engine (Engine): The engine.
+        model (torch.nn.Module): The model.
+        x (torch.Tensor): Images.
+
+    Attributes:
+        size (int): Bytes of the exported files.
     """
 
-    def form(model, x):
-        model, x = model.cpu(), x.cpu()
+    def __init__(self, engine: Engine, model: torch.nn.Module, x: torch.Tensor) -> None:
+        self.model, x = model.cpu(), x.cpu()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, f'model{engine.suffix}')
             engine.write(_to_onnx(model, x), {}, path)
-            opened = engine.open(path, torch.get_num_threads())
-        return lambda x: opened.compute(_arrays(model, x.cpu()))
+            self.size = sum(file.stat().st_size for file in Path(folder).iterdir())
+            self.opened = engine.open(path, torch.get_num_threads())
 
-    return form
+    def __call__(self, x: torch.Tensor) -> list[np.ndarray]:
+        """The outputs, one array each."""
+        return self.opened.compute(_arrays(self.model, x.cpu()))
 
 
 def _to_onnx(model, x):
@@ -210,7 +239,7 @@ def _to_onnx(model, x):
         if isinstance(model, Detector):
             size = tuple(x.shape[2:])
             return to_onnx(build_graph(model.model, 'detector', size), len(x), size)
-        program = torch.onnx.export(fuse(model), (x,), dynamo=True, verbose=False)
+        program = torch.onnx.export(_fused(model, x), (x,), dynamo=True, verbose=False)
     assert program is not None  # as it is with dynamo
     return program.model_proto
 
@@ -223,15 +252,15 @@ def _arrays(model, x):
     return [pixels, np.full((len(x), 2), x.shape[2:])]
 
 
-FORMS = {
+FORMS: dict[str, Callable[..., Any]] = {
     'eager': _eager,
     'channels-last': _channels_last,
     'fused': _fused,
     'native': _native,
-    'compiled': lambda model, x: _compiled(fuse(model), x),
+    'compiled': lambda model, x: _compiled(_fused(model, x), x),
     'compiled-plain': _compiled_plain,
     'bfloat16': _bfloat16,
-    **{engine.name: _by_engine(engine) for engine in ENGINES},
+    **{engine.name: functools.partial(InEngine, engine) for engine in ENGINES},
 }
 OUTSIDE = tuple(engine.name for engine in ENGINES)  # of PyTorch, and of its profiler
 TRAINED = ('eager', 'channels-last', 'compiled-plain')

@@ -38,7 +38,7 @@ def prepare(case: Case, shape: Sequence[int], training: bool = False) -> Callabl
     Raises:
         UserError: If the form cannot be trained, or a package is missing.
     """
-    model, x = _model_and_images(case, shape)
+    model, x = model_and_images(case, shape)
     if training:
         return _training_step(case, model, x)
     with torch.no_grad():
@@ -52,7 +52,8 @@ def prepare(case: Case, shape: Sequence[int], training: bool = False) -> Callabl
     return once
 
 
-def _model_and_images(case, shape):
+def model_and_images(case: Case, shape: Sequence[int]) -> tuple[torch.nn.Module, torch.Tensor]:
+    """A case's model and random images (N, 3, H, W), on the GPU if there is one."""
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     count, height, width = shape
     generator = torch.Generator().manual_seed(0)
@@ -164,7 +165,7 @@ def _resident():
 
 
 def _saved(case, shape):
-    model, x = _model_and_images(case, shape)
+    model, x = model_and_images(case, shape)
     return saved_bytes(FORMS[case.form](model.train(), x), x)
 
 

@@ -17,6 +17,8 @@ from mmscale.cli.parsing import CommandParser, one_line_errors
 from mmscale.errors import UserError
 from mmscale.utils.files import check_out
 
+ASIDE = ('rows', 'note')  # keys of a row that are no column of its table
+
 
 def build_parser() -> CommandParser:
     """The command's arguments."""
@@ -38,6 +40,12 @@ def build_parser() -> CommandParser:
     parser.add_argument('--train', action='store_true', help='training steps, not inference')
     parser.add_argument('--memory', action='store_true', help='also peak memory, each on its own')
     parser.add_argument('--profile', action='store_true', help='also the time by operator')
+    parser.add_argument(
+        '--formats',
+        metavar='FORM,...',
+        help='try each model in these forms, or in all that compute in float32, and compare the '
+        'outputs with those of the first: all, or their names with commas between',
+    )
     parser.add_argument('--rounds', type=int, default=9, help='of which the median counts (9)')
     parser.add_argument(
         '--target',
@@ -56,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if (args.plot or args.profile) and not args.cases:
         parser.error('--plot and --profile are of models: name one or more')
+    if args.formats and (args.train or args.memory or args.profile):
+        parser.error('--formats goes without --train, --memory and --profile')
+    formats = benchmark.EXACT if args.formats == 'all' else (args.formats or '').split(',')
     # The frameworks log to stdout.
     with one_line_errors(), contextlib.redirect_stdout(sys.stderr):
         if not args.cases and not args.target:
@@ -70,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 memory=args.memory,
                 profiles=args.profile,
                 rounds=args.rounds,
+                formats=formats if args.formats else (),
             )
         result['targets'] = _check_targets(args.target, args.rounds) if args.target else []
         if args.plot:
@@ -119,11 +131,16 @@ def show(result: dict[str, Any]) -> None:
 
 def _print_table(console: Console, rows: list[dict], title: str | None = None) -> None:
     if rows:
-        names = [name for name in dict.fromkeys(sum(map(list, rows), [])) if name != 'rows']
-        table = Table(*(name.replace('_', ' ') for name in names), title=title)
+        names = [name for name in dict.fromkeys(sum(map(list, rows), [])) if name not in ASIDE]
+        table = Table(title=title)
+        for name in names:
+            table.add_column(name.replace('_', ' '), overflow='fold')
         for row in rows:
             table.add_row(*(_text(row.get(name, '')) for name in names))
         console.print(table)
+        for row in rows:
+            if row.get('note'):
+                console.print(f'{row["case"]}: {row["note"]}', markup=False, highlight=False)
 
 
 def _text(value: Any) -> str:
@@ -131,4 +148,4 @@ def _text(value: Any) -> str:
         return benchmark.shape_text(value)
     if isinstance(value, float):
         return f'{value:.3g}' if value < 100 else f'{value:.0f}'
-    return str(value)
+    return '' if value is None else str(value)

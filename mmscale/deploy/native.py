@@ -22,7 +22,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from mmscale.errors import UserError
-from mmscale.models.backbones.rexnet import LinearBottleneck
 from mmscale.utils.files import writing, written_aside
 from mmscale.utils.following import is_followed
 
