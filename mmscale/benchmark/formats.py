@@ -11,11 +11,12 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from mmscale.benchmark.forms import FORMS, InEngine
 from mmscale.benchmark.measuring import MIB, wait
-from mmscale.deploy.native import NativeBottleneck
+from mmscale.deploy.native import NativeBottleneck, WinogradConv2d
 from mmscale.errors import UserError, check_number, first_line
 
 # In float32; the first is what the others are compared with.
 EXACT = tuple(name for name in FORMS if name not in ('bfloat16', 'compiled-plain'))
+NATIVE = (NativeBottleneck, WinogradConv2d)
 AGREES = 1e-4  # of a tensor's largest value
 LEAST_ROUNDS = 3
 
@@ -59,8 +60,8 @@ class Best(NamedTuple):
 def best(model: torch.nn.Module, example: torch.Tensor, *, seconds: float = 2.0) -> Best:
     """The fastest form of a model on this machine, for inputs like the example, by trying them.
 
-    The model as it is, in channels-last memory, fused, with ReXNet's blocks in C++, compiled, and
-    in ONNX Runtime and OpenVINO if they are installed: what cannot be made is left out. All run in
+    The model as it is, in channels-last memory, fused, fused with C++ (native), compiled, and in
+    ONNX Runtime and OpenVINO if they are installed: what cannot be made is left out. All run in
     turns, and the fastest counts of those whose outputs agree with the model's to 1e-4 of the
     largest value. Compiling takes a minute or two for each new model and size.
 
@@ -150,8 +151,8 @@ def _made(model, x, form):
     with torch.no_grad():
         outputs, structure = tree_flatten(model(x))
         own = FORMS[form](deepcopy(model), x)
-    if form == 'native' and not any(isinstance(m, NativeBottleneck) for m in own.modules()):
-        raise UserError('there are no blocks of ReXNet')
+    if form == 'native' and not any(isinstance(m, NATIVE) for m in own.modules()):
+        raise UserError('it has neither blocks of ReXNet nor 3x3 convolutions of 32 channels')
 
     def run(x):
         with torch.no_grad():

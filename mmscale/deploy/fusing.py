@@ -13,7 +13,7 @@ from mmscale.deploy.blocks import FORMS
 from mmscale.deploy.channels_last import to_channels_last
 from mmscale.deploy.examples import call_with, check_same
 from mmscale.deploy.folding import fold_norms, hooked
-from mmscale.deploy.native import NativeBottleneck, can_be_native, library
+from mmscale.deploy.native import NativeBottleneck, can_be_native, library, to_winograd
 from mmscale.errors import UserError
 from mmscale.models.backbones.rexnet import LinearBottleneck
 from mmscale.models.roi_align import RowRoIAlign
@@ -40,10 +40,10 @@ def fuse(model: nn.Module, *, example: Any = None, native: bool = False) -> nn.M
             dict of them by name. It is run instead of small random images, and the outputs of the
             two models are compared. Needed for models that do not take an image alone, and for
             those that use their layers differently for other inputs.
-        native: Have ReXNet's blocks computed on a CPU by C++ of this package, which a compiler of
-            the machine builds the first time, in seconds (see :mod:`mmscale.deploy.native`): in
-            float32, where nothing traces, compiles or exports. The outputs differ by about 1e-6 of
-            the largest.
+        native: Have ReXNet's blocks, and any model's 3x3 convolutions of stride 1, computed on a
+            CPU by C++ of this package, which a compiler of the machine builds the first time, in
+            seconds (see :mod:`mmscale.deploy.native`): in float32, where nothing traces, compiles
+            or exports. The outputs differ by about 1e-6 of the largest.
 
     Returns:
         nn.Module: The copy, in eval mode and without gradients, on the same device and with the
@@ -51,7 +51,7 @@ def fuse(model: nn.Module, *, example: Any = None, native: bool = False) -> nn.M
 
     Raises:
         UserError: If `model` is not a module, the copy's outputs differ for the example, or
-            `native` is asked for a ReXNet and there is no C++ compiler.
+            `native` is given and there is no C++ compiler.
 
     Example:
         >>> import torch
@@ -65,6 +65,8 @@ def fuse(model: nn.Module, *, example: Any = None, native: bool = False) -> nn.M
     """
     if not isinstance(model, nn.Module):
         raise UserError(f'{type(model).__name__} cannot be fused: give a torch.nn.Module, built')
+    if native:
+        library()
     fused: Any = model.module if is_model_wrapper(model) else model
     call = None if example is None else call_with(example)
     with torch.no_grad():
@@ -74,6 +76,8 @@ def fuse(model: nn.Module, *, example: Any = None, native: bool = False) -> nn.M
         if watch is not None:
             fused = _with_forms(fused, watch, FORMS | NATIVE if native else FORMS)
         use_row_roi_aligns(fused)
+        if native:
+            _use_winograd(fused)
         fused = to_channels_last(fused)
         if call:
             check_same(expected, call(fused))
@@ -96,11 +100,18 @@ def _native(block):
     """The form of a ReXNet block with `native`."""
     if not can_be_native(block):
         return FORMS[LinearBottleneck](block)
-    library()
     return NativeBottleneck(block).eval()
 
 
 NATIVE = {LinearBottleneck: _native}
+
+
+def _use_winograd(model):
+    of_blocks = {m for m in model.modules() if isinstance(m, NativeBottleneck)}
+    inside = {inner for block in of_blocks for inner in block.modules()}
+    for module in model.modules():
+        if module not in inside and not hooked(module):
+            to_winograd(module)
 
 
 def _with_forms(model, watch, of_class):

@@ -58,7 +58,8 @@ def test_a_form_that_computes_something_else_is_not_taken(monkeypatch):
 def test_what_cannot_be_made_says_why(few):
     found = best(nn.Conv2d(3, 4, 1), torch.rand(1, 3, 8, 8), seconds=0.01)
     native = found.tried[3]
-    assert (native.ms, native.note) == (None, 'there are no blocks of ReXNet')
+    assert native.ms is None
+    assert native.note.startswith('it has neither blocks of ReXNet nor 3x3 convolutions')
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,8 @@ def test_the_command_lists_forms_and_reasons():
     assert 0 < fused['difference'] < 1e-4
     assert fused['ms'] > 0
     assert fused['mib'] > 80
-    assert native['note'] == 'there are no blocks of ReXNet'
+    assert native['difference'] < 1e-4
+    assert native['note'] == ''
     assert eager['difference'] == 0
 
 

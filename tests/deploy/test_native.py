@@ -1,4 +1,4 @@
-"""ReXNet's blocks in C++: the outputs of the layers, in any situation that a model may be in."""
+"""What is computed in C++: the outputs of the layers, in any situation that a model may be in."""
 
 import copy
 import pickle
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mmscale.deploy import fuse, native
-from mmscale.deploy.native import NativeBottleneck
+from mmscale.deploy.native import NativeBottleneck, WinogradConv2d
 from mmscale.errors import UserError
-from mmscale.models import ReXNet, ReXNetLite
+from mmscale.models import ReXNet, ReXNetLite, ScaleNet
 from mmscale.models.backbones.rexnet import LinearBottleneck
 
 pytestmark = pytest.mark.skipif(
@@ -104,6 +104,73 @@ def test_any_block(channels, expansion, stride, dilation, squeeze_excite, act, s
             assert_near([found], [block.double()(x.double())])
     finally:
         torch.set_num_threads(before)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    channels=st.tuples(st.integers(32, 150), st.integers(32, 150)),
+    size=st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 60)),
+    bias=st.booleans(),
+    threads=st.integers(1, 3),
+)
+def test_any_3x3_convolution(channels, size, bias, threads):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(*channels, 3, padding=1, bias=bias)
+    fused = fuse(nn.Sequential(conv), native=True)
+    assert type(fused[0]) is WinogradConv2d
+    x = torch.randn(size[0], channels[0], *size[1:])
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.no_grad():
+            found = fused(x)
+            assert_near([found], [conv.double()(x.double())])
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    'conv',
+    [
+        nn.Conv2d(64, 64, 3, stride=2, padding=1),
+        nn.Conv2d(64, 64, 3),
+        nn.Conv2d(64, 64, 3, padding=2, dilation=2),
+        nn.Conv2d(64, 64, 3, padding=1, groups=2),
+        nn.Conv2d(64, 64, 3, padding=1, padding_mode='reflect'),
+        nn.Conv2d(64, 64, 1),
+        nn.Conv2d(3, 64, 3, padding=1),
+        nn.Conv2d(64, 16, 3, padding=1),
+    ],
+)
+def test_other_convolutions_stay(conv):
+    fused = fuse(nn.Sequential(conv), native=True)
+    assert type(fused[0]) is nn.Conv2d
+    x = torch.randn(2, conv.in_channels, 12, 12)
+    with torch.no_grad():
+        assert_near([fused(x)], [conv.double()(x.double())])
+
+
+def test_scalenet_and_its_state():
+    torch.manual_seed(0)
+    model = trained(ScaleNet(depth=50))
+    fused, plain = fuse(model, native=True), fuse(model)
+    x = torch.randn(2, 3, 75, 98)
+    assert any(isinstance(m, WinogradConv2d) for m in fused.modules())
+    assert fused.state_dict().keys() == plain.state_dict().keys()
+    with torch.no_grad():
+        expected = fused(x)
+        assert_near(expected, model.double()(x.double()))
+        copied, read = copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))
+        for parameter in fused.parameters():
+            parameter.mul_(2)
+        assert not torch.equal(fused(x)[0], expected[0])
+        assert_near(copied(x), expected, 0)
+        assert_near(read(x), expected, 0)
+    traced = torch.jit.trace(copied, x)
+    program = torch.export.export(copied, (x,)).module()
+    with torch.no_grad():
+        assert_near(traced(x), expected)
+        assert_near(program(x), expected)
 
 
 def test_large_values_and_nan_go_the_way_of_the_layers(rexnet):
@@ -214,7 +281,7 @@ def test_the_library_is_compiled_once(empty_cache):
 def test_processors_of_narrower_vectors(empty_cache, monkeypatch, without, lanes):
     monkeypatch.setenv('CXX', f'c++ {without}')
     torch.manual_seed(0)
-    models = [trained(kind(width_mult=1.0)) for kind in (ReXNet, ReXNetLite)]
+    models = [trained(model) for model in (ReXNet(), ReXNetLite(), ScaleNet(depth=50))]
     x = torch.randn(2, 3, 75, 98)
     for model in models:
         fused = fuse(model, native=True)
@@ -243,7 +310,6 @@ def test_a_compiler_that_refuses_leaves_nothing(empty_cache, monkeypatch, tmp_pa
     assert not list(empty_cache.iterdir())
 
 
-def test_models_without_such_blocks_need_no_compiler(empty_cache, monkeypatch):
+def test_fusing_alone_needs_no_compiler(empty_cache, monkeypatch):
     monkeypatch.setenv('CXX', 'no-such-compiler')
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).eval()
-    assert len(list(fuse(model, native=True).modules())) == 3
+    fuse(ReXNet(width_mult=1.0).eval())

@@ -1,0 +1,85 @@
+"""Tensors as the C++ takes them."""
+
+import ctypes
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from mmscale.deploy.native.library import library
+from mmscale.utils.following import is_followed
+
+
+def fits(x: torch.Tensor, weight: torch.Tensor, channels: int) -> bool:
+    """Whether the C++ computes what is asked for: float32 on a CPU, without gradients.
+
+    Nor may something trace, compile or export, which would not see what is computed.
+
+    Args:
+        x: The input.
+        weight: One of the weights.
+        channels (int): That the input has to have.
+    """
+    return (
+        not is_followed()
+        and type(x) is torch.Tensor
+        and x.dtype == weight.dtype == torch.float32
+        and x.device.type == weight.device.type == 'cpu'
+        and x.layout == torch.strided
+        and x.dim() == 4
+        and x.numel() > 0
+        and x.size(1) == channels
+        and not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
+    )
+
+
+def channels_last(*shape: int) -> torch.Tensor:
+    """A new map (N, C, H, W) in channels-last memory."""
+    return torch.empty(shape, memory_format=torch.channels_last)
+
+
+def pointer(tensor: torch.Tensor) -> ctypes.c_void_p:
+    """Where its numbers begin."""
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+def longs(numbers: Iterable[int]) -> list[ctypes.c_long]:
+    """Numbers as arguments."""
+    return [ctypes.c_long(number) for number in numbers]
+
+
+def padded(tensor: torch.Tensor) -> torch.Tensor:
+    """A contiguous copy whose last dimension has whole vectors, by zeros."""
+    missing = -tensor.size(-1) % library().lanes()
+    return F.pad(tensor.detach().clone(memory_format=torch.contiguous_format), (0, missing))
+
+
+def packed(matrix: torch.Tensor) -> torch.Tensor:
+    """A matrix (out, in) as panels, see `vectors.h`."""
+    out, depth = matrix.shape
+    result = torch.empty((out + -out % library().lanes()) * depth)
+    library().pack(pointer(matrix.contiguous()), *longs((out, depth)), pointer(result))
+    return result
+
+
+class Packed:
+    """What is made of weights for the C++: made anew when one of them is another.
+
+    Copies, and what is read from a file, make their own.
+    """
+
+    def __init__(self) -> None:
+        self.key: list | None = None
+        self.value: Any = None
+
+    def get(self, tensors: Sequence[torch.Tensor], make: Callable[[], Any]) -> Any:
+        """What `make` makes of the tensors; it is called without gradients."""
+        key = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
+        if self.key != key:
+            with torch.no_grad():
+                self.key, self.value = key, make()
+        return self.value
+
+    def __reduce__(self):
+        return Packed, ()
