@@ -72,7 +72,7 @@ def test_outputs_are_those_in_double_precision(kind, width_mult, output_stride, 
         assert_near(fused(x), model.double()(x.double()))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     channels=st.tuples(st.integers(1, 70), st.integers(1, 70)),
     expansion=st.sampled_from([1, 6]),
@@ -106,7 +106,7 @@ def test_any_block(channels, expansion, stride, dilation, squeeze_excite, act, s
         torch.set_num_threads(before)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     channels=st.tuples(st.integers(32, 150), st.integers(32, 150)),
     size=st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 60)),
