@@ -37,7 +37,10 @@ EXPORT = [
 
 # mmcv brings it without a bound. 4.8.1.78: WebP (CVE-2023-4863); 4.10 and 4.11 write outside a
 # buffer for a JPEG (CVE-2025-53644), and 4.12 needs numpy 2.
-OPENCV = 'opencv-python>=4.8.1.78,!=4.10.*,!=4.11.*'
+OPENCV = [
+    'opencv-python>=4.8.1.78,!=4.10.*,!=4.11.*',
+    'opencv-python>=4.13; python_version >= "3.14"',  # for the NumPy that there are wheels of
+]
 
 # Large pictures in slices, and results for its tools. 0.30 brings PyAV, whose wheels hold x264 and
 # x265 (GPL).
@@ -97,7 +100,7 @@ setup(
             'onedl-mmdetection>=3.5.1',
             'onedl-mmengine>=0.10.12',
             'onedl-mmpretrain>=1.3.6',
-            OPENCV,
+            *OPENCV,
             'torch>=2.3',  # onedl-mmengine imports torch.amp.GradScaler
             'torchvision',
         ],
@@ -106,7 +109,7 @@ setup(
             'mmdet>=3.3.0',
             'mmengine>=0.10.7',
             'mmpretrain>=1.2.0',
-            OPENCV,
+            *OPENCV,
             'numpy<2; python_version < "3.13"',  # for torch before 2.3; NumPy 2 was tried
             'setuptools<82',  # mmengine imports pkg_resources; Python 3.12 brings none
             'torchvision',
