@@ -77,6 +77,9 @@ def test_a_child_of_the_wheels_configs_is_read_by_mmengine_alone(site, tmp_path)
 
 def test_wheel_carries_the_model_index(wheel):
     assert 'mmscale/.mim/model-index.yml' in wheel
+    sources = {path.name for path in (ROOT / 'mmscale/deploy/native').glob('*.[ch]*')}
+    assert {f'mmscale/deploy/native/{name}' for name in sources} <= set(wheel)
+    assert len(sources) == 4
 
 
 def test_metadata_say_what_an_index_shows(metadata):

@@ -48,7 +48,6 @@ DEPLOYED = ('fused', 'native', 'compiled', *OUTSIDE)
 REXNET = ('rexnet-100:fused', 'rexnet-100:native', 'rexnet-100:compiled')
 ANY_REXNET = tuple(f'rexnet-100:{form}' for form in DEPLOYED)
 TIMM_EXPORTED = tuple(f'timm-rexnet-100:{form}' for form in OUTSIDE)
-SCALENET = tuple(form for form in DEPLOYED if form != 'native')
 TARGETS = {
     'rexnet-timm-compiled': Target(REXNET, ('timm-rexnet-100:compiled-plain',), 1.6),
     'rexnet-timm-frozen': Target(REXNET, ('timm-rexnet-100:compiled',), 1.4),
@@ -61,7 +60,9 @@ TARGETS = {
         tuple(f'rexnet-100:{form}' for form in OUTSIDE), TIMM_EXPORTED, 1 / 1.02
     ),
     'scalenet-eager': Target(
-        ('scalenet-50:fused', 'scalenet-50:compiled'), ('scalenet-50:eager',), 2.5
+        ('scalenet-50:fused', 'scalenet-50:native', 'scalenet-50:compiled'),
+        ('scalenet-50:eager',),
+        2.5,
     ),
     **{
         f'scalenet-resnet-{form}': Target(
@@ -69,12 +70,12 @@ TARGETS = {
             (f'resnet-50:{form}',),
             1.03,
         )
-        for form in SCALENET
+        for form in DEPLOYED
     },
     **{
         f'scalenet-resnet-best-{name}': Target(
-            tuple(f'scalenet-50:{form}' for form in SCALENET),
-            tuple(f'resnet-50:{form}' for form in SCALENET),
+            tuple(f'scalenet-50:{form}' for form in DEPLOYED),
+            tuple(f'resnet-50:{form}' for form in DEPLOYED),
             1.03,
             shape,
         )

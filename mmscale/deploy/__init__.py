@@ -11,7 +11,6 @@ from mmscale.deploy.blocks import inference_form
 from mmscale.deploy.channels_last import to_channels_last
 from mmscale.deploy.folding import FoldedRows
 from mmscale.deploy.fusing import fuse
-from mmscale.deploy.native import NativeBottleneck
 from mmscale.deploy.san import KEPT, FusedSAN
 from mmscale.deploy.scalenet import FusedAggregation
 from mmscale.deploy.tiling import TiledLayers
@@ -23,7 +22,6 @@ __all__ = [
     'FoldedRows',
     'FusedAggregation',
     'FusedSAN',
-    'NativeBottleneck',
     'TiledLayers',
     'best',
     'fuse',

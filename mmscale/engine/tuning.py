@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 from mmscale.deploy import fuse
 from mmscale.deploy.fusing import use_row_roi_aligns
+from mmscale.deploy.native import library
 from mmscale.engine.hooks import ChannelsLastHook, inner_model
 from mmscale.errors import UserError, check_choice, first_line
 from mmscale.models.backbones.base import Backbone
@@ -93,12 +94,21 @@ def fused_on_cpu(model: Any, pictures: int) -> Any:
     if pictures < FEW or not own or not is_tuned():
         return model
     try:
-        fused = fuse(model)
+        fused, how = _fused(model)
     except UserError as error:
         print_log(f'the model is not fused: {first_line(error)}', logger='current')
         return model
-    print_log(f'on the CPU: the model is fused ({SWITCH}=off: as it is)', logger='current')
+    print_log(f'on the CPU: the model is fused{how} ({SWITCH}=off: as it is)', logger='current')
     return fused
+
+
+def _fused(model):
+    """The fused model, in C++ where that can be compiled; and how, in words."""
+    try:
+        library()
+    except UserError:  # there is no compiler, say: it is optional here
+        return fuse(model), ''
+    return fuse(model, native=True), ', with C++ for this processor'
 
 
 class FusedHook(Hook):

@@ -1,10 +1,14 @@
 """What a run on a CPU chooses by itself, and that results stay the same."""
 
+import shutil
+from unittest import mock
+
 import pytest
 import torch
 from commands import tool
 from runs import DETECTOR, SHORT, as_overrides, log_of, scalars
 
+from mmscale.deploy.native import NativeBottleneck
 from mmscale.engine import tuning
 from mmscale.engine.testing import evaluate
 from mmscale.errors import UserError
@@ -171,3 +175,17 @@ class Model(torch.nn.Module):
 def test_what_is_fused(backbone, pictures, fused):
     model = Model(backbone).eval()
     assert (tuning.fused_on_cpu(model, pictures) is not model) == fused
+
+
+@pytest.mark.parametrize('compiler', [True, False])
+def test_cpp_is_used_where_there_is_a_compiler(compiler, monkeypatch):
+    if not compiler:
+        monkeypatch.setattr(tuning, 'library', mock.Mock(side_effect=UserError('no compiler')))
+    elif not shutil.which('c++'):
+        pytest.skip('there is no C++ compiler')
+    model = Model(ReXNet(out_indices=(0,))).eval()
+    fused = tuning.fused_on_cpu(model, 20)
+    assert any(isinstance(m, NativeBottleneck) for m in fused.modules()) == compiler
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x)[0], model(x)[0], rtol=1e-4, atol=1e-5)
