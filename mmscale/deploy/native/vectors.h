@@ -147,13 +147,49 @@ inline void with_width(long width, Function function) {
     if (width == 3) function(std::integral_constant<int, 3>());
 }
 
+// Some pixels times a panel, and the bias. A function of its own, so that the sums stay in registers
+// whatever is around it.
+template <int PIXELS, int WIDTH>
+__attribute__((noinline)) void multiply_few(const float* pixels, long stride, const float* panel,
+                                            long depth, const float* bias, float* to) {
+    constexpr int GROUPS = (PIXELS + 2) / 3;
+    Vec sums[PIXELS][WIDTH];
+#pragma GCC unroll 16
+    for (int i = 0; i < PIXELS; ++i)
+#pragma GCC unroll 4
+        for (int v = 0; v < WIDTH; ++v) sums[i][v] = load(bias + v * LANES);
+    // Three pixels share a pointer: a load adds one or two strides by itself.
+    const float* groups[GROUPS];
+#pragma GCC unroll 8
+    for (int g = 0; g < GROUPS; ++g) groups[g] = pixels + 3 * g * stride;
+    for (long k = 0; k < depth; ++k, panel += WIDTH * LANES) {
+        Vec weights[WIDTH];
+#pragma GCC unroll 4
+        for (int v = 0; v < WIDTH; ++v) weights[v] = load(panel + v * LANES);
+#pragma GCC unroll 16
+        for (int i = 0; i < PIXELS; ++i)
+#pragma GCC unroll 4
+            for (int v = 0; v < WIDTH; ++v)
+                sums[i][v] += weights[v] * groups[i / 3][i % 3 * stride];
+#pragma GCC unroll 8
+        for (int g = 0; g < GROUPS; ++g) {
+            ++groups[g];
+            asm("" : "+r"(groups[g]));  // or GCC makes a pointer of each pixel again
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < PIXELS; ++i)
+#pragma GCC unroll 4
+        for (int v = 0; v < WIDTH; ++v) store(to + (i * WIDTH + v) * LANES, sums[i][v]);
+}
+
 // Pixels (count, depth) times a panel: finish(pixel, vector, value) gets what comes out, in order.
 // `spare` has room for MOST_PIXELS pixels.
 template <int WIDTH, class Finish>
 inline void multiply(const float* pixels, long stride, long count, const float* panel, long depth,
                      const float* bias, float* spare, Finish finish) {
     constexpr int PIXELS = std::min(SUMS / WIDTH, MOST_PIXELS);
-    constexpr int GROUPS = (PIXELS + 2) / 3;
+    float sums[PIXELS * WIDTH * LANES];
     for (long first = 0; first < count; first += PIXELS) {
         const long here = std::min<long>(PIXELS, count - first);
         const float* a = pixels + first * stride;
@@ -164,35 +200,10 @@ inline void multiply(const float* pixels, long stride, long count, const float* 
             a = spare;
             step = depth;
         }
-        Vec sums[PIXELS][WIDTH];
-#pragma GCC unroll 16
-        for (int i = 0; i < PIXELS; ++i)
+        multiply_few<PIXELS, WIDTH>(a, step, panel, depth, bias, sums);
+        for (long i = 0; i < here; ++i)
 #pragma GCC unroll 4
-            for (int v = 0; v < WIDTH; ++v) sums[i][v] = load(bias + v * LANES);
-        // Three pixels share a pointer: a load adds one or two steps by itself.
-        const float *groups[GROUPS], *b = panel;
-#pragma GCC unroll 8
-        for (int g = 0; g < GROUPS; ++g) groups[g] = a + 3 * g * step;
-        for (long k = 0; k < depth; ++k, b += WIDTH * LANES) {
-            Vec weights[WIDTH];
-#pragma GCC unroll 4
-            for (int v = 0; v < WIDTH; ++v) weights[v] = load(b + v * LANES);
-#pragma GCC unroll 16
-            for (int i = 0; i < PIXELS; ++i)
-#pragma GCC unroll 4
-                for (int v = 0; v < WIDTH; ++v)
-                    sums[i][v] += weights[v] * groups[i / 3][i % 3 * step];
-#pragma GCC unroll 8
-            for (int g = 0; g < GROUPS; ++g) {
-                ++groups[g];
-                asm("" : "+r"(groups[g]));  // or GCC makes a pointer of each pixel again
-            }
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < PIXELS; ++i)
-            if (i < here)
-#pragma GCC unroll 4
-                for (int v = 0; v < WIDTH; ++v) finish(first + i, v, sums[i][v]);
+            for (int v = 0; v < WIDTH; ++v) finish(first + i, v, load(sums + (i * WIDTH + v) * LANES));
     }
 }
 
