@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmscale.benchmark.formats import EXACT, best, try_forms
+from mmscale.benchmark.formats import EXACT, try_forms
 from mmscale.benchmark.forms import FORMS, MODELS, TRAINED, Case, build
 from mmscale.benchmark.measuring import (
     MIB,
@@ -32,7 +32,6 @@ __all__ = [
     'MODELS',
     'TRAINED',
     'Case',
-    'best',
     'build',
     'ceilings',
     'draw',
