@@ -150,6 +150,17 @@ def test_other_convolutions_stay(conv):
         assert_near([fused(x)], [conv.double()(x.double())])
 
 
+@pytest.mark.parametrize('weight', [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize('given', [torch.contiguous_format, torch.channels_last])
+def test_memory_is_that_of_pytorchs_convolution(weight, given):
+    conv = nn.Conv2d(64, 64, 3, padding=1).to(memory_format=weight)
+    x = torch.randn(2, 64, 9, 10).to(memory_format=given)
+    with torch.no_grad():
+        expected = conv(x)
+        assert native.to_winograd(conv)
+        assert conv(x).stride() == expected.stride()
+
+
 def test_scalenet_and_its_state():
     torch.manual_seed(0)
     model = trained(ScaleNet(depth=50))

@@ -35,12 +35,14 @@ class WinogradConv2d(nn.Conv2d):
             return super().forward(x)
         tensors = [self.weight] if self.bias is None else [self.weight, self.bias]
         weights, bias = self._packed.get(tensors, lambda: _describe(self))
+        # As PyTorch's does; mmcv's operators read what is behind one as if it were contiguous.
+        last = any(t.is_contiguous(memory_format=torch.channels_last) for t in (x, self.weight))
         x = x.contiguous(memory_format=torch.channels_last)
         count, channels, height, width = x.shape
         y = channels_last(count, self.out_channels, height, width)
         sizes = longs((count, height, width, channels, self.out_channels, torch.get_num_threads()))
         library().winograd(*map(pointer, (x, y, weights, bias)), *sizes)
-        return y
+        return y if last else y.contiguous()
 
 
 def _describe(conv):
