@@ -97,7 +97,7 @@ What is typed on each road of [get started](../get_started.md), and what is said
 Each road began in an empty folder without an environment, and pip installed everything, from an
 index nearby.
 {no_hub}The runs are as short as they can be: they say that everything runs, not what
-can be found.
+can be found. "The testing results of the whole dataset is empty" is mmdet's word for that.
 """
 NO_HUB = """The machine had no way to the hub's weights, so they are switched off
 (`init_cfg=None`, and no frozen stages); where there is one, those options are left out.

@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if (args.plot or args.profile) and not args.cases:
         parser.error('--plot and --profile are of models: name one or more')
-    if args.formats and (args.train or args.memory or args.profile):
+    if args.formats is not None and (args.train or args.memory or args.profile):
         parser.error('--formats goes without --train, --memory and --profile')
     formats = benchmark.EXACT if args.formats == 'all' else (args.formats or '').split(',')
     # The frameworks log to stdout.
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 memory=args.memory,
                 profiles=args.profile,
                 rounds=args.rounds,
-                formats=formats if args.formats else (),
+                formats=() if args.formats is None else formats,
             )
         result['targets'] = _check_targets(args.target, args.rounds) if args.target else []
         if args.plot:

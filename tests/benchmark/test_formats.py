@@ -98,3 +98,5 @@ def test_errors_of_the_command():
         benchmark.run(['resnet-50:fused'], formats=('eager',))
     with pytest.raises(UserError, match="'fast'"):
         benchmark.run(['resnet-50'], formats=('fast',))
+    with pytest.raises(UserError, match='--formats'):
+        benchmark.run(['resnet-50'], formats=('',))

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 import torch
+import torch.autograd.forward_ad as fwAD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -222,6 +223,52 @@ def test_other_weights_are_seen_at_once(rexnet):
         assert not torch.equal(rexnet(x)[0], before[0])
 
 
+def rows():
+    convs = nn.Conv2d(3, 32, 3, padding=1), nn.Conv2d(32, 48, 3, padding=1)
+    return fuse(nn.Sequential(*convs), native=True)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda conv: conv.weight.data.copy_(torch.randn(48, 32, 3, 3)),
+        lambda conv: conv.weight.data.mul_(2),
+        lambda conv: conv.weight.numpy().fill(1),
+        lambda conv: conv.bias.data.fill_(1),
+        lambda conv: setattr(conv.weight, 'data', torch.randn(48, 32, 3, 3)),
+        lambda conv: setattr(conv, 'weight', nn.Parameter(torch.randn(48, 32, 3, 3), False)),
+        lambda conv: conv.half().float(),
+    ],
+)
+def test_weights_that_pytorch_does_not_count_are_seen_too(change):
+    model, x = rows(), torch.randn(1, 3, 12, 12)
+    for times in (1, 2, 2, 2):
+        with torch.no_grad():
+            model(x)
+            for _ in range(times):
+                change(model[1])
+            expected = torch.conv2d(model[0](x), model[1].weight, model[1].bias, padding=1)
+            assert_near([model(x)], [expected], 1e-5)
+
+
+def test_weights_changed_in_inference_mode():
+    with torch.inference_mode():
+        model, x = rows(), torch.randn(1, 3, 12, 12)
+        model(x)
+        model[1].weight.mul_(2)
+        expected = torch.conv2d(model[0](x), model[1].weight, model[1].bias, padding=1)
+        assert_near([model(x)], [expected], 1e-5)
+
+
+def test_forward_mode_gradients_are_the_layers():
+    model, x, direction = rows(), torch.randn(1, 3, 12, 12), torch.randn(1, 3, 12, 12)
+    with fwAD.dual_level():
+        tangent = fwAD.unpack_dual(model(fwAD.make_dual(x, direction))).tangent
+    with torch.no_grad():
+        expected = model(x + direction) - model(x)  # it is linear
+    assert_near([tangent], [expected], 1e-4)
+
+
 def test_copies_and_files_are_of_their_own(rexnet):
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
@@ -309,6 +356,39 @@ def test_a_missing_compiler_is_named(empty_cache, monkeypatch):
     monkeypatch.setenv('PATH', '')
     with pytest.raises(UserError, match='there is no compiler; '):
         fuse(ReXNet(width_mult=1.0).eval(), native=True)
+
+
+def test_a_broken_library_is_removed(empty_cache, monkeypatch, tmp_path):
+    native.library()
+    [path] = empty_cache.iterdir()
+    other = tmp_path / 'other/mmscale' / path.name  # the system keeps what was loaded by its name
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b'')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'other'))
+    native.library.cache_clear()
+    with pytest.raises(UserError, match='could not be loaded and is removed: .* XDG_CACHE_HOME'):
+        native.library()
+    assert not list(other.parent.iterdir())
+
+
+def test_a_cache_that_cannot_be_made(empty_cache, monkeypatch):
+    empty_cache.parent.write_text('a file')
+    with pytest.raises(UserError, match='cache'):
+        native.library()
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    monkeypatch.setattr(native.library.__wrapped__.__globals__['Path'], 'home', no_home)
+    with pytest.raises(UserError, match='no home here.* XDG_CACHE_HOME names another folder'):
+        native.library()
+
+
+def no_home():
+    raise RuntimeError('no home here')
+
+
+def test_a_command_that_cannot_be_read_is_named(empty_cache, monkeypatch):
+    monkeypatch.setenv('CXX', '"')
+    with pytest.raises(UserError, match='CXX=.*is no command'):
+        native.library()
 
 
 def test_a_compiler_that_refuses_leaves_nothing(empty_cache, monkeypatch, tmp_path):

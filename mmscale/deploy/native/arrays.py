@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.forward_ad import unpack_dual
 
 from mmscale.deploy.native.library import library
 from mmscale.utils.following import is_followed
@@ -31,6 +32,7 @@ def fits(x: torch.Tensor, weight: torch.Tensor, channels: int) -> bool:
         and x.numel() > 0
         and x.size(1) == channels
         and not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
+        and unpack_dual(x).tangent is None
     )
 
 
@@ -66,20 +68,36 @@ def packed(matrix: torch.Tensor) -> torch.Tensor:
 class Packed:
     """What is made of weights for the C++: made anew when one of them is another.
 
-    Copies, and what is read from a file, make their own.
+    A weight is another if it lies elsewhere, if PyTorch counted a change, or if one of some of its
+    numbers differs: what is written through ``.data`` or NumPy is not counted. Copies, and what is
+    read from a file, make their own.
     """
 
     def __init__(self) -> None:
-        self.key: list | None = None
+        self.key: tuple | None = None
+        self.held: list[torch.Tensor] = []  # so that no other weight gets the place of one
+        self.places: tuple = ()
         self.value: Any = None
 
     def get(self, tensors: Sequence[torch.Tensor], make: Callable[[], Any]) -> Any:
         """What `make` makes of the tensors; it is called without gradients."""
-        key = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
-        if self.key != key:
+        where = [(t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors]
+        if self.key is None or self.key[0] != where or self.key[1] != self._probe():
             with torch.no_grad():
-                self.key, self.value = key, make()
+                self.value = make()
+            self.held = [t.detach() for t in tensors]
+            count = len(tensors)
+            self.places = (
+                (ctypes.c_void_p * count)(*(t.data_ptr() for t in tensors)),
+                (ctypes.c_long * count)(*(t.numel() for t in tensors)),
+                ctypes.c_long(count),
+            )
+            self.key = where, self._probe()
         return self.value
+
+    def _probe(self):
+        """A number of some of the weights' values."""
+        return library().probe(*self.places)
 
     def __reduce__(self):
         return Packed, ()

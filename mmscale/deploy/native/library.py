@@ -36,10 +36,7 @@ def library() -> ctypes.CDLL:
         UserError: If there is no compiler, it refuses the files, or the library cannot be written.
     """
     command = _command()
-    root = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    path = Path(root, 'mmscale', f'native-{_digest(command)}.so')
-    with writing(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path = _cache() / f'native-{_digest(command)}.so'
     if not path.is_file():
         with written_aside(path) as temporary:
             done = _run([*command, '-o', str(temporary), *map(str, FILES)])
@@ -52,16 +49,38 @@ def library() -> ctypes.CDLL:
                 )
     try:
         found = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise UserError(f'{str(path)!r} cannot be loaded: {error}; remove it') from error
-    for function in (found.lanes, found.bottleneck_scratch):
-        function.restype = ctypes.c_long
+        for function in (found.lanes, found.bottleneck_scratch, found.probe):
+            function.restype = ctypes.c_long
+    except (OSError, AttributeError) as error:
+        path.unlink(missing_ok=True)
+        raise UserError(
+            f'{str(path)!r} could not be loaded and is removed: {error}. Try again; if its folder '
+            'may hold no programs (noexec), XDG_CACHE_HOME names another'
+        ) from error
     return found
+
+
+def _cache():
+    """The folder of the libraries, made if it is missing."""
+    root = os.environ.get('XDG_CACHE_HOME')
+    try:
+        folder = Path(root or Path.home() / '.cache', 'mmscale')
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+    except (RuntimeError, FileExistsError) as error:  # no home; something else of that name
+        raise UserError(
+            f'the compiled C++ cannot be kept: {error}. XDG_CACHE_HOME names another folder'
+        ) from error
+    return folder
 
 
 def _command():
     """The compiler, with what it is told."""
-    named = shlex.split(os.environ.get('CXX', ''))
+    given = os.environ.get('CXX', '')
+    try:
+        named = shlex.split(given)
+    except ValueError as error:
+        raise UserError(f'CXX={given!r} is no command: {error}') from error
     usual = [name for name in ('c++', 'g++', 'clang++') if shutil.which(name)]
     compiler = named or usual[:1]
     if not compiler or not shutil.which(compiler[0]):
