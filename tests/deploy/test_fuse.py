@@ -374,14 +374,15 @@ def test_peers(cfg):
 
 def test_classifier():
     pytest.importorskip('mmpretrain.models')
-    model = MODELS.build(
-        dict(
-            type='mmpretrain.ImageClassifier',
-            backbone=dict(type='mmscale.ReXNet', width_mult=0.6, out_indices=(4,)),
-            neck=dict(type='mmpretrain.GlobalAveragePooling'),
-            head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=768),
+    with DefaultScope.overwrite_default_scope('mmpretrain'):  # another test may have left mmdet's
+        model = MODELS.build(
+            dict(
+                type='mmpretrain.ImageClassifier',
+                backbone=dict(type='mmscale.ReXNet', width_mult=0.6, out_indices=(4,)),
+                neck=dict(type='mmpretrain.GlobalAveragePooling'),
+                head=dict(type='mmpretrain.LinearClsHead', num_classes=5, in_channels=768),
+            )
         )
-    )
     fused = fuse(used(model))
     assert norms(fused) == []
     assert_same(model, fused)
