@@ -146,7 +146,9 @@ setup(
     },
     packages=find_packages(include=['mmscale', 'mmscale.*']),
     # mmscale/.mim holds links to the folders beside the package; wheel and sdist get the files.
-    package_data={'mmscale': ['.mim/**', 'deploy/native/*.cpp', 'deploy/native/*.h', 'reports/page/page.*']},
+    package_data={
+        'mmscale': ['.mim/**', 'deploy/native/*.cpp', 'deploy/native/*.h', 'reports/page/page.*']
+    },
     exclude_package_data={'': ['*.pyc']},
     entry_points={'console_scripts': ['mmscale = mmscale.cli:main']},
     zip_safe=False,

@@ -37,9 +37,14 @@ def written(step: dict, folder: Path) -> str:
     if len(lines) > MOST:
         left = len(lines) - MOST
         lines = [*lines[: MOST // 2], f'... ({left} lines)', *lines[-MOST // 2 :]]
-    shown = [line if len(line) <= LONGEST else f'{line[: LONGEST - 3]}...' for line in lines]
+    shown = [line if len(line) <= LONGEST else f'{_words(line)} ...' for line in lines]
     text = '\n'.join([f'$ {step["command"]}', *shown])
     return f'```\n{text}\n```\n\n{step["seconds"]:.0f} s\n'
+
+
+def _words(line):
+    """The beginning of a line that is too long, up to a whole word."""
+    return line[: LONGEST - 4].rpartition(' ')[0]
 
 
 def machine() -> str:

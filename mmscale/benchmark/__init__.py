@@ -137,7 +137,7 @@ def draw(result: dict[str, Any], out: str | Path) -> None:
         axes.set_xlabel('megapixels of a batch')
         axes.set(ylabel='ms', ylim=(0, None))
         axes.legend()
-    what = 'training step' if rows[0].get('training') else 'inference'
+    what = 'training step' if any(row.get('training') for row in rows) else 'inference'
     device = machine['gpu'] or f'{machine["processor"]}, {machine["threads"]} threads'
     axes.set_title(
         f'{what}, {", ".join(shapes)}\n{device}, torch {machine["versions"]["torch"]}', fontsize=8

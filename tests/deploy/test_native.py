@@ -1,5 +1,6 @@
 """What is computed in C++: the outputs of the layers, in any situation that a model may be in."""
 
+import contextlib
 import copy
 import pickle
 import platform
@@ -20,9 +21,8 @@ from mmscale.errors import UserError
 from mmscale.models import ReXNet, ReXNetLite, ScaleNet
 from mmscale.models.backbones.rexnet import LinearBottleneck
 
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, ('c++', 'g++', 'clang++'))), reason='there is no C++ compiler'
-)
+COMPILER = next(filter(shutil.which, ('c++', 'g++', 'clang++')), None)
+pytestmark = pytest.mark.skipif(not COMPILER, reason='there is no C++ compiler')
 
 
 def trained(model):
@@ -44,6 +44,14 @@ def assert_near(found, expected, tolerance=5e-6):
     for a, b in zip(found, expected, strict=True):
         assert a.shape == b.shape
         assert (a - b).abs().max() <= tolerance * b.abs().max()
+
+
+@contextlib.contextmanager
+def on_threads(count):
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -97,14 +105,8 @@ def test_any_block(channels, expansion, stride, dilation, squeeze_excite, act, s
     fused = fuse(nn.Sequential(block), native=True)
     assert len(natives(fused)) == 1
     x = torch.randn(size[0], channels[0], *size[1:])
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.no_grad():
-            found = fused(x)
-            assert_near([found], [block.double()(x.double())])
-    finally:
-        torch.set_num_threads(before)
+    with torch.no_grad(), on_threads(threads):
+        assert_near([fused(x)], [block.double()(x.double())])
 
 
 @settings(deadline=None, max_examples=25)
@@ -120,14 +122,8 @@ def test_any_3x3_convolution(channels, size, bias, threads):
     fused = fuse(nn.Sequential(conv), native=True)
     assert type(fused[0]) is WinogradConv2d
     x = torch.randn(size[0], channels[0], *size[1:])
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.no_grad():
-            found = fused(x)
-            assert_near([found], [conv.double()(x.double())])
-    finally:
-        torch.set_num_threads(before)
+    with torch.no_grad(), on_threads(threads):
+        assert_near([fused(x)], [conv.double()(x.double())])
 
 
 @pytest.mark.parametrize(
@@ -251,6 +247,21 @@ def test_weights_that_pytorch_does_not_count_are_seen_too(change):
             assert_near([model(x)], [expected], 1e-5)
 
 
+def test_one_weight_with_a_gradient_is_enough():
+    model, x = rows(), torch.randn(1, 3, 12, 12)
+    model[1].bias.requires_grad_(True)
+    model(x).sum().backward()
+    assert model[1].bias.grad.tolist() == pytest.approx([144] * 48)
+
+
+def test_weights_that_share_their_memory():
+    model, x = rows(), torch.randn(1, 3, 12, 12)
+    model[1].weight = nn.Parameter(torch.randn(1, 32, 3, 3).expand(48, 32, 3, 3), False)
+    with torch.no_grad():
+        expected = torch.conv2d(model[0](x), model[1].weight, model[1].bias, padding=1)
+        assert_near([model(x)], [expected], 1e-5)
+
+
 def test_weights_changed_in_inference_mode():
     with torch.inference_mode():
         model, x = rows(), torch.randn(1, 3, 12, 12)
@@ -337,7 +348,7 @@ def test_the_library_is_compiled_once(empty_cache):
 @pytest.mark.skipif(platform.machine() != 'x86_64', reason='of x86-64')
 @pytest.mark.parametrize(('without', 'lanes'), [('-mno-avx512f', 8), ('-mno-avx', 4)])
 def test_processors_of_narrower_vectors(empty_cache, monkeypatch, without, lanes):
-    monkeypatch.setenv('CXX', f'c++ {without}')
+    monkeypatch.setenv('CXX', f'{COMPILER} {without}')
     torch.manual_seed(0)
     models = [trained(model) for model in (ReXNet(), ReXNetLite(), ScaleNet(depth=50))]
     x = torch.randn(2, 3, 75, 98)

@@ -67,8 +67,9 @@ def test_training_says_what_it_chooses_and_gives_the_same_losses(runs):
         [row['loss'] for row in scalars(runs / side) if 'loss' in row] for side in ('on', 'off')
     ]
     assert len(losses[0]) == 4
-    assert losses[0][:2] == pytest.approx(losses[1][:2], rel=1e-3)
-    assert losses[0] == pytest.approx(losses[1], rel=5e-3)  # each step adds its rounding
+    # Each step adds its rounding: 2.1e-3 in the fourth with torch 2.1.
+    old = torch.__version__.startswith('2.1.')
+    assert losses[0] == pytest.approx(losses[1], rel=3e-3 if old else 1e-3)
 
 
 def test_weights_of_either_have_the_same_names(runs):

@@ -12,26 +12,26 @@ from mmscale.deploy.native.library import library
 from mmscale.utils.following import is_followed
 
 
-def fits(x: torch.Tensor, weight: torch.Tensor, channels: int) -> bool:
+def fits(x: torch.Tensor, weights: Sequence[torch.Tensor], channels: int) -> bool:
     """Whether the C++ computes what is asked for: float32 on a CPU, without gradients.
 
     Nor may something trace, compile or export, which would not see what is computed.
 
     Args:
         x: The input.
-        weight: One of the weights.
+        weights (Sequence[torch.Tensor]): Weights and biases.
         channels (int): That the input has to have.
     """
+    given = (x, *weights)
     return (
         not is_followed()
         and type(x) is torch.Tensor
-        and x.dtype == weight.dtype == torch.float32
-        and x.device.type == weight.device.type == 'cpu'
+        and all(t.dtype == torch.float32 and t.device.type == 'cpu' for t in given)
         and x.layout == torch.strided
         and x.dim() == 4
         and x.numel() > 0
         and x.size(1) == channels
-        and not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
+        and not (torch.is_grad_enabled() and any(t.requires_grad for t in given))
         and unpack_dual(x).tangent is None
     )
 
@@ -65,6 +65,12 @@ def packed(matrix: torch.Tensor) -> torch.Tensor:
     return result
 
 
+def _stored(tensor):
+    """Numbers that lie in memory from its first on: fewer than its own if it is expanded."""
+    there = tensor.untyped_storage().nbytes() // tensor.element_size() - tensor.storage_offset()
+    return min(tensor.numel(), there)
+
+
 class Packed:
     """What is made of weights for the C++: made anew when one of them is another.
 
@@ -89,7 +95,7 @@ class Packed:
             count = len(tensors)
             self.places = (
                 (ctypes.c_void_p * count)(*(t.data_ptr() for t in tensors)),
-                (ctypes.c_long * count)(*(t.numel() for t in tensors)),
+                (ctypes.c_long * count)(*map(_stored, tensors)),
                 ctypes.c_long(count),
             )
             self.key = where, self._probe()

@@ -56,18 +56,16 @@ class NativeBottleneck(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         first = self._convs[0]
-        if not fits(x, first.weight, first.in_channels):
-            return self.block(x)
         tensors = [tensor for conv in self._convs for tensor in (conv.weight, conv.bias)]
+        if not fits(x, tensors, first.in_channels):
+            return self.block(x)
         described, _ = self._packed.get(tensors, lambda: _describe(self.block))
         x = x.contiguous(memory_format=torch.channels_last)
         count, _, height, width = x.shape
         sides = ((side - 1) // described.stride + 1 for side in (height, width))
         y = channels_last(count, described.out, *sides)
-        block, sizes = (
-            ctypes.byref(described),
-            longs((count, height, width, torch.get_num_threads())),
-        )
+        block = ctypes.byref(described)
+        sizes = longs((count, height, width, torch.get_num_threads()))
         scratch = self._scratch(library().bottleneck_scratch(block, *sizes))
         library().bottleneck(block, pointer(x), pointer(y), pointer(scratch), *sizes)
         return y

@@ -31,9 +31,9 @@ class WinogradConv2d(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, out_channels, H, W)."""
-        if not fits(x, self.weight, self.in_channels):
-            return super().forward(x)
         tensors = [self.weight] if self.bias is None else [self.weight, self.bias]
+        if not fits(x, tensors, self.in_channels):
+            return super().forward(x)
         weights, bias = self._packed.get(tensors, lambda: _describe(self))
         # As PyTorch's does; mmcv's operators read what is behind one as if it were contiguous.
         last = any(t.is_contiguous(memory_format=torch.channels_last) for t in (x, self.weight))
