@@ -1,12 +1,13 @@
-"""A training loop that can go on in the middle of an epoch."""
+"""Training loops that go on where a run has stopped, on the same data."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_world_size
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch.utils.data import DataLoader
 
 from mmscale.registry import LOOPS, type_name
@@ -20,12 +21,15 @@ KEPT = (
 
 
 def use_resumable_loop(cfg: Config) -> None:
-    """Have a config that trains by epochs do it with :class:`EpochTrainLoop`."""
+    """Have a config that trains by mmengine's loops do it with those of this module."""
     given = cfg.train_cfg
-    by_epoch = given.get('by_epoch', False) if 'type' not in given else None
-    if by_epoch or type_name(given.get('type', '')) == 'EpochBasedTrainLoop':
+    kind = type_name(given.get('type', ''))
+    if not kind and 'by_epoch' in given:
+        kind = 'EpochBasedTrainLoop' if given['by_epoch'] else 'IterBasedTrainLoop'
+    own = {'EpochBasedTrainLoop': EpochTrainLoop, 'IterBasedTrainLoop': IterTrainLoop}.get(kind)
+    if own is not None:
         given.pop('by_epoch', None)
-        given['type'] = 'mmscale.EpochTrainLoop'
+        given['type'] = f'mmscale.{own.__name__}'
 
 
 @LOOPS.register_module()
@@ -59,7 +63,34 @@ class EpochTrainLoop(EpochBasedTrainLoop):
         loader = self.dataloader
         if not done:
             return loader
-        rest = list(islice(loader.batch_sampler, done, None))
-        return DataLoader(
-            loader.dataset, batch_sampler=rest, **{name: getattr(loader, name) for name in KEPT}
-        )
+        return _of_batches(loader, list(islice(loader.batch_sampler, done, None)))
+
+
+@LOOPS.register_module()
+class IterTrainLoop(IterBasedTrainLoop):
+    """mmengine's, which does not load again what the run was trained on before it has stopped.
+
+    Before onedl-mmengine 0.10.12 it does, and draws random numbers for it.
+    """
+
+    def run(self) -> Any:
+        """Train to the last iteration."""
+        given = self.dataloader_iterator
+        sampler = getattr(self.dataloader.batch_sampler, 'sampler', None)
+        endless = isinstance(sampler, InfiniteSampler)
+        if endless and not hasattr(given, 'skip_iter'):
+            self.dataloader_iterator = self._rest()
+        return super().run()
+
+    def _rest(self) -> Iterator[Any]:
+        """A None for each batch that is done, and the batches after them."""
+        done, loader = self._iter, self.dataloader
+        yield from [None] * done
+        # Not before: a hook seeds the loader's processes when the run begins.
+        yield from _of_batches(loader, islice(loader.batch_sampler, done, None))
+
+
+def _of_batches(loader, batches):
+    """The loader's batches of these indices."""
+    kept = {name: getattr(loader, name) for name in KEPT}
+    return DataLoader(loader.dataset, batch_sampler=batches, **kept)

@@ -158,7 +158,8 @@ WAYS["the demo's pictures"] = draw
 def test_no_way_runs_what_a_checkpoint_carries(way, evil, shapes, monkeypatch):
     # There is no ImageNet here.
     monkeypatch.setattr('mmscale.resolutions.calibration.check_run', lambda *_: None)
-    with pytest.raises(UserError, match='may run code'):
+    # An export ends before it looks there where torch is too old for it.
+    with pytest.raises(UserError, match='may run code|needs the exporter of torch 2.6'):
         way(evil, False)
     assert not (evil.parent / 'ran').exists()
 

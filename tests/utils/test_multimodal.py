@@ -26,7 +26,10 @@ def test_one_that_does_not_fit(content, why, tmp_path):
     package, info = tmp_path / 'transformers', tmp_path / 'transformers-5.17.0.dist-info'
     package.mkdir()
     info.mkdir()
-    (package / '__init__.py').touch()
+    # As torch 2.1's compiler expects of any.
+    (package / '__init__.py').write_text(
+        'class configuration_utils:\n    class PretrainedConfig:\n        pass\n'
+    )
     (package / 'pytorch_utils.py').write_text(content)
     (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: transformers\nVersion: 5.17.0\n')
     path = f'{tmp_path}:{os.environ.get("PYTHONPATH", "")}'
