@@ -82,16 +82,14 @@ TARGETS = {
         for name, shape in (('image', (1, 800, 1216)), ('batch', (16, 224, 224)))
     },
     'rexnet-training': Target(
-        ('rexnet-100:channels-last',), ('timm-rexnet-100:channels-last',), 1.3, **STEP
+        ('rexnet-100:native',), ('timm-rexnet-100:channels-last',), 1.3, **STEP
     ),
     'rexnet-training-memory': Target(
-        ('rexnet-100:channels-last',), ('timm-rexnet-100:channels-last',), 1, **STEP, of='peak_mib'
+        ('rexnet-100:native',), ('timm-rexnet-100:channels-last',), 1, **STEP, of='peak_mib'
     ),
-    'scalenet-training': Target(
-        ('scalenet-50:channels-last',), ('scalenet-50:eager',), 1.5, **STEP
-    ),
+    'scalenet-training': Target(('scalenet-50:native',), ('scalenet-50:eager',), 1.5, **STEP),
     'scalenet-training-memory': Target(
-        ('scalenet-50:channels-last',), ('scalenet-50:eager',), 1 / 0.75, **STEP, of='peak_mib'
+        ('scalenet-50:native',), ('scalenet-50:eager',), 1 / 0.75, **STEP, of='peak_mib'
     ),
     **{
         f'detector-{name}': Target(

@@ -13,6 +13,7 @@ import torch
 from mmengine.structures import InstanceData
 
 from mmscale.deploy import fuse, to_channels_last
+from mmscale.deploy.native import use_native_norms
 from mmscale.engine.building import build_backbone, build_model
 from mmscale.engine.config import find_config, load_config
 from mmscale.engine.tasks import CLASSIFIER, SEGMENTOR, task_of
@@ -172,7 +173,10 @@ def _fused(model, x):
 
 
 def _native(model, x):
-    return fuse(model, native=True)
+    if not model.training:
+        return fuse(model, native=True)
+    use_native_norms(to_channels_last(model))
+    return model
 
 
 def _merged(model):
@@ -263,4 +267,4 @@ FORMS: dict[str, Callable[..., Any]] = {
     **{engine.name: functools.partial(InEngine, engine) for engine in ENGINES},
 }
 OUTSIDE = tuple(engine.name for engine in ENGINES)  # of PyTorch, and of its profiler
-TRAINED = ('eager', 'channels-last', 'compiled-plain')
+TRAINED = ('eager', 'channels-last', 'native', 'compiled-plain')

@@ -13,7 +13,13 @@ from mmscale.deploy.blocks import FORMS
 from mmscale.deploy.channels_last import to_channels_last
 from mmscale.deploy.examples import call_with, check_same
 from mmscale.deploy.folding import fold_norms, hooked
-from mmscale.deploy.native import NativeBottleneck, can_be_native, library, to_winograd
+from mmscale.deploy.native import (
+    NativeBottleneck,
+    can_be_native,
+    library,
+    to_winograd,
+    use_plain_norms,
+)
 from mmscale.errors import UserError
 from mmscale.models.backbones.rexnet import LinearBottleneck
 from mmscale.models.roi_align import RowRoIAlign
@@ -86,6 +92,7 @@ def fuse(model: nn.Module, *, example: Any = None, native: bool = False) -> nn.M
 
 def _inference_copy(model):
     model = deepcopy(model)
+    use_plain_norms(model)
     model.eval()  # mmdet's return None
     model.requires_grad_(False)
     for module in model.modules():

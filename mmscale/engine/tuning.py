@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 
 from mmscale.deploy import fuse
 from mmscale.deploy.fusing import use_row_roi_aligns
-from mmscale.deploy.native import library
+from mmscale.deploy.native import library, use_native_norms
 from mmscale.engine.hooks import ChannelsLastHook, inner_model
 from mmscale.errors import UserError, check_choice, first_line
 from mmscale.models.backbones.base import Backbone
@@ -39,7 +39,7 @@ def is_tuned() -> bool:
 
 
 def tune_training(runner: Runner) -> str | None:
-    """Choose for a run that is about to train: the allocator, the layout, the kernel of RoIAlign.
+    """Choose for a run that is about to train: the allocator, the layout, kernels of its own.
 
     Args:
         runner (mmengine.runner.Runner): It gets a hook.
@@ -55,6 +55,8 @@ def tune_training(runner: Runner) -> str | None:
     if _suits_channels_last(runner):
         runner.register_hook(ChannelsLastHook())
         chosen.append('channels-last memory')
+        if _compiles() and use_native_norms(inner_model(runner.model)):
+            chosen.append('norms in C++')
     return f'{", ".join(chosen)} (CPU; not with {SWITCH}=off)' if chosen else None
 
 
@@ -104,11 +106,18 @@ def fused_on_cpu(model: Any, pictures: int) -> Any:
 
 def _fused(model):
     """The fused model, in C++ where that can be compiled; and how, in words."""
-    try:
-        library()
-    except UserError:  # there is no compiler, say: it is optional here
+    if not _compiles():
         return fuse(model), ''
     return fuse(model, native=True), ', with C++ for this processor'
+
+
+def _compiles():
+    """Whether there is C++: it is optional here, and there may be no compiler."""
+    try:
+        library()
+    except UserError:
+        return False
+    return True
 
 
 class FusedHook(Hook):

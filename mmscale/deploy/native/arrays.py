@@ -13,7 +13,17 @@ from mmscale.utils.following import is_followed
 
 
 def fits(x: torch.Tensor, weights: Sequence[torch.Tensor], channels: int) -> bool:
-    """Whether the C++ computes what is asked for: float32 on a CPU, without gradients.
+    """Whether the C++ computes what is asked for, which gives no gradients.
+
+    Args:
+        x, weights, channels: As of :func:`suits`.
+    """
+    wanted = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *weights))
+    return not wanted and suits(x, weights, channels)
+
+
+def suits(x: torch.Tensor, weights: Sequence[torch.Tensor], channels: int) -> bool:
+    """Whether these are maps and weights for the C++: of float32, on a CPU.
 
     Nor may something trace, compile or export, which would not see what is computed.
 
@@ -25,13 +35,13 @@ def fits(x: torch.Tensor, weights: Sequence[torch.Tensor], channels: int) -> boo
     given = (x, *weights)
     return (
         not is_followed()
+        and not torch._C._are_functorch_transforms_active()
         and type(x) is torch.Tensor
         and all(t.dtype == torch.float32 and t.device.type == 'cpu' for t in given)
         and x.layout == torch.strided
         and x.dim() == 4
         and x.numel() > 0
         and x.size(1) == channels
-        and not (torch.is_grad_enabled() and any(t.requires_grad for t in given))
         and unpack_dual(x).tangent is None
     )
 
@@ -41,9 +51,9 @@ def channels_last(*shape: int) -> torch.Tensor:
     return torch.empty(shape, memory_format=torch.channels_last)
 
 
-def pointer(tensor: torch.Tensor) -> ctypes.c_void_p:
-    """Where its numbers begin."""
-    return ctypes.c_void_p(tensor.data_ptr())
+def pointer(tensor: torch.Tensor | None) -> ctypes.c_void_p:
+    """Where its numbers begin; nowhere if there is none."""
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
 def longs(numbers: Iterable[int]) -> list[ctypes.c_long]:

@@ -39,14 +39,22 @@ inline void store(float* p, Vec x) { *reinterpret_cast<Vec*>(p) = x; }
 // At most `count` channels; the others are zero.
 inline Vec load(const float* p, long count) {
     if (count >= LANES) return load(p);
+#if defined(__AVX512F__)
+    return reinterpret_cast<Vec>(_mm512_maskz_loadu_ps((1u << count) - 1, p));
+#else
     Vec x{};
     std::memcpy(&x, p, sizeof(float) * count);
     return x;
+#endif
 }
 
 inline void store(float* p, Vec x, long count) {
     if (count >= LANES) return store(p, x);
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, (1u << count) - 1, reinterpret_cast<__m512>(x));
+#else
     std::memcpy(p, &x, sizeof(float) * count);
+#endif
 }
 
 // In both, a NaN stays one.

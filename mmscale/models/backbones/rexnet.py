@@ -110,9 +110,11 @@ class SqueezeExcite(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scale the channels of (N, C, H, W), each by a number from 0 to 1."""
-        gate = self.reduce(x.mean((2, 3), keepdim=True))
-        gate = self.expand(self.act(self._normalise(gate)))
-        return x * gate.sigmoid()
+        return x * self.factors(x.mean((2, 3), keepdim=True))
+
+    def factors(self, means: torch.Tensor) -> torch.Tensor:
+        """What the channels are scaled by, from their means (N, C, 1, 1)."""
+        return self.expand(self.act(self._normalise(self.reduce(means)))).sigmoid()
 
     def _normalise(self, gate):
         # One value per channel has no variance: BN would refuse a training batch of one image.
@@ -178,6 +180,10 @@ class LinearBottleneck(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""
         y = self.project(self.act(self.se(self.depthwise(self.expand(x)))))
+        return self.with_shortcut(y, x)
+
+    def with_shortcut(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """The branch's output (N, out_channels, H, W) and, if there is one, the shortcut of `x`."""
         if not self.shortcut:
             return y
         y = self.drop_path(y)

@@ -67,13 +67,16 @@ class ScaleBranch(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, out_channels, H, W)."""
-        size = x.shape[2:]
+        y = self.convolved(x)
+        if self.scale > 1:
+            y = resize_to(y, x.shape[2:], self.resize)
+        return self.norm(y)
+
+    def convolved(self, x: torch.Tensor) -> torch.Tensor:
+        """The convolution of (N, in_channels, H, W), pooled: (N, out_channels, h, w)."""
         if self.scale > 1:
             x = pooled(x, self.scale, self.dilation)
-        x = self.conv(x)
-        if self.scale > 1:
-            x = resize_to(x, size, self.resize)
-        return self.norm(x)
+        return self.conv(x)
 
 
 def pooled(x: torch.Tensor, scale: int, dilation: int = 1) -> torch.Tensor:
