@@ -57,39 +57,24 @@ inline void with_act(const Norm& norm, Function function) {
 
 // Sums
 
-// Two sums over the pixels of each image, (2, images, channels). pair(n, channel, left) prepares some
-// channels, `left` being those up to the last, and gives a function of the pixel with two results.
-// Their order does not depend on the threads.
+// Two sums over the pixels of each image, (2, images, channels), of what pair(image, pixel, channel,
+// left, one, other) puts into the last two; `left` are the channels up to the last. Their order does
+// not depend on the threads.
 template <class Pair>
 void two_sums(const Norm& norm, double* sums, Pair pair) {
-    constexpr int AT_ONCE = 4;
     const long chunks = (norm.pixels + CHUNK - 1) / CHUNK, whole = padded(norm.channels);
     std::vector<float> parts(norm.images * chunks * 2 * whole);
 #pragma omp parallel for num_threads(norm.threads) collapse(2)
     for (long n = 0; n < norm.images; ++n)
         for (long chunk = 0; chunk < chunks; ++chunk) {
             float* part = &parts[(n * chunks + chunk) * 2 * whole];
-            const long end = n * norm.pixels + std::min(norm.pixels, (chunk + 1) * CHUNK);
-            for (long i = n * norm.pixels + chunk * CHUNK; i < end; i += AT_ONCE)
+            const long end = std::min(norm.pixels, (chunk + 1) * CHUNK);
+            for (long i = chunk * CHUNK; i < end; ++i)  // in the order of memory
                 for (long c = 0; c < norm.channels; c += LANES) {
-                    const auto of = pair(n, c, norm.channels - c);
-                    Vec a = load(part + c), b = load(part + whole + c), one, other;
-                    if (i + AT_ONCE <= end) {
-#pragma GCC unroll 4
-                        for (int j = 0; j < AT_ONCE; ++j) {
-                            of(i + j, one, other);
-                            a += one;
-                            b += other;
-                        }
-                    } else {
-                        for (long j = i; j < end; ++j) {
-                            of(j, one, other);
-                            a += one;
-                            b += other;
-                        }
-                    }
-                    store(part + c, a);
-                    store(part + whole + c, b);
+                    Vec one, other;
+                    pair(n, n * norm.pixels + i, c, norm.channels - c, one, other);
+                    store(part + c, load(part + c) + one);
+                    store(part + whole + c, load(part + whole + c) + other);
                 }
         }
 #pragma omp parallel for num_threads(norm.threads) collapse(2)
@@ -184,12 +169,9 @@ extern "C" {
 // Sums of x - pivot and of its squares, (2, images, channels).
 void norm_sums(const Norm* norm, const float* x, double* sums) {
     const long channels = norm->channels;
-    two_sums(*norm, sums, [=](long, long c, long left) {
-        const Vec pivot = load(norm->pivot + c, left);
-        return [=](long i, Vec& one, Vec& other) {
-            one = load(x + i * channels + c, left) - pivot;
-            other = one * one;
-        };
+    two_sums(*norm, sums, [=](long, long i, long c, long left, Vec& one, Vec& other) {
+        one = load(x + i * channels + c, left) - load(norm->pivot + c, left);
+        other = one * one;
     });
 }
 
@@ -210,18 +192,14 @@ void norm_gradients(const Norm* norm, const float* x, const float* y, const floa
                     float* gradient, double* sums) {
     const long channels = norm->channels;
     with_act(*norm, [&](auto act) {
-        two_sums(*norm, sums, [=](long n, long c, long left) {
-            const Vec pivot = load(norm->pivot + c, left);
-            const Vec scale = load(norm->scale + n * channels + c, left);
-            const Vec shift = load(norm->shift + n * channels + c, left);
-            return [=](long i, Vec& one, Vec& other) {
-                const long at = i * channels + c;
-                const Vec value = load(x + at, left);
-                const Vec z = y ? load(y + at, left) : value * scale + shift;
-                one = decltype(act)::back(z, load(dy + at, left));
-                other = one * (value - pivot);
-                if (gradient) store(gradient + at, one, left);
-            };
+        two_sums(*norm, sums, [=](long n, long i, long c, long left, Vec& one, Vec& other) {
+            const long at = i * channels + c, number = n * channels + c;
+            const Vec value = load(x + at, left);
+            const Vec z = y ? load(y + at, left)
+                            : value * load(norm->scale + number, left) + load(norm->shift + number, left);
+            one = decltype(act)::back(z, load(dy + at, left));
+            other = one * (value - load(norm->pivot + c, left));
+            if (gradient) store(gradient + at, one, left);
         });
     });
 }
