@@ -65,7 +65,7 @@ NOT_RUN = {
     'mmscale train mmseg::upernet': ADE20K,
     'python docs/benchmarks/any_config.py': 'takes hours',
     'python tools/benchmark.py rexnet-100:fused rexnet-100:onnxruntime': 'timm is not installed',
-    'python tools/benchmark.py rexnet-100:channels-last': 'timm is not installed',
+    'python tools/benchmark.py rexnet-100:native': 'timm is not installed',
     'python tools/benchmark.py --target': 'timm is not installed',
 }
 

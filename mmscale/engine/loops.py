@@ -73,6 +73,8 @@ class IterTrainLoop(IterBasedTrainLoop):
     Before onedl-mmengine 0.10.12 it does, and draws random numbers for it.
     """
 
+    dataloader_iterator: Any
+
     def run(self) -> Any:
         """Train to the last iteration."""
         given = self.dataloader_iterator

@@ -7,6 +7,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
+from mmscale.errors import UserError, first_line
 from mmscale.exported.engines import engine_of
 from mmscale.exported.files import ExportedFile
 from mmscale.exported.models import adapter
@@ -26,12 +27,19 @@ def quantise(file: ExportedFile, cfg: Config, pictures: Sequence[str], out: Path
         out (Path): The file to write, of the same format.
 
     Raises:
-        UserError: If NNCF is missing.
+        UserError: If NNCF is missing, or an operator sees no number in these pictures.
     """
     nncf = require_optional('nncf', '8 bits')
     arrays = picture_inputs(file, cfg)
     dataset = nncf.Dataset(pictures, lambda path: dict(zip(file.inputs, arrays(path))))
-    engine_of(out).quantise(file.path, dataset, out, dict(subset_size=len(pictures)))
+    try:
+        engine_of(out).quantise(file.path, dataset, out, dict(subset_size=len(pictures)))
+    except nncf.InternalError as error:
+        raise UserError(
+            f'the model cannot be put into 8 bits: {first_line(error)}. Each of its operators has '
+            f'to see numbers: in none of the {len(pictures)} pictures of the training set may it '
+            'have proposed an object, as before a training'
+        ) from error
 
 
 def picture_inputs(file: ExportedFile, cfg: Config) -> Callable[[str], tuple[np.ndarray, ...]]:

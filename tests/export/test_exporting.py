@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import PathFinder
 from inspect import signature
+from unittest import mock
 
 import cv2
 import mmcv
@@ -193,6 +194,15 @@ def test_eight_bits_with_pictures_of_the_training_set(classifier, eight_bits, tm
     logits = [of - of.mean(0) - of.mean(1, keepdims=True) for of in logits]
     assert np.corrcoef(logits[0].ravel(), logits[1].ravel())[0, 1] > 0.3
     assert abs(np.corrcoef(logits[0].ravel(), np.roll(logits[1], 1, 0).ravel())[0, 1]) < 0.25
+
+
+def test_an_operator_that_saw_no_numbers(classifier, monkeypatch, tmp_path):
+    nncf = pytest.importorskip('nncf')
+    refused = nncf.InternalError('Statistics were not collected for the node RoiAlign')
+    monkeypatch.setattr(nncf, 'quantize', mock.Mock(side_effect=refused))
+    with pytest.raises(UserError, match='into 8 bits: .*Statistics were .* as before a training'):
+        export(*classifier, str(tmp_path / 'c.onnx'), shape=(64, 64), batch=1, int8=True)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('suffix', ['.onnx', '.xml'])

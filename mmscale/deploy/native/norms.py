@@ -229,7 +229,7 @@ def normalised(
     norm: Any,
     act: nn.Module | None = None,
     *,
-    gate: nn.Module | None = None,
+    gate: Any = None,
     added: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """As :func:`normalise`, in C++ where that can compute it, and by the layers themselves else."""
