@@ -34,7 +34,7 @@ def read_annotations(
             'file-missing',
             f'{named} is missing (data root: {str(root)!r}).\n'
             'A set of your own: correct data_root and ann_file in your config. COCO '
-            '(annotations/, train2017/ and val2017/, see https://cocodataset.org/#download): '
+            '(annotations/, train2017/ and val2017/, see https://cocodataset.org): '
             "this package's configs find it by COCO_ROOT=/path/to/coco, mmdet's own in their "
             'data root, which may be a link.\n'
             'To try everything without any data: mmscale demo; or mmscale make-shapes data/shapes, '

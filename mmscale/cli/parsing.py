@@ -5,6 +5,7 @@ import contextlib
 import difflib
 import json
 import os
+import signal
 import sys
 import textwrap
 import time
@@ -20,16 +21,24 @@ from mmscale.errors import UserError, first_line
 from mmscale.utils.files import writing
 from mmscale.utils.logs import quiet_imports
 
+INTERRUPTED = 128 + signal.SIGINT  # what a shell says of a program that the signal has ended
+
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the program with one line where a UserError, or a full disk, would with a traceback."""
+    """Ends the program with one line where a traceback would come: of a UserError or a full disk.
+
+    Or because somebody has interrupted it.
+    """
     try:
         with quiet_imports(), writing():
             yield
     except UserError as error:
         _tell_launcher(f'error: {error}')
         sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def _tell_launcher(line: str) -> None:

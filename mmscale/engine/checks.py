@@ -70,6 +70,9 @@ def find_in_run(
     """
     splits = tuple(split for split in splits if cfg.get(f'{split}_dataloader'))
     found = list(find_in_config(cfg, splits))
+    if not splits:
+        words = 'the config has no data: no train_dataloader, val_dataloader or test_dataloader'
+        found.append(Finding(FAULT, 'section-missing', words))
     yield from found
     if any(
         finding.kind in ('section-value', 'section-missing', 'type-missing') for finding in found

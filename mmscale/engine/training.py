@@ -29,6 +29,8 @@ from mmscale.utils.files import writing
 from mmscale.utils.logs import warnings_to_file
 from mmscale.utils.progress import Bars
 
+NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+
 
 @warnings_to_file()
 def train(
@@ -70,6 +72,12 @@ def train(
     track(cfg, trackers)
     if amp:
         _use_amp(cfg)
+    lacks = [key for key in NEEDED if not cfg.get(key)]
+    if lacks:
+        raise UserError(
+            f'the config cannot be trained, it lacks {lacks}: inherit them by _base_ from a config '
+            'that has them (mmscale configs)'
+        )
     use_resumable_loop(cfg)
     check_pointer(checkpoint_folder(cfg))
     with trusting(trust_checkpoint):

@@ -1,6 +1,7 @@
 """The last test of a work dir, as ``mmscale test --report`` has kept it."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,10 +69,12 @@ def read_kept(work_dir: str | Path) -> Kept:
     folder = Path(work_dir)
     path = folder / FOLDER / RECORD
     if not path.is_file():
-        what = 'is missing' if not folder.is_dir() else f'has no {FOLDER}/{RECORD}'
+        what = f'has no {FOLDER}/{RECORD}' if folder.is_dir() else 'is missing'
+        if folder.is_file():
+            raise UserError(f'{str(folder)!r} is a file: give the work dir of a test')
         raise UserError(
             f'{str(folder)!r} {what}: a report is made of a test that was kept there; run '
-            f'mmscale test CONFIG CHECKPOINT --work-dir {folder} --report'
+            f'mmscale test CONFIG CHECKPOINT --work-dir {shlex.quote(str(folder))} --report'
         )
     record = read_json(path)
     if (

@@ -43,6 +43,25 @@ def test_what_the_system_says_is_one_line(path):
         raise_in_a_command(KeyError(path))
 
 
+def test_an_interrupted_command_ends_with_one_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        raise_in_a_command(KeyboardInterrupt())
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == 'interrupted\n'
+
+
+def test_a_config_of_a_model_alone(tmp_path, capsys):
+    config = tmp_path / 'm.py'
+    config.write_text("model = dict(type='mmscale.ReXNet')\n")
+    with pytest.raises(SystemExit, match="it lacks .*'train_cfg', .*: inherit them by _base_ from"):
+        tool('train')([str(config), '--work-dir', str(tmp_path / 'work')])
+    assert [path.name for path in tmp_path.iterdir()] == ['m.py']
+    with pytest.raises(SystemExit) as ended:
+        tool('check')([str(config)])
+    assert ended.value.code == 1
+    assert 'section-missing' in capsys.readouterr().out
+
+
 def raise_in_a_command(error):
     with one_line_errors():
         raise error
