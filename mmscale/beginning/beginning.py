@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from mmscale.adapting.proving import fault as trial_fault
 from mmscale.beginning.anchors import Fit, fit_anchors, in_network
-from mmscale.beginning.converting import Said, upright_size
+from mmscale.beginning.converting import Said, check_readable, upright_size
 from mmscale.beginning.drawing import draw_classes, draw_detection
 from mmscale.beginning.fitting import (
     Plan,
@@ -121,7 +121,7 @@ def _prove(cfg: Config) -> Iterator[str]:
         if finding.severity == FAULT:
             faults.append(finding)
         elif finding.severity != NOTE:
-            yield f'{finding.severity}: {finding}'
+            yield str(finding)
     if faults:
         more = f' (and {len(faults) - 1} more)' if faults[1:] else ''
         raise UserError(f'{faults[0]}{more}')
@@ -145,6 +145,7 @@ def _of_objects(found: DetectionSet) -> Contents:
     for part in found.parts.values():
         _check_entries(part)
     boxes, frames, pictures = _tables(train)
+    _check_objects(boxes, train)
     image_size = detector_size(pictures, boxes)
     scaled = in_network(boxes, frames, image_size)
     before, after = fit_anchors(scaled)
@@ -221,6 +222,15 @@ def _check_entries(part):
         raise UserError(f'{named} has no pictures')
 
 
+def _check_objects(boxes, part):
+    if not len(boxes):
+        given = counted(len(part.content['annotations']), 'annotation')
+        raise UserError(
+            f'{str(part.file or part.folder)!r} has no object to train on: {given} in '
+            f'{counted(len(part.content["images"]), "picture")}, none with a box: label them first'
+        )
+
+
 def _tables(part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Boxes (N, 4), the sizes of their pictures (N, 2), and those of all pictures (M, 2)."""
     sizes = {image['id']: (image['width'], image['height']) for image in part.content['images']}
@@ -276,8 +286,10 @@ def _of_classes(found: ClassSet) -> Contents:
         notes.append(SPLIT_OFF)
     train = found.parts['train']
     step = max(len(train) // SAMPLE, 1)
-    read = [upright_size(found.root / name, Said()) for name, _ in train[::step]]
+    looked = [name for name, _ in train[::step]]
+    read = [upright_size(found.root / name, Said()) for name in looked]
     sizes = np.array([size for size in read if size], float).reshape(-1, 2)
+    check_readable(sizes, looked, found.root)
     plan = plan_classifier(classifier_size(sizes), len(train))
     files = {
         f'{split}.txt': ''.join(f'{name} {label}\n' for name, label in part)

@@ -9,6 +9,7 @@ from mmscale.beginning.converting import Said, complete
 from mmscale.beginning.parts import PAGE, DetectionSet, Part, split_of
 from mmscale.checks.findings import SHOWN
 from mmscale.checks.reading import read_annotations
+from mmscale.checks.repairs import repair
 from mmscale.checks.targets import annotation_files, picture_folder
 from mmscale.errors import UserError
 
@@ -32,6 +33,7 @@ def read(root: Path) -> DetectionSet:
         UserError: If a file is none, two are for the same part, or the pictures are not found.
     """
     said, parts, masks = Said(), {}, []
+    notes: list[str] = []
     for split, path in _files(root).items():
         content, fault = read_annotations(path, root, unlabelled=split == 'test')
         if content is None:
@@ -39,6 +41,11 @@ def read(root: Path) -> DetectionSet:
         if 'annotations' not in content:
             said.add('{} files have no annotations and are left out', path.name)
             continue
+        if not content['images']:
+            raise UserError(
+                f'{str(path)!r}: its list of images is empty: export the set again with its '
+                'pictures, or take the file away'
+            )
         names = [image.get('file_name') for image in content['images'] if isinstance(image, dict)]
         folder = picture_folder(path, [name for name in names if isinstance(name, str)])
         if folder is None:
@@ -46,6 +53,7 @@ def read(root: Path) -> DetectionSet:
                 f'{str(path)!r}: none of its pictures, such as {names[:1]}, was found near it: put '
                 f'them in a folder of {str(root)!r}'
             )
+        notes += _mended(content, path, folder)
         changed = _leave_missing(content, folder, said)
         changed |= complete(content, folder, path.name, said)
         there = None if changed else path
@@ -56,7 +64,14 @@ def read(root: Path) -> DetectionSet:
     classes = _classes(parts)
     kind = 'COCO by Roboflow' if next(root.glob(f'*/{ROBOFLOW}'), None) else 'COCO'
     layout = f'{kind} ({find(root)})'
-    return DetectionSet(layout, root, classes, parts, all(masks), list(said.notes()))
+    return DetectionSet(layout, root, classes, parts, all(masks), [*notes, *said.notes()])
+
+
+def _mended(content: dict[str, Any], path: Path, folder: Path) -> list[str]:
+    """Repair the content as a run will repair the file; what was repaired."""
+    named = [isinstance(c, dict) and isinstance(c.get('name'), str) for c in content['categories']]
+    # Without their names nothing is certain, and it is refused later.
+    return [str(finding) for finding in repair(content, path, folder)] if all(named) else []
 
 
 def _leave_missing(content: dict[str, Any], folder: Path, said: Said) -> bool:

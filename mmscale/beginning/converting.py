@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,6 +55,24 @@ def upright_size(path: Path, said: Said) -> tuple[int, int] | None:
         return None
     width, height = header.size
     return (height, width) if header.orientation in TURNED else (width, height)
+
+
+def check_readable(sizes: Collection[Any], pictures: Sequence[str | Path], root: Path) -> None:
+    """Refuse pictures to train on of which none can be read.
+
+    Args:
+        sizes (list): Of those that can be.
+        pictures (list): All that were looked at.
+        root (Path): The data set.
+
+    Raises:
+        UserError: If there are pictures, and no sizes.
+    """
+    if pictures and not len(sizes):
+        raise UserError(
+            f'{str(root)!r}: none of the {counted(len(pictures), "picture")} to train on can be '
+            f'read, such as {Path(pictures[0]).name!r}: copy or export them again'
+        )
 
 
 def to_coco(

@@ -141,7 +141,8 @@ def _read(path: Path) -> tuple[np.ndarray, float] | None:
     if picture is None:
         return None
     factor = min(SIDE / max(picture.shape[:2]), 1)
-    small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    height, width = (max(round(side * factor), 1) for side in picture.shape[:2])
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     return small[..., ::-1], factor
 
 

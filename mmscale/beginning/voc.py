@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from mmscale.beginning.converting import Said, Shape, to_coco, upright_size
+from mmscale.beginning.converting import Said, Shape, check_readable, to_coco, upright_size
 from mmscale.beginning.parts import SPLITS, DetectionSet, counted, split_of
 from mmscale.datasets.pictures import PICTURES
 from mmscale.errors import UserError, first_line
@@ -53,9 +53,13 @@ def read(root: Path) -> DetectionSet:
         objects[split] = []
         for file, picture in track(labelled, f'reading {split}'):
             size, tree = upright_size(picture, said), _tree(file, said)
-            if size and tree is not None:
+            if size:
                 sizes[picture] = size
+            if size and tree is not None:
                 objects[split].append((picture, list(_objects(tree, file, size, said))))
+        if split == 'train':
+            pictures = [one.picture for one in labelled]
+            check_readable([p for p in pictures if p in sizes], pictures, root)
     names = {name for found in objects.values() for _, inner in found for name, _, _ in inner}
     if not names:
         raise UserError(f'{str(root)!r}: none of the .xml files has an object with a box')

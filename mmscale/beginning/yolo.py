@@ -12,14 +12,22 @@ from typing import Any
 import numpy as np
 import yaml
 
-from mmscale.beginning.converting import Said, Shape, check_labels, to_coco, upright_size
-from mmscale.beginning.parts import SPLITS, DetectionSet, split_of
+from mmscale.beginning.converting import (
+    Said,
+    Shape,
+    check_labels,
+    check_readable,
+    to_coco,
+    upright_size,
+)
+from mmscale.beginning.parts import SPLITS, DetectionSet, counted, split_of
 from mmscale.datasets.pictures import PICTURES
 from mmscale.errors import UserError, first_line
 from mmscale.utils.progress import track
 
 BOX, SCORED = 5, 6  # values in a line: class, centre and size; and a score, which is passed over
 POLYGON = 7  # class and three corners
+LEFT = 'lines of labels are left out'
 FAR = 2  # widths of a picture: what is further out is in pixels
 
 
@@ -79,13 +87,12 @@ def read(root: Path) -> DetectionSet:
                     wrong.append((place, label))
                 outlined, boxed = outlined + (len(points) > 2), boxed + (len(points) == 2)
                 shapes[path].append(Shape(label, points * size))
+        if split == 'train':
+            check_readable(sizes, pictures, root)
         read_parts[split] = shapes, sizes
     check_labels(wrong, classes, where.name)
     if not outlined + boxed:
-        raise UserError(
-            f'{str(root)!r} has pictures, but no labels beside them: of images/a.jpg they are in '
-            'labels/a.txt'
-        )
+        raise UserError(f'{str(root)!r} has pictures, but {_lack(read_parts, said)}')
     masks = outlined > boxed
     notes = list(_outline_notes(read_parts, outlined, boxed))
     parts = {
@@ -95,6 +102,25 @@ def read(root: Path) -> DetectionSet:
     }
     layout = f'YOLO ({where.name})'
     return DetectionSet(layout, root, tuple(classes), parts, masks, [*notes, *said.notes()])
+
+
+def _lack(read_parts, said) -> str:
+    """Why no picture has an object."""
+    pictures = [path for shapes, _ in read_parts.values() for path in shapes]
+    files = [file for file in map(_label_path, pictures) if file]
+    if not files:
+        return 'no labels beside them: of images/a.jpg they are in labels/a.txt'
+    named = f'{counted(len(files), "label file")} beside them, such as {files[0].name!r}'
+    wrong = [(kind, places) for kind, places in said.places.items() if LEFT in kind]
+    if not wrong:
+        return f'no objects: the {named}, have no lines: label the pictures, or export them again'
+    (kind, places), lines = wrong[0], sum(len(places) for _, places in wrong)
+    why = kind.rpartition(f'{LEFT} (')[2].removesuffix(')')
+    return (
+        f'no labels that can be read: of the {counted(lines, "line")} in their label files none is '
+        f'as YOLO has it, such as {places[0]} ({why}): write 0 0.5 0.5 0.2 0.3, the number of the '
+        'class, then centre and size of the box in shares of the picture'
+    )
 
 
 def _outline_notes(read_parts, outlined, boxed) -> Iterator[str]:
@@ -121,10 +147,7 @@ def _class_names(content, where) -> list[str]:
     names = content.get('names')
     if names is None and where.name == 'classes.txt':
         if not where.is_file():
-            raise UserError(
-                f'{str(where.parent)!r} has labels as YOLO has them, but no data.yaml, and no '
-                'classes.txt, which would name the classes: write data.yaml with names: [one, two]'
-            )
+            raise UserError(_nameless(where.parent))
         names = [n for n in where.read_text(encoding='utf-8-sig').splitlines() if n.strip()]
     if isinstance(names, dict):
         keys = [int(k) if str(k).isdigit() else k for k in names]
@@ -140,6 +163,18 @@ def _class_names(content, where) -> list[str]:
     if twice:
         raise UserError(f'{str(where)!r}: names has {twice[0]!r} twice: give each class its own')
     return names
+
+
+def _nameless(root: Path) -> str:
+    """What is said of a folder with labels and without names."""
+    paths = (p for p in sorted(root.iterdir()) if p.suffix.lower() in ('.yaml', '.yml'))
+    about = [p for p in paths if p.stem == 'data' or {*SPLITS, 'nc'} & set(_try_yaml(p) or {})]
+    if about:
+        return f'{str(about[0])!r} names no classes: write names: [one, two] into it'
+    return (
+        f'{str(root)!r} has labels as YOLO has them, but no data.yaml, and no classes.txt, which '
+        'would name the classes: write data.yaml with names: [one, two]'
+    )
 
 
 def _picture_lists(root, content, where, said) -> dict[str, list[Path]]:
@@ -217,12 +252,16 @@ def label_file(picture: Path) -> Path:
     return Path(*steps)
 
 
+def _label_path(picture: Path) -> Path | None:
+    """The label file of a picture, in the place for it or beside the picture, if there is one."""
+    tries = (label_file(picture), picture.with_suffix('.txt'))
+    return next((path for path in tries if path.is_file()), None)
+
+
 def _lines(picture: Path, keypoints: bool, said: Said) -> Iterator[tuple[str, int, np.ndarray]]:
     """Place, label and points (shares of the picture) of what the label file of a picture has."""
-    path = label_file(picture)
-    if not path.is_file():
-        path = picture.with_suffix('.txt')
-    if not path.is_file():
+    path = _label_path(picture)
+    if path is None:
         if split_of(picture.parent.name) != 'test':
             said.add('{} pictures have no label file and count as empty', picture.name)
         return
@@ -235,7 +274,7 @@ def _lines(picture: Path, keypoints: bool, said: Said) -> Iterator[tuple[str, in
         try:
             label, points = parse_line(line, keypoints=keypoints)
         except ValueError as error:
-            said.add(f'{{}} lines of labels are left out ({error})', place)
+            said.add(f'{{}} {LEFT} ({error})', place)
             continue
         if line in seen:
             said.add('{} lines of labels repeat another one and are left out', place)

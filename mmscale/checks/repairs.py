@@ -92,14 +92,14 @@ def _encoding(path):
 
 def _twin_categories(content, path):
     """Of categories of one name, only one of which has objects, the others are dropped."""
-    categories = [c for c in content['categories'] if isinstance(c, dict)]
-    names = Counter(str(c.get('name')) for c in categories)
+    categories = [c for c in content['categories'] if isinstance(c, dict) and 'name' in c]
+    names = Counter(str(c['name']) for c in categories)
     if max(names.values(), default=0) < 2:
         return
     used = {str(a.get('category_id')) for a in content['annotations'] if isinstance(a, dict)}
     drop = []
     for name in (name for name, n in names.items() if n > 1):
-        twins = [c for c in categories if str(c.get('name')) == name]
+        twins = [c for c in categories if str(c['name']) == name]
         unused = [c for c in twins if str(c.get('id')) not in used]
         if len(unused) == len(twins) - 1 and len({str(c.get('id')) for c in twins}) == len(twins):
             drop += unused
@@ -109,7 +109,7 @@ def _twin_categories(content, path):
             REPAIRED,
             'category-twin-unused',
             f'{str(path)!r} has categories of one name, {first([c["name"] for c in drop])}: the '
-            f'ids {[c["id"] for c in drop]} have no object, and a run leaves them out',
+            f'ids {[c.get("id") for c in drop]} have no object, and a run leaves them out',
         )
 
 

@@ -78,7 +78,9 @@ class Keeping:
             'task': self.task.name,
             'config': str(config),
             'checkpoint': without_secrets(str(checkpoint)),
-            'command': without_secrets(shlex.join([*Path(sys.argv[0]).name.split(), *sys.argv[1:]])),
+            'command': without_secrets(
+                shlex.join([*Path(sys.argv[0]).name.split(), *sys.argv[1:]])
+            ),
             'cost': _cost(cfg),
             'versions': _versions(),
             'trained_on': _annotations(cfg),

@@ -133,7 +133,8 @@ def test_warnings_name_the_files_that_are_kept(shapes, tmp_path, undrawn):
     assert "area was missing in 1 annotation files, and is in the copies: 'instances_val.json'" in (
         begun.notes
     )
-    (said,) = [note for note in begun.notes if 'warning' in note]
+    (said,) = [note for note in begun.notes if 'outside' in note]
+    assert not said.startswith('warning')  # the command calls it a note
     assert str(begun.page.with_name('val.json')) in said
     assert '.tmp' not in said
 
@@ -155,6 +156,67 @@ def test_faults_of_the_data_leave_nothing(shapes, tmp_path):
     with pytest.raises(UserError, match='in another order'):
         begin(root, tmp_path / 'my_config.py')
     assert [p.name for p in tmp_path.iterdir()] == ['set']
+
+
+def spoil(path, **lists):
+    """Write other lists into an annotation file."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **lists}))
+
+
+@pytest.mark.parametrize('splits', [('train', 'val'), ('train',), ('val',)])
+def test_an_unused_twin_of_a_category_is_left_out(shapes, tmp_path, undrawn, splits):
+    root = layouts.coco(shapes, tmp_path / 'set')
+    names = layouts.names_of(layouts.read(shapes, 'train'))
+    for split in splits:
+        path = root / f'annotations/instances_{split}.json'
+        twin = dict(id=0, name=names[0], supercategory='none')
+        spoil(path, categories=[twin, *json.loads(path.read_text())['categories']])
+    begun = begin(root, tmp_path / 'my_config.py')
+    assert list(load_config(begun.config).classes) == names
+    said = [note for note in begun.notes if 'categories of one name' in note]
+    assert len(said) == len(splits)
+
+
+def test_a_twin_is_left_out_of_a_set_that_is_split(shapes, tmp_path, undrawn):
+    root = layouts.coco(shapes, tmp_path / 'set')
+    (root / 'annotations/instances_val.json').unlink()
+    path = root / 'annotations/instances_train.json'
+    categories = json.loads(path.read_text())['categories']
+    spoil(path, categories=[dict(id=0, name=categories[0]['name']), *categories])
+    begun = begin(root, tmp_path / 'my_config.py')
+    for split in ('train', 'val'):
+        made = json.loads((begun.page.parent / f'{split}.json').read_text())
+        assert made['categories'] == categories
+
+
+@pytest.mark.parametrize('splits', [('train', 'val'), ('train',)])
+def test_nothing_to_train_on_is_refused(shapes, tmp_path, splits):
+    root = layouts.coco(shapes, tmp_path / 'set')
+    for split in splits:
+        spoil(root / f'annotations/instances_{split}.json', annotations=[])
+    with pytest.raises(UserError, match='no object to train on: 0 annotations in 12 pictures'):
+        begin(root, tmp_path / 'my_config.py')
+    assert [p.name for p in tmp_path.iterdir()] == ['set']
+
+
+@pytest.mark.parametrize('name', ['classes', 'yolo', 'voc'])
+def test_pictures_that_are_all_broken(roots, tmp_path, name):
+    root = shutil.copytree(roots[name], tmp_path / 'set')
+    for picture in root.rglob('*.jpg'):
+        picture.write_text('no picture')
+    with pytest.raises(UserError, match=r"none of the \d+ pictures to train on .*such as '.*jpg'"):
+        begin(root, tmp_path / 'my_config.py')
+    assert [p.name for p in tmp_path.iterdir()] == ['set']
+
+
+@pytest.mark.parametrize('name', ['classes', 'yolo'])
+def test_very_thin_pictures_are_drawn(roots, tmp_path, unproven, name):
+    root = shutil.copytree(roots[name], tmp_path / 'set')
+    thin = cv2.imencode('.jpg', np.zeros((2, 3000, 3), np.uint8))[1].tobytes()
+    pictures = sorted(root.rglob('*.jpg'))
+    for picture in pictures if name == 'classes' else pictures[:1]:  # a detector wants 32 px
+        picture.write_bytes(thin)
+    assert begin(root, tmp_path / 'my_config.py').page.is_file()
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,13 @@ def test_pictures_that_are_nowhere(shapes, tmp_path):
         read_folder(root)
 
 
+def test_no_pictures_at_all(shapes, tmp_path):
+    path = layouts.coco(shapes, tmp_path) / 'annotations/instances_train.json'
+    path.write_text(json.dumps(dict(images=[], annotations=[], categories=[])))
+    with pytest.raises(UserError, match=r'instances_train.json.*list of images is empty'):
+        read_folder(tmp_path)
+
+
 def test_several_layouts_want_a_word(shapes, tmp_path):
     layouts.yolo(shapes, tmp_path)
     layouts.coco(shapes, tmp_path)

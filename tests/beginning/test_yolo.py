@@ -240,3 +240,28 @@ def test_pictures_that_cannot_be_read_are_left_out(small):
     found = read_folder(root)
     assert len(found.parts['train'].content['images']) == 11
     assert '1 pictures are cut off or damaged and are left out' in found.notes[0]
+
+
+def test_a_description_without_names(small):
+    root, _ = small
+    (root / 'data.yaml').write_text('train: images/train\nnc: 8\n')
+    with pytest.raises(UserError, match=r'data.yaml. names no classes: write names: \[one'):
+        read_folder(root)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('cat 0.5 0.5 0.2 0.3\n', r'of the 18 lines .* line 1 \(not all of it are numbers\)'),
+        ('', 'no objects: the 18 label files beside them, such as .*, have no lines'),
+        (None, 'no labels beside them'),
+    ],
+)
+def test_labels_without_an_object(small, text, message):
+    root, _ = small
+    for label in (root / 'labels').rglob('*.txt'):
+        label.unlink()
+        if text is not None:
+            label.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_folder(root)

@@ -16,6 +16,7 @@ from mmscale.checks import reading
 from mmscale.checks.annotations import Use, check_content
 from mmscale.checks.findings import NOTE, REPAIRED, settle
 from mmscale.checks.reading import read_annotations
+from mmscale.checks.repairs import repair
 from mmscale.checks.targets import annotation_files, find_in_file, find_in_tree
 from mmscale.engine.checks import find_in_run
 from mmscale.engine.config import load_config
@@ -329,3 +330,12 @@ def test_run_lengths_that_pycocotools_writes_are_right(drawn):
     assert list(check_content(data, use)) == []
     data['annotations'][0]['segmentation']['counts'] = counts[:-1]
     assert [finding.kind for finding in check_content(data, use)] == ['rle-counts']
+
+
+def test_categories_without_a_name_are_no_twins(tmp_path):
+    path = tmp_path / 'a.json'
+    given = dict(images=[], annotations=[dict(category_id=1)], categories=[dict(id=1), dict(id=2)])
+    path.write_text(json.dumps(given))
+    kinds = {finding.kind for finding in repair(given, path, None)}
+    assert 'category-twin-unused' not in kinds
+    assert len(given['categories']) == 2
