@@ -79,6 +79,8 @@ def run(
     """
     parsed = [Case.parse(text) for text in cases]
     sizes = [_shape(text) for text in shapes or ['16x224x224']]
+    if formats:
+        _check_formats(parsed, formats)
     rows = []
     for size in sizes if parsed else ():
         if formats:
@@ -94,12 +96,16 @@ def run(
     return dict(machine=dict(**machine(), **limits), rows=rows, profiles=profiled)
 
 
-def _in_formats(case, size, formats):
-    """A row for each form of a model."""
-    if case.form != 'eager':
-        raise UserError(f'--formats names the forms: give {case.model!r} without {case.form!r}')
+def _check_formats(cases, formats):
+    for case in cases:
+        if case.form != 'eager':
+            raise UserError(f'--formats names the forms: give {case.model!r} without {case.form!r}')
     for form in formats:
         check_choice('--formats', form, FORMS)
+
+
+def _in_formats(case, size, formats):
+    """A row for each form of a model."""
     model, x = model_and_images(case, size)
     for tried in try_forms(model, x, formats, SECONDS):
         row = {**tried._asdict(), 'case': f'{case.model}:{tried.form}', 'shape': list(size)}

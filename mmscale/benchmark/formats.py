@@ -18,7 +18,7 @@ from mmscale.errors import UserError, check_number, first_line
 EXACT = tuple(name for name in FORMS if name not in ('bfloat16', 'compiled-plain'))
 NATIVE = (NativeBottleneck, WinogradConv2d)
 AGREES = 1e-4  # of a tensor's largest value
-LEAST_ROUNDS = 3
+LEAST_ROUNDS, MOST_ROUNDS = 3, 1000
 
 
 class Tried(NamedTuple):
@@ -94,15 +94,17 @@ def best(model: torch.nn.Module, example: torch.Tensor, *, seconds: float = 2.0)
             f'example is a {type(example).__name__}: give the tensor that the model takes'
         )
     check_number('seconds', seconds, 0)
-    tried = try_forms(model, example, EXACT, seconds)
-    plain = tried[0]
-    if plain.ms is None:
-        raise UserError(f'the model cannot be run on the example: {plain.note}')
-    if plain.difference is None:
-        raise UserError('the outputs of the model are no tensors, so that forms cannot be compared')
+    tried = try_forms(model, example, EXACT, seconds, check=_check_plain)
     fastest = min((one for one in tried if one.ms is not None and not one.note), key=_milliseconds)
     assert fastest.run is not None  # as it was timed
     return Best(fastest.run, fastest.form, tried)
+
+
+def _check_plain(plain):
+    if plain.run is None:
+        raise UserError(f'the model cannot be run on the example: {plain.note}')
+    if plain.difference is None:
+        raise UserError('the outputs of the model are no tensors, so that forms cannot be compared')
 
 
 def _milliseconds(tried):
@@ -110,7 +112,11 @@ def _milliseconds(tried):
 
 
 def try_forms(
-    model: torch.nn.Module, x: torch.Tensor, forms: Iterable[str], seconds: float
+    model: torch.nn.Module,
+    x: torch.Tensor,
+    forms: Iterable[str],
+    seconds: float,
+    check: Callable[[Tried], None] | None = None,
 ) -> list[Tried]:
     """Make forms of a model, time them in turns and compare their outputs.
 
@@ -118,7 +124,9 @@ def try_forms(
         model: In any mode; it stays as it is.
         x: What it takes.
         forms (Iterable[str]): Names of `FORMS`, beginning with what the others are compared with.
-        seconds (float): For each form, after a call to warm up; three calls at least.
+        seconds (float): For each form, after a call to warm up; three calls at least, and a
+            thousand at most.
+        check (Callable, optional): Gets the first form, before others are made, and may raise.
 
     Returns:
         list[Tried]: In the order of `forms`.
@@ -133,6 +141,8 @@ def try_forms(
         except Exception as error:  # anyone's model, and engines that may refuse it in any way
             note = str(error) if isinstance(error, UserError) else first_line(error)
             rows[form], outputs = Tried(form, note=note), None
+        if check and len(rows) == 1:
+            check(rows[form])
         if expected is None:
             expected = outputs
         elif outputs is not None:
@@ -196,6 +206,7 @@ def _difference(ours, theirs):
 def _timed(runs, x, seconds):
     """Milliseconds of calls in turns, by form; what is through with its seconds waits."""
     times: dict[str, list[float]] = {form: [] for form in runs}
+    spent = dict.fromkeys(runs, 0.0)
     for run in runs.values():
         run(x)
     while runs:
@@ -205,6 +216,8 @@ def _timed(runs, x, seconds):
             run(x)
             wait()
             times[form].append(1000 * (time.perf_counter() - start))
-            if sum(times[form]) >= 1000 * seconds and len(times[form]) >= LEAST_ROUNDS:
+            spent[form] += times[form][-1]
+            calls = len(times[form])
+            if calls >= MOST_ROUNDS or (calls >= LEAST_ROUNDS and spent[form] >= 1000 * seconds):
                 del runs[form]
     return times

@@ -138,7 +138,7 @@ def build(name: str) -> torch.nn.Module:
         taps = [strides.index(stride) for stride in STRIDES[:4]]
         model = timm.create_model(row, features_only=True, out_indices=taps)
     elif isinstance(row, str):
-        model = _whole(load_config(row))
+        model = _whole(load_config(row), row)
     else:
         model = build_backbone(row)
     for key, parameter in model.named_parameters():
@@ -148,8 +148,13 @@ def build(name: str) -> torch.nn.Module:
     return model
 
 
-def _whole(cfg):
+def _whole(cfg, name):
     """The model of a config."""
+    if not isinstance(cfg.get('model'), dict):
+        raise UserError(
+            f'{name!r} has no model = dict(...): give the config of a detector, a classifier or a '
+            'segmentor'
+        )
     rpn = cfg.model.get('test_cfg', {}).get('rpn')
     if rpn:  # random scores are all but equal; suppression would depend on the seed
         rpn.nms.iou_threshold = 1.0

@@ -26,6 +26,9 @@ PACKAGES = ('torch', 'timm', 'onnxruntime', 'openvino', 'pycocotools', 'hotcoco'
 ALLOCATOR = ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_', 'THP_MEM_ALLOC_ENABLE')
 MIB = 2**20
 SHORT = 100  # ms: below, what ran before is felt
+# Of torch's errors, on CPUs and GPUs.
+ALONE = 'more than 1 value per channel'
+TOO_LARGE = ("can't allocate memory", 'not enough memory', 'out of memory', 'overflow')
 
 
 def prepare(case: Case, shape: Sequence[int], training: bool = False) -> Callable[[], None]:
@@ -37,11 +40,21 @@ def prepare(case: Case, shape: Sequence[int], training: bool = False) -> Callabl
         training (bool): Forward, backward and a step of SGD on random maps, in training mode.
 
     Raises:
-        UserError: If the form cannot be trained, or a package is missing.
+        UserError: If the form cannot be trained, a package is missing, or the shape is too small
+            or too large.
     """
     model, x = model_and_images(case, shape)
-    if training:
-        return _training_step(case, model, x)
+    with _fitting(case, shape):
+        run = _training_step(case, model, x) if training else _pass(case, model, x)
+
+    def once():
+        with _fitting(case, shape):
+            run()
+
+    return once
+
+
+def _pass(case, model, x):
     with torch.no_grad():
         run = FORMS[case.form](model, x)
 
@@ -53,12 +66,35 @@ def prepare(case: Case, shape: Sequence[int], training: bool = False) -> Callabl
     return once
 
 
+@contextlib.contextmanager
+def _fitting(case, shape):
+    """Has what torch says of images that are too small or too large name them."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (ValueError, RuntimeError, MemoryError) as error:
+        size = 'x'.join(map(str, shape))
+        if ALONE in str(error):
+            raise UserError(
+                f'{case} cannot be trained on --shape {size}: a norm has one value per channel '
+                'there; give more images or larger ones'
+            ) from error
+        if isinstance(error, MemoryError) or any(text in str(error) for text in TOO_LARGE):
+            raise UserError(
+                f'{case} does not fit into memory with --shape {size}; give fewer images or '
+                'smaller ones'
+            ) from error
+        raise
+
+
 def model_and_images(case: Case, shape: Sequence[int]) -> tuple[torch.nn.Module, torch.Tensor]:
     """A case's model and random images (N, 3, H, W), on the GPU if there is one."""
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     count, height, width = shape
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(count, 3, height, width, generator=generator).to(device)
+    with _fitting(case, shape):
+        x = torch.randn(count, 3, height, width, generator=generator).to(device)
     return build(case.model).to(device), x
 
 

@@ -14,8 +14,8 @@ from rich.table import Table
 from mmscale import benchmark
 from mmscale.cli.choosing import add_backbone, with_backbone
 from mmscale.cli.parsing import CommandParser, one_line_errors
-from mmscale.errors import UserError
-from mmscale.utils.files import check_out
+from mmscale.errors import UserError, check_choice
+from mmscale.utils.figures import check_figure
 
 ASIDE = ('rows', 'note')  # keys of a row that are no column of its table
 
@@ -44,7 +44,9 @@ def build_parser() -> CommandParser:
         '--formats',
         metavar='FORM,...',
         help='try each model in these forms, or in all that compute in float32, and compare the '
-        'outputs with those of the first: all, or their names with commas between',
+        'outputs with those of the first: all, or their names with commas between. In the table, '
+        'difference is the most by which outputs differ, as a part of the largest value (empty for '
+        'a whole detector, whose outputs are not compared), mib the size of the weights or files',
     )
     parser.add_argument('--rounds', type=int, default=9, help='of which the median counts (9)')
     parser.add_argument(
@@ -62,41 +64,82 @@ def build_parser() -> CommandParser:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = build_parser()
     args = parser.parse_args(argv)
-    if (args.plot or args.profile) and not args.cases:
-        parser.error('--plot and --profile are of models: name one or more')
+    if (args.plot or args.profile or args.backbone) and not args.cases:
+        parser.error('--plot, --profile and --backbone are of models: name one or more')
     if args.formats is not None and (args.train or args.memory or args.profile):
         parser.error('--formats goes without --train, --memory and --profile')
-    formats = benchmark.EXACT if args.formats == 'all' else (args.formats or '').split(',')
     # The frameworks log to stdout.
     with one_line_errors(), contextlib.redirect_stdout(sys.stderr):
         if not args.cases and not args.target:
             raise UserError('nothing to do: name a model, such as rexnet-100:fused, or a --target')
         if args.plot:
-            check_out(args.plot)
+            check_figure(args.plot)
+        formats = () if args.formats is None else _formats(args.formats)
         with contextlib.ExitStack() as stack:
+            cases, names = _chosen(args.cases, args.backbone, stack)
             result = benchmark.run(
-                [_chosen(case, args.backbone, stack) for case in args.cases],
+                cases,
                 args.shape,
                 training=args.train,
                 memory=args.memory,
                 profiles=args.profile,
                 rounds=args.rounds,
-                formats=() if args.formats is None else formats,
+                formats=formats,
             )
+        for row in (*result['rows'], *result['profiles']):
+            row['case'] = _named(row['case'], names)
         result['targets'] = _check_targets(args.target, args.rounds) if args.target else []
-        if args.plot:
-            benchmark.draw(result, args.plot)
     print(json.dumps(result)) if args.json else show(result)
+    if args.plot:  # last: whatever becomes of it, the numbers are there
+        with one_line_errors(), contextlib.redirect_stdout(sys.stderr):
+            benchmark.draw(result, args.plot)
 
 
-def _chosen(case: str, backbone: Any, stack: contextlib.ExitStack) -> str:
-    """A case whose config has the chosen backbone; models that are no configs stay as they are."""
-    model, form = benchmark.Case.parse(case)
-    config = benchmark.MODELS.get(model, model)
-    whole = isinstance(config, str) and not model.startswith('timm-')
-    if not backbone or not whole:
-        return case
-    return f'{stack.enter_context(with_backbone(config, backbone))}:{form}'
+def _formats(text: str) -> Sequence[str]:
+    """The forms that --formats names."""
+    names = [name.strip() for name in text.split(',')]
+    if names == ['all']:
+        return benchmark.EXACT
+    if 'all' in names:
+        raise UserError(f"--formats {text!r}: 'all' stands alone; leave it out, or the others")
+    for name in names:
+        check_choice('--formats', name, ('all', *benchmark.FORMS))
+    return names
+
+
+def _chosen(
+    cases: Sequence[str], backbone: Any, stack: contextlib.ExitStack
+) -> tuple[list[str], dict[str, str]]:
+    """The cases, configs with the chosen backbone, and names for the files of these.
+
+    Models that are no configs stay as they are, beside configs.
+    """
+    if not backbone:
+        return list(cases), {}
+    chosen, names = [], {}
+    kind, arguments = backbone
+    what = ' '.join([kind, *(f'{key}={value}' for key, value in arguments.items())])
+    for case in cases:
+        model, form = benchmark.Case.parse(case)
+        config = benchmark.MODELS.get(model, model)
+        if not isinstance(config, str) or model.startswith('timm-'):
+            chosen.append(case)
+            continue
+        path = stack.enter_context(with_backbone(config, backbone))
+        names[path] = f'{model} with {what}'
+        chosen.append(f'{path}:{form}')
+    if not names:
+        raise UserError(
+            f'--backbone {kind} goes with configs, and {cases[0]!r} is none: give a config, such '
+            'as faster_rcnn_rexnet_fpn, or leave --backbone out'
+        )
+    return chosen, names
+
+
+def _named(case: str, names: dict[str, str]) -> str:
+    """The text of a case with a name in place of a temporary file."""
+    model, _, form = case.rpartition(':')
+    return f'{names.get(model, model)}:{form}'
 
 
 def _check_targets(names: Sequence[str], rounds: int) -> list[dict[str, Any]]:

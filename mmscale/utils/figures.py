@@ -6,7 +6,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mmscale.utils.files import written_aside
+from mmscale.errors import UserError
+from mmscale.utils.files import check_out, written_aside
 
 COLOURS = ('tab:orange', 'tab:blue', 'tab:green', 'tab:red', 'tab:purple', 'tab:brown')
 
@@ -22,8 +23,21 @@ def new_figure(columns: int, rows: int = 1, **options: Any) -> tuple[Any, np.nda
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
+def check_figure(out: str | Path) -> Path:
+    """Look whether a picture can be written, before the work that it shows.
+
+    Raises:
+        UserError: If there is no such kind of picture, or the file cannot be written.
+    """
+    try:
+        encode(np.zeros((1, 1, 3), np.uint8), Path(out).suffix)
+    except cv2.error as error:
+        raise UserError(f'{str(out)!r} must end in .png, .jpg or .webp, as a picture') from error
+    return check_out(out)
+
+
 def write_figure(figure: Any, out: str | Path) -> Path:
-    """Write a figure as a PNG, whole or not at all."""
+    """Write a figure as a picture, such as a PNG, whole or not at all."""
     figure.canvas.draw()
     return write_png(out, np.asarray(figure.canvas.buffer_rgba())[..., 2::-1])
 

@@ -55,6 +55,25 @@ def test_a_form_that_computes_something_else_is_not_taken(monkeypatch):
     assert [bool(one.note) for one in found.tried] == [False, True, True, True]
 
 
+def test_short_calls_are_timed_a_thousand_times_at_most(monkeypatch):
+    monkeypatch.setattr(formats, 'MOST_ROUNDS', 5)
+    times = formats._timed({'a': torch.neg, 'b': torch.neg}, torch.rand(1), 100.0)
+    assert {form: len(own) for form, own in times.items()} == {'a': 5, 'b': 5}
+
+
+@pytest.mark.parametrize('model', [lambda x: {'name': 'cat'}, lambda x: x[..., None] @ x])
+def test_what_cannot_be_compared_is_refused_before_other_forms(monkeypatch, model):
+    class Model(nn.Module):
+        def forward(self, x):
+            return model(x)
+
+    made = []
+    monkeypatch.setitem(formats.FORMS, 'fused', lambda *given: made.append(given))
+    with pytest.raises(UserError, match='are no tensors|cannot be run on the example'):
+        best(Model(), torch.rand(1, 3, 8, 8), seconds=0.01)
+    assert not made
+
+
 def test_what_cannot_be_made_says_why(few):
     found = best(nn.Conv2d(3, 4, 1), torch.rand(1, 3, 8, 8), seconds=0.01)
     native = found.tried[3]
@@ -100,3 +119,9 @@ def test_errors_of_the_command():
         benchmark.run(['resnet-50'], formats=('fast',))
     with pytest.raises(UserError, match='--formats'):
         benchmark.run(['resnet-50'], formats=('',))
+
+
+def test_all_cases_are_checked_before_the_first_is_timed(monkeypatch):
+    monkeypatch.setattr(benchmark, 'try_forms', pytest.fail)
+    with pytest.raises(UserError, match="give 'resnet-50' without 'fused'"):
+        benchmark.run(['rexnet-100', 'resnet-50:fused'], formats=('eager',))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mmscale import benchmark
+from mmscale.errors import UserError
 
 
 @pytest.mark.parametrize('form', ['eager', 'channels-last', 'fused'])
@@ -15,6 +16,14 @@ def test_forms_of_a_model_compute_the_same(form):
         outputs = benchmark.FORMS[form](model, x)(x)
     for ours, theirs in zip(outputs, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('text', ['', 'a = 1', 'model = None'])
+def test_a_config_without_a_model(tmp_path, text):
+    config = tmp_path / 'nomodel.py'
+    config.write_text(text)
+    with pytest.raises(UserError, match=r"nomodel.py' has no model = dict\(...\): give"):
+        benchmark.build(str(config))
 
 
 @pytest.mark.parametrize('engine', ['onnxruntime', 'openvino'])

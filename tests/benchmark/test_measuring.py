@@ -52,3 +52,17 @@ def test_saved_bytes_are_what_is_held():
     assert benchmark.saved_bytes(layer.eval(), x) == 5 * 10 * 4  # the sigmoid's output
     with torch.no_grad():
         assert benchmark.saved_bytes(layer, x) == 5 * 10 * 4
+
+
+@pytest.mark.parametrize('form', benchmark.TRAINED[:3])
+def test_images_too_small_to_train_on(form):
+    case = Case('rexnet-lite-100', form)
+    with pytest.raises(UserError, match='trained on --shape 1x32x32.*more images or larger'):
+        benchmark.measure([case], (1, 32, 32), training=True, rounds=1)
+
+
+@pytest.mark.parametrize('side', [10**6, 10**9])  # more than any memory, than any address
+def test_images_too_large_for_the_memory(side):
+    shape = (side, side, side)
+    with pytest.raises(UserError, match=f'memory with --shape {side}x{side}x{side}; give fewer'):
+        benchmark.prepare(Case('rexnet-lite-100', 'eager'), shape)
