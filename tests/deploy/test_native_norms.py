@@ -49,7 +49,7 @@ def step(model, x):
     return found | dict(model.named_buffers())
 
 
-def assert_same_step(model, x, tolerance=2e-5, changed=None):
+def assert_same_step(model, x, tolerance=2e-5, changed=None, noise=1e-6):
     """A step in C++ is near to one in double precision, or as near as PyTorch's in single."""
     exact = step(copy.deepcopy(model).double(), x.double())
     plain = step(copy.deepcopy(model), x)
@@ -62,12 +62,14 @@ def assert_same_step(model, x, tolerance=2e-5, changed=None):
         found = step(by_cpp, x.contiguous(memory_format=torch.channels_last))
     assert called
     assert list(found) == list(exact)
+    # Of the largest: what is zero in exact numbers, a bias before a norm say, is rounding alone.
+    noise *= max(value.double().norm() for value in exact.values() if value is not None)
     for name, value in exact.items():
         if value is None:
             assert found[name] is None
         else:
             near, usual = ((side[name] - value).double().norm() for side in (found, plain))
-            assert near <= tolerance * value.double().norm() + 10 * usual + 1e-6, name
+            assert near <= tolerance * value.double().norm() + 10 * usual + noise, name
     return by_cpp
 
 
@@ -111,10 +113,13 @@ def test_any_block_of_rexnet(
     )
     # Few values have a variance near zero, and its reciprocal large errors.
     frozen |= size[0] * size[1] * size[2] < 40
+    x = torch.randn(size[0], channels[0], *size[1:])
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    assert_same_step(varied(block, frozen), torch.randn(size[0], channels[0], *size[1:]), 1e-3)
-    torch.set_num_threads(before)
+    try:
+        assert_same_step(varied(block, frozen), x, 1e-3, noise=1e-4)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_dropped_paths():
