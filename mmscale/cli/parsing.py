@@ -26,10 +26,7 @@ INTERRUPTED = 128 + signal.SIGINT  # what a shell says of a program that the sig
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the program with one line where a traceback would come: of a UserError or a full disk.
-
-    Or because somebody has interrupted it.
-    """
+    """Ends the program with one line for a UserError, a full disk or Ctrl-C, not a traceback."""
     try:
         with quiet_imports(), writing():
             yield

@@ -69,9 +69,9 @@ def read_kept(work_dir: str | Path) -> Kept:
     folder = Path(work_dir)
     path = folder / FOLDER / RECORD
     if not path.is_file():
-        what = f'has no {FOLDER}/{RECORD}' if folder.is_dir() else 'is missing'
         if folder.is_file():
             raise UserError(f'{str(folder)!r} is a file: give the work dir of a test')
+        what = f'has no {FOLDER}/{RECORD}' if folder.is_dir() else 'is missing'
         raise UserError(
             f'{str(folder)!r} {what}: a report is made of a test that was kept there; run '
             f'mmscale test CONFIG CHECKPOINT --work-dir {shlex.quote(str(folder))} --report'

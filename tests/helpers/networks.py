@@ -1,7 +1,20 @@
 """Networks as after training, whose outputs tell every mistake, and states to compare."""
 
+import pytest
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
+
+# Values of the argument that recomputes activations.
+WITH_CP = [
+    True,
+    pytest.param(
+        'cheap',
+        marks=pytest.mark.skipif(
+            not hasattr(torch.utils.checkpoint, 'create_selective_checkpoint_contexts'),
+            reason='torch is older than 2.4',
+        ),
+    ),
+]
 
 
 def randomise_norms(model, seed=0, signed=False):

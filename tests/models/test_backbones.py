@@ -8,7 +8,7 @@ import compiled
 import pytest
 import torch
 from mmengine.registry import MODELS
-from networks import copy_of_state
+from networks import WITH_CP, copy_of_state
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from variants import (
@@ -270,18 +270,6 @@ CHECKPOINTED = [
     *[(name, dict(frozen_stages=2)) for name in FAMILIES],
     *[(name, dict(norm_eval=True)) for name in FAMILIES],
     *[(name, dict(drop_path_rate=0.5)) for name in ('ReXNet', 'ReXNetLite')],
-]
-
-
-WITH_CP = [
-    True,
-    pytest.param(
-        'cheap',
-        marks=pytest.mark.skipif(
-            not hasattr(torch.utils.checkpoint, 'create_selective_checkpoint_contexts'),
-            reason='torch is older than 2.4',
-        ),
-    ),
 ]
 
 

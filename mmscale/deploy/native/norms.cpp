@@ -2,7 +2,7 @@
 //
 // What a norm, a gate (squeeze-excite's) and their gradients need beside sums over pixels are a few
 // numbers for each image and channel, which norms.py computes. Here are the passes over the maps:
-// two forward, two backward. All run at the speed of memory.
+// two forward, two backward, in the order of memory.
 
 #include <cstdint>
 #include <numeric>

@@ -2,8 +2,8 @@
 
 A norm, squeeze-excite, the sum with a shortcut and an activation take two passes over a map, and
 their gradients two more; PyTorch's own operators take three to eight, and five to fifteen. What
-lies between the passes, a few numbers for each image and channel, is computed by PyTorch in double
-precision, and differentiated by it.
+lies between the passes, a few numbers for each image and channel, is computed here in double
+precision, the gradients by batch norm's formula; those of squeeze-excite are PyTorch's.
 """
 
 import ctypes
@@ -95,7 +95,7 @@ class _Layers(NamedTuple):
 
 
 class _Normalise(torch.autograd.Function):
-    """The passes over the maps, and what lies between them; ``of_`` names gradients."""
+    """The passes over the maps, and what lies between them; ``of_`` begins a gradient's name."""
 
     @staticmethod
     def forward(ctx: Any, x, added, layers, weight, bias, *inside):
