@@ -89,7 +89,7 @@ def test_a_step_of_a_network(model, changed, frozen):
     assert_same_step(model, torch.randn(3, 3, 64, 96), 2e-2, changed)
 
 
-# The same examples each time: one in some thousand has a value at ReLU6's very edge, as above.
+# The same examples each time: a rare one has a value at ReLU6's very edge, see above.
 @settings(deadline=None, max_examples=30, derandomize=True)
 @given(
     channels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
