@@ -78,6 +78,7 @@ def allocate(
     neurons: int | Sequence[int] | None = None,
     gmacs: float | None = None,
     shape: Sequence[int] | None = None,
+    multiple_of: int = 1,
     measure: str = 'gamma',
     batches: int = BATCHES,
     keep_weights: str | None = None,
@@ -100,6 +101,8 @@ def allocate(
             than this many multiply-adds, in 1e9.
         shape (Sequence[int], optional): Of the image that they are counted for, see
             :func:`mmscale.engine.counting.count`.
+        multiple_of (int): Each scale of a block keeps a multiple of so many neurons, see
+            :func:`mmscale.allocation.selection.select`.
         measure (str): 'gamma', 'taylor' (of the config's training images) or 'uniform' (no
             measure at all: the scales share evenly, to compare with).
         batches (int): Of training images, for 'taylor'.
@@ -117,6 +120,7 @@ def allocate(
     """
     cfg = load_config(config, overrides)
     _check_request(cfg, config, checkpoint, measure, batches, keep_weights)
+    check_whole('multiple_of', multiple_of)
     path = find_file(checkpoint) if checkpoint else None
     outs = {out: '.json', keep_weights: '.pth', plot: '.png'}
     _check_outs(outs, cfg, path)
@@ -135,9 +139,10 @@ def allocate(
         small = {**cfg.model.backbone, 'structure': structure, 'init_cfg': None}
         return rest + backbone_macs(small, counts['shape'])
 
-    chosen, limit = _within(budget, backbone, scores, macs, counts['shape'])
-    kept = select(scores, chosen)
+    chosen, limit = _within(budget, backbone, scores, macs, counts['shape'], multiple_of)
+    kept = select(scores, chosen, multiple_of)
     source = [f'mmscale {__version__}: {chosen} neurons of a block', limit]
+    source += [f'in multiples of {multiple_of}' if multiple_of > 1 else '']
     source += [f'by {said}', f'of {Path(config).stem}']
     source += [f'with {overrides}' if overrides else '']
     source += [f'from {path.name} (sha256 {sha256(path)})' if path else '']
@@ -224,6 +229,7 @@ def _within(
     scores: Scores,
     macs: Callable[[Kept], int],
     shape: Sequence[int],
+    multiple: int,
 ) -> tuple[tuple[int, ...], str]:
     """Neurons of a block in each stage within a budget, and the budget in words."""
     if budget.width_factor is not None:
@@ -232,7 +238,7 @@ def _within(
     if budget.gmacs is not None:
         check_positive('gmacs', budget.gmacs)
         sides = ' x '.join(map(str, shape))
-        most = largest_within(macs, scores, round(budget.gmacs * 1e9), sides)
+        most = largest_within(macs, scores, round(budget.gmacs * 1e9), sides, multiple)
         return stage_neurons(most), f'{budget.gmacs} G multiply-adds at {sides}'
     assert budget.neurons is not None
     return stage_neurons(budget.neurons), ''

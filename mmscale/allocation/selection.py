@@ -5,44 +5,59 @@ from collections.abc import Callable, Sequence
 import torch
 
 from mmscale.allocation.scores import Scores
-from mmscale.errors import UserError
+from mmscale.errors import UserError, check_whole
 from mmscale.structures import Structure, stage_neurons
 
 Kept = list[list[dict[int, torch.Tensor]]]  # indices of neurons, by stage, block and scale
 
 
-def select(scores: Scores, neurons: int | Sequence[int]) -> Kept:
+def select(scores: Scores, neurons: int | Sequence[int], multiple: int = 1) -> Kept:
     """Keep the best neurons of each block, whatever their scale.
 
     Args:
         scores (list[list[dict]]): As :func:`gamma_scores` gives them.
         neurons (int | Sequence[int]): The budget, see :func:`mmscale.structures.stage_neurons`.
+        multiple (int): Each scale keeps a multiple of it: a scale's neurons are taken so many at a
+            time, best first, and a group counts by its sum. A block keeps as many as fit in its
+            budget, and one group at the least.
 
     Returns:
         list[list[dict]]: Indices (n,) of the neurons that are kept, ascending, by scale. Of equal
         scores the finer scale's and then the earlier neuron's count more.
 
     Raises:
-        UserError: If a block has fewer neurons than its budget.
+        UserError: If a block has fewer neurons than its budget, or `multiple` is not positive.
     """
+    check_whole('multiple', multiple)
     stages = []
     for stage, (blocks, budget) in enumerate(zip(scores, stage_neurons(neurons)), 1):
-        stages.append([_select_block(block, budget, stage) for block in blocks])
+        groups = max(budget // multiple, 1)
+        stages.append([_select_block(block, groups, multiple, stage) for block in blocks])
     return stages
 
 
-def _select_block(scores, budget, stage):
-    values = torch.cat(list(scores.values()))
-    if budget > len(values):
+def _select_block(scores, groups, multiple, stage):
+    orders = [part.argsort(descending=True, stable=True) for part in scores.values()]
+    sums = [_group_sums(part[order], multiple) for part, order in zip(scores.values(), orders)]
+    values = torch.cat(sums)
+    if groups > len(values):
         raise UserError(
-            f'{budget} neurons are asked for in each block of stage {stage}, where one of the '
-            f'checkpoint has {len(values)}; ask for fewer, or train a wider seed'
+            f'{groups * multiple} neurons are asked for in each block of stage {stage}, where one '
+            f'of the checkpoint has {multiple * len(values)}'
+            f'{f" in multiples of {multiple}" if multiple > 1 else ""}; ask for fewer, or train a '
+            'wider seed'
         )
-    best = values.argsort(descending=True, stable=True)[:budget]
+    best = values.argsort(descending=True, stable=True)[:groups]
     keep = torch.zeros(len(values), dtype=torch.bool)
     keep[best] = True
-    parts = keep.split([len(part) for part in scores.values()])
-    return {scale: part.nonzero().flatten() for scale, part in zip(scores, parts)}
+    counts = [multiple * int(part.sum()) for part in keep.split([len(part) for part in sums])]
+    chosen = zip(scores, orders, counts)
+    return {scale: order[:count].sort().values for scale, order, count in chosen}
+
+
+def _group_sums(ordered, multiple):
+    """Sums of so many values at a time; what is left over is no group."""
+    return ordered[: len(ordered) // multiple * multiple].view(-1, multiple).sum(1)
 
 
 def structure_of(kept: Kept, scales: Sequence[int], name: str = '', source: str = '') -> Structure:
@@ -54,7 +69,9 @@ def structure_of(kept: Kept, scales: Sequence[int], name: str = '', source: str 
     return Structure(name, tuple(scales), stages, source)
 
 
-def largest_within(macs: Callable[[Kept], int], scores: Scores, target: int, sides: str) -> int:
+def largest_within(
+    macs: Callable[[Kept], int], scores: Scores, target: int, sides: str, multiple: int = 1
+) -> int:
     """The most neurons whose selection stays within a number of multiply-adds.
 
     Args:
@@ -62,6 +79,7 @@ def largest_within(macs: Callable[[Kept], int], scores: Scores, target: int, sid
         scores (list[list[dict]]): As :func:`gamma_scores` gives them.
         target (int): Multiply-adds.
         sides (str): Of the image that they are counted for, for the message.
+        multiple (int): See :func:`select`.
 
     Returns:
         int: n, the neurons of the last stage's blocks: that of n + 1 exceeds the target.
@@ -69,12 +87,20 @@ def largest_within(macs: Callable[[Kept], int], scores: Scores, target: int, sid
     Raises:
         UserError: If the fewest exceed it, or the most that there are stay below it.
     """
+
+    def capacity(block):  # the largest budget that it can fill
+        groups = sum(len(part) // multiple for part in block.values())
+        return (groups + 1) * multiple - 1
+
     most = min(
-        min(sum(map(len, block.values())) for block in blocks) * 2**halvings
-        for blocks, halvings in zip(scores, (3, 2, 1, 0))
+        min(map(capacity, blocks)) * 2**halvings for blocks, halvings in zip(scores, (3, 2, 1, 0))
     )
+
+    def cost(neurons):
+        return macs(select(scores, neurons, multiple))
+
     low, high = 1, most  # a selection contains those of smaller budgets, so the counts are in order
-    least, whole = macs(select(scores, low)), macs(select(scores, high))
+    least, whole = cost(low), cost(high)
     if not least <= target <= whole:
         raise UserError(
             f'{target / 1e9:.9g} G multiply-adds are out of reach: from this checkpoint the whole '
@@ -85,7 +111,7 @@ def largest_within(macs: Callable[[Kept], int], scores: Scores, target: int, sid
         return most
     while high - low > 1:
         middle = (low + high) // 2
-        if macs(select(scores, middle)) <= target:
+        if cost(middle) <= target:
             low = middle
         else:
             high = middle

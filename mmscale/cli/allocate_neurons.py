@@ -41,6 +41,13 @@ def build_parser() -> CommandParser:
         help='of the image that --gmacs are counted for, as by count_flops.py (detectors 800 1200, '
         'classifiers 224)',
     )
+    parser.add_argument(
+        '--multiple-of',
+        type=int,
+        default=1,
+        metavar='N',
+        help='neurons of every scale, for processors that compute so many at once (%(default)s)',
+    )
     parser.add_argument('--measure', choices=MEASURES, default='gamma', help='(%(default)s)')
     parser.add_argument(
         '--batches', type=int, default=BATCHES, help='of training images for taylor (%(default)s)'

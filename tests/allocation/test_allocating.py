@@ -1,6 +1,7 @@
 """Neuron allocation: budgets are met, weights survive, what does not fit is said."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -75,6 +76,36 @@ def test_multiply_adds_are_the_most_that_stay_within(trained, tmp_path):
     whole = count(cfg, (64, 96))['macs'] / 1e9
     allocate(config, checkpoint, '-o', tmp_path / 'found.json', '--gmacs', whole, '--shape', 64, 96)
     assert sum(load_structure(tmp_path / 'found.json').stages[3][0]) == 120
+
+
+@pytest.mark.parametrize('budget', ['--neurons 30', '--gmacs 0.004 --shape 64 96'])
+def test_multiples_stay_within_the_budget(trained, tmp_path, budget):
+    config, checkpoint, _ = trained
+    out, weights = tmp_path / 'found.json', tmp_path / 'left.pth'
+    options = (*budget.split(), '--multiple-of', 4)
+    allocate(config, checkpoint, '-o', out, *options, '--keep-weights', weights)
+    found = load_structure(out)
+    assert {count % 4 for rows in found.stages for row in rows for count in row} == {0}
+    assert 'in multiples of 4' in found.source
+    cfg = Config.fromfile(config)
+    cfg.model.backbone.structure = str(out)
+    MODELS.build(cfg.model).load_state_dict(torch.load(weights, weights_only=True)['state_dict'])
+    if '--gmacs' in budget:
+        assert count(cfg, (64, 96))['macs'] <= 0.004e9
+        most = int(re.search(r'(\d+)\) neurons', found.source)[1])
+        allocate(config, checkpoint, '-o', out, '--neurons', most + 1, '--multiple-of', 4)
+        assert count(cfg, (64, 96))['macs'] > 0.004e9
+    else:
+        assert [sum(rows[0]) for rows in found.stages] == [4, 8, 12, 28]
+
+
+@pytest.mark.parametrize(('number', 'message'), [(0, 'multiple_of=0'), (64, 'in multiples of 64')])
+def test_multiples_that_do_not_fit_are_said(trained, tmp_path, number, message):
+    config, checkpoint, _ = trained
+    budget = ('--neurons', 30, '--multiple-of', number)
+    with pytest.raises(SystemExit, match=message):
+        allocate(config, checkpoint, '-o', tmp_path / 'found.json', *budget)
+    assert not (tmp_path / 'found.json').exists()
 
 
 def test_the_same_checkpoint_gives_the_same_file(trained, tmp_path):

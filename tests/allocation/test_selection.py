@@ -1,7 +1,11 @@
 """Which neurons are kept: the published structures come back."""
 
+from itertools import product
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from mmengine.registry import MODELS
 from networks import randomise_norms
 from small_scalenet import SCALES, SMALL
@@ -9,6 +13,7 @@ from torch import nn
 
 from mmscale.allocation.scores import gamma_scores
 from mmscale.allocation.selection import select, slice_weights, structure_of
+from mmscale.errors import UserError
 from mmscale.models import ScaleNet
 from mmscale.structures import PUBLISHED, load_structure, seed
 
@@ -38,6 +43,33 @@ def test_of_equal_scores_the_finer_scale_and_earlier_neuron_are_kept():
     first = select(scores, [1, 2, 3, 4])
     kept = [{scale: best.tolist() for scale, best in stage[0].items()} for stage in first]
     assert kept == [{1: [1], 4: []}, {1: [1], 4: [0]}, {1: [0, 1], 4: [0]}, {1: [0, 1, 2], 4: [0]}]
+
+
+@given(
+    sizes=st.lists(st.integers(0, 17), min_size=2, max_size=3).filter(lambda n: max(n) >= 4),
+    multiple=st.integers(1, 4),
+    budget=st.integers(1, 60),
+    seed=st.integers(0, 99),
+)
+def test_multiples_are_the_best_that_fit(sizes, multiple, budget, seed):
+    torch.manual_seed(seed)
+    block = {scale: torch.rand(size, dtype=torch.float64) for scale, size in enumerate(sizes)}
+    groups, most = max(budget // multiple, 1), sum(size // multiple for size in sizes)
+    if groups > most:
+        with pytest.raises(UserError, match=f'{groups * multiple} neurons .* {most * multiple}'):
+            select([[block]] * 4, [budget] * 4, multiple)
+        return
+    kept = select([[block]] * 4, [budget] * 4, multiple)[0][0]
+    assert all(len(best) % multiple == 0 for best in kept.values())
+    assert sum(len(best) for best in kept.values()) == groups * multiple
+    ordered = [part.sort(descending=True).values for part in block.values()]
+    choices = product(*(range(0, size + 1, multiple) for size in sizes))
+    sums = [
+        sum(float(part[:count].sum()) for part, count in zip(ordered, counts))
+        for counts in choices
+        if sum(counts) == groups * multiple
+    ]
+    assert sum(float(block[k][best].sum()) for k, best in kept.items()) == pytest.approx(max(sums))
 
 
 def test_a_scale_that_nobody_chose_is_gone():
