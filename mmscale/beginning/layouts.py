@@ -75,7 +75,21 @@ def read_folder(folder: str | Path, layout: str | None = None) -> DetectionSet |
     return LAYOUTS[name].reader.read(root)
 
 
-def _evidence(root: Path, layout: str | None) -> dict[str, str]:
+def foreign(root: Path) -> str | None:
+    """What tells that a folder is of a layout that has to be converted first; None if it is not.
+
+    Example:
+        ``'YOLO (data.yaml)'``
+    """
+    found = _evidence(root)
+    converted = [name for name in ('yolo', 'voc') if name in found]
+    if not converted or 'coco' in found:
+        return None
+    (name, *_) = converted
+    return f'{LAYOUTS[name].expected.partition(" (")[0]} ({found[name]})'
+
+
+def _evidence(root: Path, layout: str | None = None) -> dict[str, str]:
     """What tells of the layouts that a folder has."""
     tried = [layout] if layout else LAYOUTS
     found = {name: what for name in tried if (what := LAYOUTS[name].reader.find(root))}

@@ -14,6 +14,7 @@ from mmscale.checks.reading import LISTS, UNLABELLED, read_annotations
 from mmscale.checks.repairs import repair
 from mmscale.datasets.pictures import PICTURES
 
+SHOWN = 3  # names in a message
 HEAD = 4096  # bytes of a JSON file in which one of COCO's lists begins, or a foreign key
 
 
@@ -73,7 +74,7 @@ def find_in_tree(root: Path, *, deep: bool = False) -> Iterator[Finding] | None:
     """
     files = annotation_files(root)
     if files:
-        return (finding for path in files for finding in find_in_file(path, deep=deep))
+        return _annotated(root, files, deep)
     parts = [p for p in (root / 'train', root / 'val', root / 'test') if p.is_dir()]
     sets = [part for part in parts if class_names(part)]
     if not sets and _is_class_set(root):
@@ -85,8 +86,7 @@ def find_in_tree(root: Path, *, deep: bool = False) -> Iterator[Finding] | None:
 
 def annotation_files(root: Path) -> list[Path]:
     """The JSON files of a folder and of the folders in it that look like COCO's detections."""
-    found = [*root.glob('*.json'), *root.glob('*/*.json')]
-    return sorted(path for path in found if _looks_like_coco(path))
+    return sorted(path for path in _json_files(root) if _looks_like_coco(path))
 
 
 def picture_folder(path: Path, names: list[str]) -> Path | None:
@@ -105,6 +105,30 @@ def picture_folder(path: Path, names: list[str]) -> Path | None:
     return best if hits[best] else None
 
 
+def _json_files(root):
+    return [*root.glob('*.json'), *root.glob('*/*.json')]
+
+
+def _annotated(root, files, deep):
+    for path in files:
+        yield from find_in_file(path, deep=deep)
+    left = sorted(path for path in set(_json_files(root)) - set(files) if not _is_other_task(path))
+    if left:
+        named = ', '.join(repr(path.relative_to(root).as_posix()) for path in left[:SHOWN])
+        yield Finding(
+            NOTE,
+            'annotations-other',
+            f"{len(left)} .json files of {str(root)!r} are none of COCO's detections and were not "
+            f'looked at: {named}{", ..." if left[SHOWN:] else ""}',
+            'none if they are something else',
+        )
+
+
+def _is_other_task(path):
+    """Of COCO itself."""
+    return path.name.startswith(('captions_', 'panoptic_', 'stuff_'))
+
+
 def _class_sets(sets, deep):
     before = None
     for folder in sets:
@@ -120,11 +144,13 @@ def _is_class_set(root):
 
 
 def _looks_like_coco(path):
+    if _is_other_task(path):
+        return False
     try:
         with open(path, 'rb') as file:
             head = file.read(HEAD)
         if len(head) == HEAD and any(f'"{key}"'.encode() in head for key in ('images', 'info')):
-            return not path.name.startswith(('captions_', 'panoptic_', 'stuff_'))
+            return True
         content: Any = json.loads(path.read_bytes()) if len(head) < HEAD or head else None
     except (OSError, ValueError):
         # Cut or empty: what lies among annotations is one.

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from mmscale.beginning.layouts import foreign
 from mmscale.checks.findings import FAULT, NOTE, REPAIRED, WARNING, Finding
 from mmscale.checks.reading import uncollected
 from mmscale.checks.targets import find_in_file, find_in_tree
@@ -43,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             with uncollected():
                 found = _examine(args)
-        except OSError as error:  # there is no such file, or a folder cannot be read
+        except (OSError, UserError) as error:  # no such file, an unreadable folder
             found = None
             reason = str(error)
     if found is None:
@@ -61,22 +63,44 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _examine(args) -> list[Finding]:
     path = Path(args.target)
     found: Iterable[Finding] | None
-    if args.backbone and (os.path.isdir(path) or path.suffix == '.json'):
-        raise FileNotFoundError(f'{str(path)!r} is no config, whose backbone --backbone exchanges')
     if os.path.isdir(path):
-        found = find_in_tree(path, deep=args.deep)
-        if found is None:
-            raise FileNotFoundError(
-                f'folder {str(path)!r} has neither annotation files (*.json, or in a folder of it) '
-                'nor class folders with pictures'
-            )
+        _check_options(args, 'a folder')
+        found = _in_folder(path, args.deep)
     elif os.path.isfile(path) and path.suffix != '.py':
         if path.suffix.lower() != '.json':
-            raise FileNotFoundError(f'{str(path)!r} is neither a config (.py) nor a .json file')
+            raise UserError(f'{str(path)!r} is neither a config (.py) nor a .json file')
+        _check_options(args, 'an annotation file', pictures=True)
         found = find_in_file(path, folder=args.pictures, deep=args.deep)
     else:
+        _check_options(args, 'a config', config=True)
         found = _in_config(args)
     return list(dict.fromkeys(found or ()))
+
+
+def _check_options(args, what, *, pictures=False, config=False):
+    """An option that would change nothing was meant for another target."""
+    given = {'--pictures': args.pictures and not pictures}
+    given |= {'--cfg-options': args.overrides and not config}
+    given |= {'--backbone': args.backbone and not config}
+    for option, useless in given.items():
+        if useless:
+            raise UserError(f'{args.target!r} is {what}: {option} says nothing of it')
+
+
+def _in_folder(path: Path, deep: bool) -> Iterable[Finding]:
+    layout = foreign(path)
+    if layout:
+        raise UserError(
+            f'folder {str(path)!r} is {layout}, which is converted first: '
+            f'mmscale new {shlex.quote(str(path))} -o NAME.py; then mmscale check NAME.py'
+        )
+    found = find_in_tree(path, deep=deep)
+    if found is None:
+        raise UserError(
+            f"folder {str(path)!r} has neither COCO's annotation files (*.json, or in a folder of "
+            'it) nor class folders with pictures'
+        )
+    return found
 
 
 def _in_config(args) -> Iterable[Finding]:
@@ -84,7 +108,7 @@ def _in_config(args) -> Iterable[Finding]:
         try:
             find_config(args.target)
         except UserError as error:
-            raise FileNotFoundError(f'there is no file or folder of that name; {error}') from error
+            raise UserError(f'there is no file or folder of that name; {error}') from error
     try:
         with with_backbone(args.target, args.backbone) as config:
             cfg = load_config(config, args.overrides)

@@ -64,6 +64,16 @@ class CommandParser(argparse.ArgumentParser):
             **options,
         )
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Also refuses empty words: as a path they would be the folder one is in."""
+        found, rest = super().parse_known_args(args, namespace)
+        for action in self._actions:
+            value = getattr(found, action.dest, None)
+            if value != action.default and '' in (value if isinstance(value, list) else [value]):
+                name = '/'.join(action.option_strings) or action.dest
+                self.error(f'argument {name}: nothing is given, the word is empty')
+        return found, rest
+
     def error(self, message: str) -> NoReturn:
         """Ends the program with the message, and with the options that were meant."""
         known = [option for action in self._actions for option in action.option_strings]

@@ -5,8 +5,9 @@ import shutil
 
 import layouts
 import pytest
+from commands import tool
 
-from mmscale.beginning.layouts import read_folder
+from mmscale.beginning.layouts import foreign, read_folder
 from mmscale.errors import UserError
 
 
@@ -26,6 +27,24 @@ def test_layouts_are_told(shapes, tmp_path, name, layout):
     assert found.layout.startswith(layout)
     assert list(found.parts) == ['train', 'val']
     assert len(found.classes) == 8  # without the one that Roboflow puts in front
+
+
+@pytest.mark.parametrize(
+    ('name', 'layout'), [('yolo', 'YOLO (data.yaml)'), ('voc', 'Pascal VOC (Annotations/*.xml)')]
+)
+def test_check_says_what_has_to_be_converted(shapes, tmp_path, capsys, name, layout):
+    root = getattr(layouts, name)(shapes, tmp_path / 'a set')
+    with pytest.raises(SystemExit) as ended:
+        tool('check')([str(root)])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert layout in said
+    assert f"mmscale new '{root}' -o" in said
+
+
+@pytest.mark.parametrize('name', ['coco', 'datumaro', 'roboflow_coco', 'classes'])
+def test_check_reads_what_it_knows(shapes, tmp_path, name):
+    assert foreign(getattr(layouts, name)(shapes, tmp_path / 'set')) is None
 
 
 @pytest.mark.parametrize('name', ['coco', 'datumaro', 'roboflow_coco'])

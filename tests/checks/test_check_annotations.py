@@ -195,6 +195,16 @@ def test_pictures_that_are_not_near(tmp_path):
     assert list(find_in_file(path, folder=tmp_path.with_name('elsewhere'))) == []
 
 
+def test_other_json_files_of_a_folder_are_named(tmp_path):
+    write(tmp_path)
+    for name in ('captions_val.json', 'package.json', 'labels.json'):
+        (tmp_path / name).write_text('{"version": 1}')
+    (found,) = find_in_tree(tmp_path)
+    assert (found.severity, found.kind) == (NOTE, 'annotations-other')
+    assert '2 .json files' in str(found)
+    assert "'labels.json', 'package.json'" in str(found)
+
+
 def test_a_set_to_be_evaluated_needs_objects():
     data = content()
     use = Use(Path('x.json'), trained=False)

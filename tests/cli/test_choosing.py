@@ -72,15 +72,30 @@ def test_infer_needs_a_config_to_exchange_its_backbone(capsys):
     assert '--backbone needs --config' in capsys.readouterr().err
 
 
-def test_check_looks_at_the_adapted_config(base, monkeypatch, tmp_path, capsys):
+def test_check_looks_at_the_adapted_config(base, monkeypatch):
     module, seen = import_module('mmscale.cli.check'), []
     monkeypatch.setattr(module, 'find_in_run', lambda cfg, *_, **__: seen.append(cfg) or [])
     module.main([base, *BACKBONE])
     assert seen[0].model.neck.in_channels == CHANNELS
+
+
+@pytest.mark.parametrize(
+    ('target', 'option', 'named'),
+    [
+        ('', BACKBONE, 'a folder: --backbone says nothing'),
+        ('', ['--cfg-options', 'a=1'], 'a folder: --cfg-options says nothing'),
+        ('', ['--pictures', 'x'], 'a folder: --pictures says nothing'),
+        ('a.json', ['--cfg-options', 'a=1'], 'an annotation file: --cfg-options says nothing'),
+        ('c.py', ['--pictures', 'x'], 'a config: --pictures says nothing'),
+    ],
+)
+def test_check_says_which_option_would_change_nothing(tmp_path, capsys, target, option, named):
+    for name in ('a.json', 'c.py'):
+        (tmp_path / name).touch()
     with pytest.raises(SystemExit) as ended:
-        module.main([str(tmp_path), *BACKBONE])
+        tool('check')([str(tmp_path / target), *option])
     assert ended.value.code == 2
-    assert 'is no config, whose backbone' in capsys.readouterr().err
+    assert named in capsys.readouterr().err
 
 
 def test_flops_are_those_of_the_chosen_backbone(base, capsys):

@@ -33,6 +33,24 @@ WRONG_COMMANDS = {
 }
 
 
+@pytest.mark.parametrize(
+    ('command', 'argument'),
+    [
+        (['check', ''], 'target'),
+        (['new', '', '-o', 'a.py'], 'folder'),
+        (['new', 'folder', '-o', ''], '-o/--out'),
+        (['infer', 'x.pth', 'a.jpg', ''], 'pictures'),
+        (['plot_structures', 'scalenet50', '--out='], '--out'),
+    ],
+)
+def test_an_empty_word_is_no_path(capsys, command, argument):
+    name, *rest = command
+    with pytest.raises(SystemExit) as ended:
+        tool(name)(rest)
+    assert ended.value.code == 2
+    assert f'argument {argument}: nothing is given' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('path', ['x.json', None])
 def test_what_the_system_says_is_one_line(path):
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
