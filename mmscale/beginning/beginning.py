@@ -21,7 +21,7 @@ from mmscale.beginning.fitting import (
     plan_detector,
 )
 from mmscale.beginning.layouts import read_folder
-from mmscale.beginning.parts import PAGE, ClassSet, DetectionSet, Part, counted
+from mmscale.beginning.parts import PAGE, ClassSet, DetectionSet, Part
 from mmscale.beginning.splitting import SHARE, choose, split_content
 from mmscale.beginning.writing import classifier_config, detector_config, has_empty
 from mmscale.checks.findings import FAULT, NOTE
@@ -31,6 +31,7 @@ from mmscale.engine.config import load_config
 from mmscale.errors import UserError, is_number, is_whole
 from mmscale.utils.files import check_out, written_aside
 from mmscale.utils.folders import folder_aside, replace_folder
+from mmscale.utils.words import counted
 
 SAMPLE = 2000  # pictures of class folders whose sizes are looked at
 SPLIT_OFF = f'there was no validation set: {SHARE:.0%} of the pictures were split off, by seed 0'
@@ -267,7 +268,7 @@ def _plan_lines(plan: Plan):
     yield f'image size: {size if isinstance(size, int) else f"{size[0]} x {size[1]}"} px'
     yield f'batch: {plan.batch_size} ({plan.memory}); the learning rate follows it'
     length = f'{counted(plan.max_epochs, "epoch")} of {counted(plan.steps, "step")}'
-    yield f'schedule: {length}, warm-up {plan.warm_up:g} epochs'
+    yield f'schedule: {length}, warm-up {plan.warm_up:g} epoch{"s" * (plan.warm_up != 1)}'
 
 
 def _of_classes(found: ClassSet) -> Contents:

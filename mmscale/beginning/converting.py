@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmscale.beginning.parts import Part, counted
+from mmscale.beginning.parts import Part
 from mmscale.checks.findings import first
 from mmscale.checks.pictures import TURNED, UNREADABLE, read_header
 from mmscale.errors import UserError, is_number
+from mmscale.utils.words import counted
 
 SMALLEST = 1  # px: mmdet leaves out boxes that are narrower
 

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 
 from mmscale.beginning.anchors import STRIDES, Anchors
-from mmscale.beginning.parts import ClassSet, DetectionSet, Part, counted
+from mmscale.beginning.parts import ClassSet, DetectionSet, Part
 from mmscale.utils.figures import write_figure
+from mmscale.utils.words import counted
 
 SHOWN, COLUMNS = 12, 4
 MOST_CLASSES = 20  # that get a bar of their own

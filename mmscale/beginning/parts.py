@@ -73,13 +73,3 @@ def split_of(name: str) -> str | None:
     """
     words = re.split(r'[^a-z]+', name.lower())
     return next((split for split, known in SPLITS.items() if set(words) & set(known)), None)
-
-
-def counted(number: int, one: str, many: str = '') -> str:
-    """A number with its word.
-
-    Example:
-        >>> counted(1, 'picture'), counted(2, 'box', 'boxes')
-        ('1 picture', '2 boxes')
-    """
-    return f'{number} {one if number == 1 else many or one + "s"}'

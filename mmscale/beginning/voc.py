@@ -13,10 +13,11 @@ from xml.etree import ElementTree
 import numpy as np
 
 from mmscale.beginning.converting import Said, Shape, check_readable, to_coco, upright_size
-from mmscale.beginning.parts import SPLITS, DetectionSet, counted, split_of
+from mmscale.beginning.parts import SPLITS, DetectionSet, split_of
 from mmscale.datasets.pictures import PICTURES
 from mmscale.errors import UserError, first_line
 from mmscale.utils.progress import track
+from mmscale.utils.words import counted
 
 ANNOTATIONS, PICTURE_FOLDER, LISTS = 'Annotations', 'JPEGImages', 'ImageSets/Main'
 

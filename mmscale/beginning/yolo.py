@@ -20,10 +20,11 @@ from mmscale.beginning.converting import (
     to_coco,
     upright_size,
 )
-from mmscale.beginning.parts import SPLITS, DetectionSet, counted, split_of
+from mmscale.beginning.parts import SPLITS, DetectionSet, split_of
 from mmscale.datasets.pictures import PICTURES
 from mmscale.errors import UserError, first_line
 from mmscale.utils.progress import track
+from mmscale.utils.words import counted
 
 BOX, SCORED = 5, 6  # values in a line: class, centre and size; and a score, which is passed over
 POLYGON = 7  # class and three corners

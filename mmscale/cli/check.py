@@ -19,8 +19,10 @@ from mmscale.engine.checks import find_in_run
 from mmscale.engine.config import find_config, load_config
 from mmscale.errors import UserError, printable, without_secrets
 from mmscale.utils.logs import quiet_imports
+from mmscale.utils.words import counted
 
 CLEAN, FAULTY, CANNOT_TELL = 0, 1, 2
+PLURALS = {REPAIRED: REPAIRED}
 
 
 def build_parser() -> CommandParser:
@@ -136,7 +138,7 @@ def _report(target, status, found):
     found = sorted(found, key=lambda finding: order.index(finding.severity))
     lines = [f'{f.severity:<9}{f.kind:<26} {f}' for f in found]
     counts = Counter(finding.severity for finding in found)
-    said = ', '.join(f'{counts[s]} {s}' for s in order if counts[s])
+    said = ', '.join(counted(counts[s], s, PLURALS.get(s, '')) for s in order if counts[s])
     word = {CLEAN: 'clean', FAULTY: 'to be mended', CANNOT_TELL: 'cannot tell'}[status]
     target = printable(without_secrets(str(target)))
     return '\n'.join([*lines, f'{target}: {word}' + (f' ({said})' if said else '')])

@@ -12,6 +12,7 @@ from mmscale.engine.hooks import inner_model
 from mmscale.engine.tasks import task_of
 from mmscale.families import is_backbone
 from mmscale.registry import type_name
+from mmscale.utils.words import counted
 
 SHOWN = 4  # classes that are named
 
@@ -55,10 +56,10 @@ def describe(runner: Runner) -> Iterator[tuple[str, str]]:
 def _data(runner):
     dataset = cast(Any, runner.train_dataloader.dataset)
     names = getattr(dataset, 'metainfo', {}).get('classes') or ()
-    text = f'{len(dataset):,} pictures to train on'
+    text = f'{counted(len(dataset), "picture")} to train on'
     if names:
         more = ', ...' if len(names) > SHOWN else ''
-        text += f', {len(names)} classes ({", ".join(names[:SHOWN])}{more})'
+        text += f', {counted(len(names), "class", "classes")} ({", ".join(names[:SHOWN])}{more})'
     validated = runner.val_loop and cast(Sized, runner.val_dataloader.dataset)
     return text + (f'; {len(validated):,} to validate on' if validated else '; no validation')
 
@@ -86,7 +87,7 @@ def _batch(runner):
     size = loader.batch_size or getattr(sampler, 'batch_size', None)
     processes = get_world_size()
     steps = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
-    text = f'{size * processes * steps if size else "?"} pictures a step'
+    text = f'{counted(size * processes * steps, "picture") if size else "? pictures"} a step'
     factors = [f'{processes} processes'] * (processes > 1) + [f'{steps} batches'] * (steps > 1)
     if factors:
         text += f' ({size} in each of {" and ".join(factors)})'
@@ -110,9 +111,9 @@ def _rate(runner):
 
 def _length(runner):
     loop = runner.train_loop
-    text = f'{runner.max_iters:,} steps'
+    text = counted(runner.max_iters, 'step')
     if isinstance(loop, EpochBasedTrainLoop):
-        text += f' ({runner.max_epochs} epochs of {len(loop.dataloader):,})'
+        text += f' ({counted(runner.max_epochs, "epoch")} of {len(loop.dataloader):,})'
     if runner.iter:
         text += f', {runner.iter:,} of them done'
     if runner.val_loop is not None:
