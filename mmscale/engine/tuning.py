@@ -81,7 +81,10 @@ def _suits_channels_last(runner):
     """
     there = any(isinstance(hook, ChannelsLastHook) for hook in runner.hooks)
     backbone = getattr(inner_model(runner.model), 'backbone', None)
-    return isinstance(backbone, Backbone) and not there and not runner.cfg.get('custom_imports')
+    imports = (runner.cfg.get('custom_imports') or {}).get('imports') or []
+    names = [imports] if isinstance(imports, str) else imports
+    foreign = [name for name in names if name.partition('.')[0] != 'mmscale']
+    return isinstance(backbone, Backbone) and not there and not foreign
 
 
 def fused_on_cpu(model: Any, pictures: int) -> Any:
