@@ -17,6 +17,7 @@ from mmscale.deploy.native import (
     NativeBottleneck,
     can_be_native,
     library,
+    to_native_block,
     to_winograd,
     use_plain_norms,
 )
@@ -46,10 +47,10 @@ def fuse(model: nn.Module, *, example: Any = None, native: bool = False) -> nn.M
             dict of them by name. It is run instead of small random images, and the outputs of the
             two models are compared. Needed for models that do not take an image alone, and for
             those that use their layers differently for other inputs.
-        native: Have ReXNet's blocks, and any model's 3x3 convolutions of stride 1, computed on a
-            CPU by C++ of this package, which a compiler of the machine builds the first time, in
-            seconds (see :mod:`mmscale.deploy.native`): in float32, where nothing traces, compiles
-            or exports. The outputs differ by about 1e-6 of the largest.
+        native: Have ReXNet's and ScaleNet's blocks, and any model's 3x3 convolutions of stride 1,
+            computed on a CPU by C++ of this package, which a compiler of the machine builds the
+            first time, in seconds (see :mod:`mmscale.deploy.native`): in float32, where nothing
+            traces, compiles or exports. The outputs differ by about 1e-6 of the largest.
 
     Returns:
         nn.Module: The copy, in eval mode and without gradients, on the same device and with the
@@ -83,7 +84,7 @@ def fuse(model: nn.Module, *, example: Any = None, native: bool = False) -> nn.M
             fused = _with_forms(fused, watch, FORMS | NATIVE if native else FORMS)
         use_row_roi_aligns(fused)
         if native:
-            _use_winograd(fused)
+            _use_native(fused)
         fused = to_channels_last(fused)
         if call:
             check_same(expected, call(fused))
@@ -113,12 +114,15 @@ def _native(block):
 NATIVE = {LinearBottleneck: _native}
 
 
-def _use_winograd(model):
+def _use_native(model):
     of_blocks = {m for m in model.modules() if isinstance(m, NativeBottleneck)}
     inside = {inner for block in of_blocks for inner in block.modules()}
     for module in model.modules():
         if module not in inside and not hooked(module):
             to_winograd(module)
+    for module in model.modules():
+        if not hooked(*module.modules()):
+            to_native_block(module)
 
 
 def _with_forms(model, watch, of_class):

@@ -1,9 +1,9 @@
 """ScaleNet's SA blocks without norms."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from mmscale.deploy.blocks import inference_form
@@ -15,6 +15,8 @@ from mmscale.models.backbones.scalenet import (
     resize_mode,
     resize_to,
 )
+
+Pool = Callable[[torch.Tensor, int, int], torch.Tensor]  # like `pooled`
 
 
 class FusedAggregation(nn.Module):
@@ -37,14 +39,9 @@ class FusedAggregation(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Take (N, in_channels, H, W) to (N, sum(neurons), H, W)."""
-        size = x.shape[2:]
-        inputs, maps = {1: x}, []
-        for scale, conv in zip(self.scales, self.convs):
-            if scale == 4 and 2 in inputs and min(size) >= 4 * self.dilation:
-                inputs[4] = F.max_pool2d(inputs[2], 2)
-            elif scale > 1:
-                inputs[scale] = pooled(x, scale, self.dilation)
-            y = conv(inputs[scale])
+        size, maps = x.shape[2:], []
+        for scale, conv, pooled_x in zip(self.scales, self.convs, self.inputs(x)):
+            y = conv(pooled_x)
             if scale == 1:
                 maps.append(y.relu_())
             elif resize_mode(y, size, self.resize) == 'nearest':
@@ -52,6 +49,16 @@ class FusedAggregation(nn.Module):
             else:
                 maps.append(resize_to(y, size, 'bilinear').relu_())
         return torch.cat(maps, 1)
+
+    def inputs(self, x: torch.Tensor, pool: Pool = pooled) -> list[torch.Tensor]:
+        """What the convolution of each scale takes of (N, in_channels, H, W)."""
+        found = {1: x}
+        for scale in self.scales:
+            if scale == 4 and 2 in found and min(x.shape[2:]) >= 4 * self.dilation:
+                found[4] = pool(found[2], 2, 1)
+            elif scale > 1:
+                found[scale] = pool(x, scale, self.dilation)
+        return [found[scale] for scale in self.scales]
 
 
 @inference_form(ScaleAggregation)

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mmscale.deploy import fuse, native
-from mmscale.deploy.native import NativeBottleneck, WinogradConv2d
+from mmscale.deploy.native import NativeBottleneck, NativeScaleBottleneck, WinogradConv2d
 from mmscale.errors import UserError
 from mmscale.models import ReXNet, ReXNetLite, ScaleNet
 from mmscale.models.backbones.rexnet import LinearBottleneck
+from mmscale.models.backbones.scalenet import DilatedPool, ScaleBottleneck
 
 COMPILER = next(filter(shutil.which, ('c++', 'g++', 'clang++')), None)
 pytestmark = pytest.mark.skipif(not COMPILER, reason='there is no C++ compiler')
@@ -158,12 +159,104 @@ def test_memory_is_that_of_pytorchs_convolution(weight, given):
         assert conv(x).stride() == expected.stride()
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    channels=st.tuples(st.integers(1, 40), st.integers(1, 20)),
+    neurons=st.lists(st.sampled_from([0, 1, 5, 16, 33, 40]), min_size=4, max_size=4).filter(any),
+    side=st.sampled_from([56, 7]),
+    resize=st.sampled_from(['auto', 'nearest', 'bilinear']),
+    pool=st.sampled_from(['none', 'halving', 'dilated']),
+    size=st.tuples(st.integers(1, 3), st.integers(2, 40), st.integers(2, 40)),
+    threads=st.integers(1, 3),
+)
+def test_any_block_of_scalenet(channels, neurons, side, resize, pool, size, threads):
+    torch.manual_seed(0)
+    pools = dict(none=None, halving=nn.MaxPool2d(2), dilated=DilatedPool(2))
+    block = trained(
+        ScaleBottleneck(
+            *channels, pool=pools[pool], neurons=neurons, scales=(1, 2, 4, 7), side=side,
+            resize=resize, dilation=1 + (pool == 'dilated'),
+        )
+    )  # fmt: skip
+    fused = fuse(nn.Sequential(block), native=True)
+    assert type(fused[0]) is NativeScaleBottleneck
+    x = torch.randn(size[0], channels[0], *size[1:]).relu()
+    with torch.no_grad(), on_threads(threads):
+        assert_near([fused(x)], [block.double()(x.double())])
+
+
+@pytest.mark.parametrize('threads', [1, 2])
+def test_a_map_that_the_caches_do_not_hold(threads):
+    torch.manual_seed(0)
+    block = trained(ScaleBottleneck(64, 16, neurons=(33, 7), scales=(1, 2), side=56, resize='auto'))
+    fused = fuse(nn.Sequential(block), native=True)
+    x = torch.randn(2, 64, 190, 190)  # four million numbers
+    with torch.no_grad(), on_threads(threads):
+        assert_near([fused(x)], [block.double()(x.double())])
+
+
+def test_nan_goes_through_scalenets_blocks():
+    torch.manual_seed(0)
+    options = dict(neurons=(5, 40, 3), scales=(1, 2, 7), side=56, resize='auto')
+    fused = fuse(nn.Sequential(trained(ScaleBottleneck(8, 4, **options))), native=True)
+    plain = copy.deepcopy(fused[0])
+    plain.__class__ = ScaleBottleneck
+    x = torch.randn(1, 8, 12, 9)
+    x[0, 3, 5, 6] = torch.nan
+    with torch.no_grad():
+        assert (plain(x).isnan() <= fused(x).isnan()).all()  # 3x3 ones spread it a pixel further
+        x[0, 3, 5, 6] = torch.inf
+        assert (~plain(x).isfinite() <= ~fused(x).isfinite()).all()
+
+
+def changed_act(block):
+    block.act = nn.LeakyReLU()
+
+
+def changed_pool(block):
+    block.pool = nn.AvgPool2d(2)
+
+
+def hooked_inside(block):
+    block.aggregate.register_forward_hook(lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ('change', 'native'), [(changed_act, False), (changed_pool, True), (hooked_inside, False)]
+)
+def test_what_somebody_has_changed_in_scalenets_blocks(change, native):
+    torch.manual_seed(0)
+    options = dict(pool=nn.MaxPool2d(2), neurons=(5, 6), scales=(1, 2), side=56, resize='auto')
+    block = trained(ScaleBottleneck(8, 4, **options))
+    change(block)
+    fused = fuse(nn.Sequential(block), native=True)
+    assert (type(fused[0]) is NativeScaleBottleneck) == native
+    x = torch.randn(2, 8, 17, 12)
+    with torch.no_grad():
+        assert_near([fused(x)], [block.double()(x.double())])
+
+
+def test_a_gradient_through_scalenets_blocks():
+    torch.manual_seed(0)
+    block = trained(ScaleBottleneck(8, 4, neurons=(5, 6), scales=(1, 2), side=56, resize='auto'))
+    fused = fuse(nn.Sequential(block), native=True)
+    found, expected = (torch.randn(1, 8, 6, 6, generator=g).requires_grad_() for g in generators(2))
+    fused(found).sum().backward()
+    block(expected).sum().backward()
+    assert_near([found.grad], [expected.grad], 1e-5)
+
+
+def generators(count):
+    return [torch.Generator().manual_seed(0) for _ in range(count)]
+
+
 def test_scalenet_and_its_state():
     torch.manual_seed(0)
     model = trained(ScaleNet(depth=50))
     fused, plain = fuse(model, native=True), fuse(model)
     x = torch.randn(2, 3, 75, 98)
     assert any(isinstance(m, WinogradConv2d) for m in fused.modules())
+    assert sum(isinstance(m, NativeScaleBottleneck) for m in fused.modules()) == 16
     assert fused.state_dict().keys() == plain.state_dict().keys()
     with torch.no_grad():
         expected = fused(x)

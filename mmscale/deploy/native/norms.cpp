@@ -4,7 +4,6 @@
 // numbers for each image and channel, which norms.py computes. Here are the passes over the maps:
 // two forward, two backward, in the order of memory.
 
-#include <cstdint>
 #include <numeric>
 
 #include "vectors.h"
@@ -20,7 +19,6 @@ namespace {
 
 constexpr long CHUNK = 128;           // pixels whose sums are kept in single precision
 constexpr long PIECE = 1 << 16;       // floats that a thread works on at a time
-constexpr long UNCACHED = 1 << 22;    // floats of a map that is written past the caches
 
 // Activations, with their gradients: of z, from that of the activation's output.
 
@@ -91,17 +89,6 @@ void two_sums(const Norm& norm, double* sums, Pair pair) {
 
 // Maps
 
-// Write past the caches, to an aligned place.
-inline void stream(float* p, Vec x) {
-#if defined(__AVX512F__)
-    _mm512_stream_ps(p, reinterpret_cast<__m512>(x));
-#elif defined(__AVX__)
-    _mm256_stream_ps(p, reinterpret_cast<__m256>(x));
-#else
-    store(p, x);
-#endif
-}
-
 // Numbers of an image's channels for a run of a map: those of the channels again and again, from
 // `channel` on, until they end with a whole vector.
 template <int COUNT>
@@ -157,9 +144,7 @@ void write(const Norm& norm, float* to, const float* const (&constants)[COUNT], 
                 }
             }
         }
-#if defined(__AVX__)
-    _mm_sfence();
-#endif
+    finish_streams();
 }
 
 }  // namespace

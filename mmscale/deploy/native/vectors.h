@@ -6,7 +6,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 #include <vector>
 
@@ -57,6 +59,26 @@ inline void store(float* p, Vec x, long count) {
 #endif
 }
 
+constexpr long UNCACHED = 1 << 22;  // floats of a map that is written past the caches
+
+// Write past the caches, to an aligned place.
+inline void stream(float* p, Vec x) {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(p, reinterpret_cast<__m512>(x));
+#elif defined(__AVX__)
+    _mm256_stream_ps(p, reinterpret_cast<__m256>(x));
+#else
+    store(p, x);
+#endif
+}
+
+// Before another thread reads what was written so.
+inline void finish_streams() {
+#if defined(__AVX__)
+    _mm_sfence();
+#endif
+}
+
 // In both, a NaN stays one.
 inline Vec at_most(Vec x, float limit) {
 #if defined(__AVX512F__)
@@ -77,6 +99,9 @@ inline Vec at_least(Vec x, float limit) {
     return x < all(limit) ? all(limit) : x;
 #endif
 }
+
+// What values are raised to: by ReLU, or not at all.
+inline float least_of(bool relu) { return relu ? 0 : -std::numeric_limits<float>::infinity(); }
 
 // 1 / x from the processor's estimate and one step of Newton's, to about 2^-23.
 inline Vec reciprocal(Vec x) {

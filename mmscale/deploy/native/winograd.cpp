@@ -65,10 +65,11 @@ void winograd_weights(const float* weights, long out, long in, float* to) {
         }
 }
 
-// From x (images, height, width, in) to y (images, height, width, out). `weights` are 16 packed
-// matrices (out, padded in), `bias` is padded.
-void winograd(const float* x, float* y, const float* weights, const float* bias, long images,
-              long height, long width, long in, long out, long threads) {
+// From x (images, height, width, in) to y (images, height, width, out), whose pixels are `step`
+// floats apart, with ReLU if it is wanted. `weights` are 16 packed matrices (out, padded in), `bias`
+// is padded.
+void winograd(const float* x, float* y, long step, const float* weights, const float* bias, long relu,
+              long images, long height, long width, long in, long out, long threads) {
     const long rows = (height + 1) / 2, columns = (width + 1) / 2, count = images * rows * columns;
     const long depth = padded(in), matrix = padded(out) * depth;
     const long tiles_of_block = std::min(TILES, std::max<long>(MOST_PIXELS, count / (4 * threads)));
@@ -77,6 +78,7 @@ void winograd(const float* x, float* y, const float* weights, const float* bias,
     // Of few tiles, each thread computes some of the output's channels.
     const long shares = blocks < threads ? std::min<long>(threads, made.size()) : 1;
     const std::vector<float> nothing(PANEL * LANES);
+    const float least = least_of(relu);
 #pragma omp parallel num_threads(threads)
     {
         const long part = TILES * depth;
@@ -124,10 +126,10 @@ void winograd(const float* x, float* y, const float* weights, const float* bias,
                         for (int i = 0; i < 2; ++i) {
                             const Vec* h = half + 4 * i;
                             if (row + i >= height) break;
-                            float* to = y + ((n * height + row + i) * width + column) * out + channel;
-                            store(to, h[0] + h[1] + h[2] + b, out - channel);
+                            float* to = y + ((n * height + row + i) * width + column) * step + channel;
+                            store(to, at_least(h[0] + h[1] + h[2] + b, least), out - channel);
                             if (column + 1 < width)
-                                store(to + out, h[1] - h[2] - h[3] + b, out - channel);
+                                store(to + step, at_least(h[1] - h[2] - h[3] + b, least), out - channel);
                         }
                     }
                 }

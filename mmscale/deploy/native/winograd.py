@@ -34,15 +34,27 @@ class WinogradConv2d(nn.Conv2d):
         tensors = [self.weight] if self.bias is None else [self.weight, self.bias]
         if not fits(x, tensors, self.in_channels):
             return super().forward(x)
-        weights, bias = self._packed.get(tensors, lambda: _describe(self))
         # As PyTorch's does; mmcv's operators read what is behind one as if it were contiguous.
         last = any(t.is_contiguous(memory_format=torch.channels_last) for t in (x, self.weight))
-        x = x.contiguous(memory_format=torch.channels_last)
-        count, channels, height, width = x.shape
-        y = channels_last(count, self.out_channels, height, width)
-        sizes = longs((count, height, width, channels, self.out_channels, torch.get_num_threads()))
-        library().winograd(*map(pointer, (x, y, weights, bias)), *sizes)
+        y = channels_last(len(x), self.out_channels, *x.shape[2:])
+        self.write(x, y)
         return y if last else y.contiguous()
+
+    def write(self, x: torch.Tensor, y: torch.Tensor, *, relu: bool = False) -> None:
+        """Compute into `y`, of channels-last memory or some channels of such a map.
+
+        Args:
+            x: That :func:`fits`.
+            relu (bool): Rectified.
+        """
+        tensors = [self.weight] if self.bias is None else [self.weight, self.bias]
+        weights, bias = self._packed.get(tensors, lambda: _describe(self))
+        x = x.contiguous(memory_format=torch.channels_last)
+        sizes = (len(x), *x.shape[2:], self.in_channels, self.out_channels, torch.get_num_threads())
+        step = longs((y.stride(3),))
+        library().winograd(
+            pointer(x), pointer(y), *step, pointer(weights), pointer(bias), *longs((relu, *sizes))
+        )
 
 
 def _describe(conv):
