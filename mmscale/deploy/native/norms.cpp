@@ -18,6 +18,7 @@ extern "C" struct Norm {
 namespace {
 
 constexpr long CHUNK = 128;           // pixels whose sums are kept in single precision
+constexpr long UNCACHED = 1 << 22;    // floats of a map that is written past the caches
 constexpr long PIECE = 1 << 16;       // floats that a thread works on at a time
 
 // Activations, with their gradients: of z, from that of the activation's output.

@@ -6,7 +6,9 @@ namespace {
 
 constexpr long FLOATS = 1 << 16;  // of the input that a thread keeps while it goes over the weights
 constexpr long FEWEST = 48, MOST = 480;  // pixels of it
-constexpr long AHEAD = 8;  // pixels, whose shortcut is fetched already
+constexpr long AHEAD = 8;                // pixels, whose shortcut is fetched already
+// Floats of an output that is written past the caches: a block's, which is read later than others.
+constexpr long UNCACHED_BLOCK = 1 << 21, UNCACHED = 1 << 22;
 
 }  // namespace
 
@@ -24,7 +26,7 @@ void pointwise(const float* x, float* y, const float* shortcut, const float* wei
     const long shares = blocks < threads ? std::min<long>(threads, made.size()) : 1;
     const float least = least_of(relu);
     const bool aligned = reinterpret_cast<std::uintptr_t>(y) % sizeof(Vec) == 0 && out % LANES == 0;
-    const bool uncached = aligned && pixels * out >= UNCACHED;
+    const bool uncached = aligned && pixels * out >= (shortcut ? UNCACHED_BLOCK : UNCACHED);
 #pragma omp parallel num_threads(threads)
     {
         std::vector<float> spare(MOST_PIXELS * in);

@@ -59,8 +59,6 @@ inline void store(float* p, Vec x, long count) {
 #endif
 }
 
-constexpr long UNCACHED = 1 << 22;  // floats of a map that is written past the caches
-
 // Write past the caches, to an aligned place.
 inline void stream(float* p, Vec x) {
 #if defined(__AVX512F__)
