@@ -141,7 +141,8 @@ def allocate(
 
     chosen, limit = _within(budget, backbone, scores, macs, counts['shape'], multiple_of)
     kept = select(scores, chosen, multiple_of)
-    source = [f'mmscale {__version__}: {chosen} neurons of a block', limit]
+    each = tuple(sum(map(len, blocks[0].values())) for blocks in kept)
+    source = [f'mmscale {__version__}: {each} neurons of a block', limit]
     source += [f'in multiples of {multiple_of}' if multiple_of > 1 else '']
     source += [f'by {said}', f'of {Path(config).stem}']
     source += [f'with {overrides}' if overrides else '']

@@ -69,8 +69,8 @@ def taylor_scores(model: BaseModel, batches: Iterable[dict]) -> Scores:
 
 
 def uniform_scores(backbone: ScaleNet) -> Scores:
-    """Scores by which the scales share as evenly as they can, to compare: minus the position."""
-    return _scores(backbone, lambda gamma: -torch.arange(len(gamma)))
+    """Scores by which the scales share as evenly as they can, to compare: -1, -2, ..."""
+    return _scores(backbone, lambda gamma: -torch.arange(1, len(gamma) + 1))
 
 
 def gammas_of(backbone: ScaleNet) -> Iterator[torch.nn.Parameter]:

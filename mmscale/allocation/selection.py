@@ -19,33 +19,39 @@ def select(scores: Scores, neurons: int | Sequence[int], multiple: int = 1) -> K
         neurons (int | Sequence[int]): The budget, see :func:`mmscale.structures.stage_neurons`.
         multiple (int): Each scale keeps a multiple of it: a scale's neurons are taken so many at a
             time, best first, and a group counts by its sum. A block keeps as many as fit in its
-            budget, and one group at the least.
+            budget.
 
     Returns:
         list[list[dict]]: Indices (n,) of the neurons that are kept, ascending, by scale. Of equal
         scores the finer scale's and then the earlier neuron's count more.
 
     Raises:
-        UserError: If a block has fewer neurons than its budget, or `multiple` is not positive.
+        UserError: If a block has fewer neurons than its budget, or this fewer than `multiple`.
     """
     check_whole('multiple', multiple)
     stages = []
     for stage, (blocks, budget) in enumerate(zip(scores, stage_neurons(neurons)), 1):
-        groups = max(budget // multiple, 1)
-        stages.append([_select_block(block, groups, multiple, stage) for block in blocks])
+        if budget < multiple:
+            raise UserError(
+                f'multiple_of={multiple} is more than the {budget} neurons of a block in stage '
+                f'{stage}: choose a smaller multiple, or more neurons'
+            )
+        stages.append([_select_block(block, budget, multiple, stage) for block in blocks])
     return stages
 
 
-def _select_block(scores, groups, multiple, stage):
+def _select_block(scores, budget, multiple, stage):
+    groups = budget // multiple
     orders = [part.argsort(descending=True, stable=True) for part in scores.values()]
     sums = [_group_sums(part[order], multiple) for part, order in zip(scores.values(), orders)]
     values = torch.cat(sums)
     if groups > len(values):
+        multiples = f', in multiples of {multiple}' if multiple > 1 else ''
+        remedy = 'ask for fewer, or train a wider seed'
         raise UserError(
             f'{groups * multiple} neurons are asked for in each block of stage {stage}, where one '
-            f'of the checkpoint has {multiple * len(values)}'
-            f'{f" in multiples of {multiple}" if multiple > 1 else ""}; ask for fewer, or train a '
-            'wider seed'
+            f'of the network has {multiple * len(values)}{multiples}; '
+            + (f'choose a smaller multiple, {remedy}' if multiple > 1 else remedy)
         )
     best = values.argsort(descending=True, stable=True)[:groups]
     keep = torch.zeros(len(values), dtype=torch.bool)
@@ -99,11 +105,12 @@ def largest_within(
     def cost(neurons):
         return macs(select(scores, neurons, multiple))
 
-    low, high = 1, most  # a selection contains those of smaller budgets, so the counts are in order
+    fewest = 8 * (multiple - 1) + 1  # the first stage has an eighth, rounded up
+    low, high = fewest, most  # a selection contains those of smaller budgets: counts are in order
     least, whole = cost(low), cost(high)
     if not least <= target <= whole:
         raise UserError(
-            f'{target / 1e9:.9g} G multiply-adds are out of reach: from this checkpoint the whole '
+            f'{target / 1e9:.9g} G multiply-adds are out of reach: from this network the whole '
             f'model can have {least / 1e9:.9g} to {whole / 1e9:.9g} G at {sides} px (another size: '
             '--shape); for more, train a wider seed'
         )

@@ -13,6 +13,7 @@ from mmscale.checks.pictures import check_pictures
 from mmscale.checks.reading import LISTS, UNLABELLED, read_annotations
 from mmscale.checks.repairs import repair
 from mmscale.datasets.pictures import PICTURES
+from mmscale.utils.words import counted
 
 SHOWN = 3  # names in a message
 HEAD = 4096  # bytes of a JSON file in which one of COCO's lists begins, or a foreign key
@@ -118,9 +119,9 @@ def _annotated(root, files, deep):
         yield Finding(
             NOTE,
             'annotations-other',
-            f"{len(left)} .json files of {str(root)!r} are none of COCO's detections and were not "
-            f'looked at: {named}{", ..." if left[SHOWN:] else ""}',
-            'none if they are something else',
+            f'{counted(len(left), ".json file")} of {str(root)!r} not looked at, without '
+            f"COCO's lists of pictures and objects: {named}{', ...' if left[SHOWN:] else ''}",
+            'nothing, unless one of them should have them',
         )
 
 

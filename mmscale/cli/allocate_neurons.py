@@ -31,7 +31,7 @@ def build_parser() -> CommandParser:
         help='of a block in the last stage, halved from stage to stage; or of all four stages',
     )
     budget.add_argument(
-        '--gmacs', type=float, metavar='G', help='the most that stay within G 1e9 multiply-adds'
+        '--gmacs', type=float, metavar='G', help='as many as fit in G billion multiply-adds'
     )
     parser.add_argument(
         '--shape',
@@ -46,9 +46,16 @@ def build_parser() -> CommandParser:
         type=int,
         default=1,
         metavar='N',
-        help='neurons of every scale, for processors that compute so many at once (%(default)s)',
+        help='every scale keeps a multiple of N neurons, as many as fit in the budget, for '
+        'processors that compute so many at once (%(default)s)',
     )
-    parser.add_argument('--measure', choices=MEASURES, default='gamma', help='(%(default)s)')
+    parser.add_argument(
+        '--measure',
+        choices=MEASURES,
+        default='gamma',
+        help="what ranks neurons: their norms' factors, the loss's change without them, or nothing "
+        '(%(default)s)',
+    )
     parser.add_argument(
         '--batches', type=int, default=BATCHES, help='of training images for taylor (%(default)s)'
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mmscale.beginning.layouts import foreign
+from mmscale.beginning.voc import ANNOTATIONS
 from mmscale.checks.findings import FAULT, NOTE, REPAIRED, WARNING, Finding
 from mmscale.checks.reading import uncollected
 from mmscale.checks.targets import find_in_file, find_in_tree
@@ -90,11 +91,12 @@ def _check_options(args, what, *, pictures=False, config=False):
 
 
 def _in_folder(path: Path, deep: bool) -> Iterable[Finding]:
-    layout = foreign(path)
+    root = path.parent if path.name == ANNOTATIONS else path  # of Pascal VOC, beside its pictures
+    layout = foreign(root)
     if layout:
         raise UserError(
-            f'folder {str(path)!r} is {layout}, which is converted first: '
-            f'mmscale new {shlex.quote(str(path))} -o NAME.py; then mmscale check NAME.py'
+            f'folder {str(root)!r} is {layout}, which is converted first: '
+            f'mmscale new {shlex.quote(str(root))} -o NAME.py; then mmscale check NAME.py'
         )
     found = find_in_tree(path, deep=deep)
     if found is None:

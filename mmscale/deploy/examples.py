@@ -10,6 +10,7 @@ from mmengine.structures import BaseDataElement
 from torch import nn
 
 from mmscale.errors import UserError
+from mmscale.models.backbones.base import Backbone
 
 Call = Callable[[nn.Module], Any]
 SIDES = (64, 224)  # px; some networks take 224 alone
@@ -51,7 +52,9 @@ def small_passes(model: nn.Module) -> list[list[Call]]:
         return torch.rand(*shape, generator=generator).to(tensor)
 
     channels, rest = _first_layer(model)
-    images = [random(1, c, side, side) for c in dict.fromkeys((3, channels)) for side in SIDES]
+    told = [m.in_channels for m in model.modules() if isinstance(m, Backbone)]
+    tried = dict.fromkeys((3, *told, channels))
+    images = [random(1, c, side, side) for c in tried for side in SIDES]
     if isinstance(model, BaseModel):
         _limit_proposals(model)
         return [[call for x in images for call in _calls(x, mode)] for mode in MODES]

@@ -1,7 +1,6 @@
 """Neuron allocation: budgets are met, weights survive, what does not fit is said."""
 
 import json
-import re
 
 import pytest
 import torch
@@ -86,23 +85,35 @@ def test_multiples_stay_within_the_budget(trained, tmp_path, budget):
     allocate(config, checkpoint, '-o', out, *options, '--keep-weights', weights)
     found = load_structure(out)
     assert {count % 4 for rows in found.stages for row in rows for count in row} == {0}
+    each = tuple(sum(rows[0]) for rows in found.stages)
+    assert f'{each} neurons of a block' in found.source
     assert 'in multiples of 4' in found.source
     cfg = Config.fromfile(config)
     cfg.model.backbone.structure = str(out)
     MODELS.build(cfg.model).load_state_dict(torch.load(weights, weights_only=True)['state_dict'])
     if '--gmacs' in budget:
         assert count(cfg, (64, 96))['macs'] <= 0.004e9
-        most = int(re.search(r'(\d+)\) neurons', found.source)[1])
-        allocate(config, checkpoint, '-o', out, '--neurons', most + 1, '--multiple-of', 4)
+        larger = sum(found.stages[3][0])
+        while load_structure(out).stages == found.stages:
+            larger += 1
+            allocate(config, checkpoint, '-o', out, '--neurons', larger, '--multiple-of', 4)
         assert count(cfg, (64, 96))['macs'] > 0.004e9
     else:
         assert [sum(rows[0]) for rows in found.stages] == [4, 8, 12, 28]
 
 
-@pytest.mark.parametrize(('number', 'message'), [(0, 'multiple_of=0'), (64, 'in multiples of 64')])
-def test_multiples_that_do_not_fit_are_said(trained, tmp_path, number, message):
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ('--neurons 30 --multiple-of 0', 'multiple_of=0'),
+        ('--neurons 30 --multiple-of 5', 'multiple_of=5 is more than the 4 neurons .* stage 1'),
+        ('--neurons 900 --multiple-of 64', 'in multiples of 64; choose a smaller multiple'),
+        ('--gmacs 0.004 --multiple-of 64', 'in multiples of 64; choose a smaller multiple'),
+    ],
+)
+def test_multiples_that_do_not_fit_are_said(trained, tmp_path, options, message):
     config, checkpoint, _ = trained
-    budget = ('--neurons', 30, '--multiple-of', number)
+    budget = options.split()
     with pytest.raises(SystemExit, match=message):
         allocate(config, checkpoint, '-o', tmp_path / 'found.json', *budget)
     assert not (tmp_path / 'found.json').exists()
@@ -122,9 +133,10 @@ def test_the_same_checkpoint_gives_the_same_file(trained, tmp_path):
     assert str(tmp_path) not in contents[0].decode()
 
 
-def test_uniform_needs_no_checkpoint(trained, tmp_path):
+def test_uniform_needs_no_checkpoint(trained, tmp_path, capsys):
     config, _, _ = trained
     allocate(config, '-o', tmp_path / 'even.json', '--neurons', 30, '--measure', 'uniform')
+    assert 'score 0' not in capsys.readouterr().out
     expected = load_structure(uniform(30, DEPTH, SCALES))
     assert load_structure(tmp_path / 'even.json').stages == expected.stages
 

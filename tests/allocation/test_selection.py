@@ -54,7 +54,11 @@ def test_of_equal_scores_the_finer_scale_and_earlier_neuron_are_kept():
 def test_multiples_are_the_best_that_fit(sizes, multiple, budget, seed):
     torch.manual_seed(seed)
     block = {scale: torch.rand(size, dtype=torch.float64) for scale, size in enumerate(sizes)}
-    groups, most = max(budget // multiple, 1), sum(size // multiple for size in sizes)
+    groups, most = budget // multiple, sum(size // multiple for size in sizes)
+    if not groups:
+        with pytest.raises(UserError, match=f'={multiple} is more than the {budget} neurons'):
+            select([[block]] * 4, [budget] * 4, multiple)
+        return
     if groups > most:
         with pytest.raises(UserError, match=f'{groups * multiple} neurons .* {most * multiple}'):
             select([[block]] * 4, [budget] * 4, multiple)

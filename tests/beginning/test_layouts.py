@@ -42,6 +42,13 @@ def test_check_says_what_has_to_be_converted(shapes, tmp_path, capsys, name, lay
     assert f"mmscale new '{root}' -o" in said
 
 
+def test_check_of_vocs_annotations_alone_names_the_folder_above(shapes, tmp_path, capsys):
+    root = layouts.voc(shapes, tmp_path / 'set')
+    with pytest.raises(SystemExit):
+        tool('check')([str(root / 'Annotations')])
+    assert f'mmscale new {root} -o' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('name', ['coco', 'datumaro', 'roboflow_coco', 'classes'])
 def test_check_reads_what_it_knows(shapes, tmp_path, name):
     assert foreign(getattr(layouts, name)(shapes, tmp_path / 'set')) is None

@@ -69,6 +69,15 @@ def test_shapes_and_the_wide_convolution(cfg):
     assert_same(model.float(), fuse(model), tolerance=1e-4)
 
 
+@pytest.mark.parametrize('channels', [1, 4, 70])
+@pytest.mark.parametrize('cfg', [REXNET, SCALENET], ids=lambda cfg: cfg['type'])
+def test_grey_and_multispectral_images(cfg, channels):
+    model = used(build(cfg, in_channels=channels))
+    fused = fuse(model)
+    assert norms(fused) == []
+    assert_same(model, fused, (2, channels, 33, 47))
+
+
 @pytest.mark.parametrize('mode', ['auto', 'nearest', 'bilinear'])
 def test_scalenet_resize_modes(mode):
     model = used(build(SCALENET, resize=mode))
