@@ -59,7 +59,8 @@ def main() -> None:
         print(f'{name}: {backbone_macs(MODELS[name], SIDES) / 1e9:.3f} G multiply-adds at 224 px')
     cases = [f'{name}:{form}' for form in FORMS for name in names]
     for row in benchmark.run(cases, args.shapes, rounds=args.rounds)['rows']:
-        print(f'{benchmark.shape_text(row["shape"])} {row["case"]}: {row["ms"]:.0f} ms ({row["best_ms"]:.0f})')
+        shape = benchmark.shape_text(row['shape'])
+        print(f'{shape} {row["case"]}: {row["ms"]:.0f} ms ({row["best_ms"]:.0f})')
 
 
 if __name__ == '__main__':
