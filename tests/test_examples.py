@@ -81,8 +81,8 @@ LOADER = 'train_dataloader.num_workers=0 train_dataloader.persistent_workers=Fal
 SHORT = f'--cfg-options {LOADER} train_cfg.max_epochs=1'
 SCRATCH = f'{SHORT} model.backbone.init_cfg=None'
 SMALL = (
-    'train_dataloader.dataset.pipeline.2.scale=[160,160] '
-    'val_dataloader.dataset.pipeline.1.scale=[160,160]'
+    "'train_dataloader.dataset.pipeline.2.scale=(160,160)' "
+    "'val_dataloader.dataset.pipeline.1.scale=(160,160)'"
 )
 SHORTER = {
     'train my_config.py --resume': f'{SCRATCH} --work-dir work_dirs/new',
