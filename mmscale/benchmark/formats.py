@@ -11,12 +11,12 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from mmscale.benchmark.forms import FORMS, InEngine
 from mmscale.benchmark.measuring import MIB, wait
-from mmscale.deploy.native import NativeBottleneck, WinogradConv2d
+from mmscale.deploy.native import NativeBottleneck, NativeScaleBottleneck, WinogradConv2d
 from mmscale.errors import UserError, check_number, first_line
 
 # In float32; the first is what the others are compared with.
 EXACT = tuple(name for name in FORMS if name not in ('bfloat16', 'compiled-plain'))
-NATIVE = (NativeBottleneck, WinogradConv2d)
+NATIVE = (NativeBottleneck, NativeScaleBottleneck, WinogradConv2d)
 AGREES = 1e-4  # of a tensor's largest value
 LEAST_ROUNDS, MOST_ROUNDS = 3, 1000
 
@@ -162,7 +162,7 @@ def _made(model, x, form):
         outputs, structure = tree_flatten(model(x))
         own = FORMS[form](deepcopy(model), x)
     if form == 'native' and not any(isinstance(m, NATIVE) for m in own.modules()):
-        raise UserError('it has neither blocks of ReXNet nor 3x3 convolutions of 32 channels')
+        raise UserError('it has neither blocks of ReXNet or ScaleNet nor 3x3 convolutions of 32 channels')
 
     def run(x):
         with torch.no_grad():

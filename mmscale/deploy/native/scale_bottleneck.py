@@ -100,7 +100,7 @@ def _resize(x, y, mode):
 
 
 def _is_halving(pool: nn.Module) -> bool:
-    """Whether it is a 2x2 max pool, as it is at the begin of a stage."""
+    """Whether it is a 2x2 max pool, as at the beginning of a stage."""
     usual: bool = type(pool) is nn.MaxPool2d and not pool.ceil_mode and not pool.return_indices
     return usual and (pool.kernel_size, pool.stride, pool.padding, pool.dilation) == (2, 2, 0, 1)
 
