@@ -162,7 +162,9 @@ def _made(model, x, form):
         outputs, structure = tree_flatten(model(x))
         own = FORMS[form](deepcopy(model), x)
     if form == 'native' and not any(isinstance(m, NATIVE) for m in own.modules()):
-        raise UserError('it has neither blocks of ReXNet or ScaleNet nor 3x3 convolutions of 32 channels')
+        raise UserError(
+            'it has neither blocks of ReXNet or ScaleNet nor 3x3 convolutions of 32 channels'
+        )
 
     def run(x):
         with torch.no_grad():

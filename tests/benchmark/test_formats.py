@@ -78,7 +78,8 @@ def test_what_cannot_be_made_says_why(few):
     found = best(nn.Conv2d(3, 4, 1), torch.rand(1, 3, 8, 8), seconds=0.01)
     native = found.tried[3]
     assert native.ms is None
-    assert native.note.startswith('it has neither blocks of ReXNet or ScaleNet nor 3x3 convolutions')
+    expected = 'it has neither blocks of ReXNet or ScaleNet nor 3x3 convolutions'
+    assert native.note.startswith(expected)
 
 
 @pytest.mark.parametrize(
