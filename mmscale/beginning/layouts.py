@@ -1,5 +1,6 @@
 """What a folder is: which layout, told by the files in it."""
 
+import contextlib
 import os
 from collections import Counter
 from pathlib import Path
@@ -33,6 +34,9 @@ LAYOUTS = {
     'classes': Layout(class_folders, 'class folders (train/CLASS/*.jpg; CLASS/*.jpg)'),
 }
 EXPECTED = '; '.join(layout.expected for layout in LAYOUTS.values())
+CONVERTED = ('yolo', 'voc')  # to COCO's, before anything else reads them
+PARTS = ('labels', 'images', voc.ANNOTATIONS, voc.PICTURE_FOLDER)  # folders of these
+UP = 3  # folders that a set may be above one of its files: labels/train/a.txt
 MANY = 20_000  # entries of a folder that are looked at for a message
 
 
@@ -49,6 +53,8 @@ def read_folder(folder: str | Path, layout: str | None = None) -> DetectionSet |
     given = root = Path(folder).resolve()
     if not os.path.isdir(root):
         raise UserError(f'there is no folder {str(folder)!r}')
+    if root.name == voc.ANNOTATIONS:  # its pictures lie beside it
+        _check_whole(given)
     while True:
         found = _evidence(root, layout)
         inside = [path for path in root.iterdir() if not path.name.startswith('.')]
@@ -56,6 +62,7 @@ def read_folder(folder: str | Path, layout: str | None = None) -> DetectionSet |
             break
         root = inside[0]
     if not found:
+        _check_whole(given)
         alone = class_folders.only_class(root) or class_folders.only_class(given)
         if alone and layout in (None, 'classes'):
             raise UserError(
@@ -75,18 +82,40 @@ def read_folder(folder: str | Path, layout: str | None = None) -> DetectionSet |
     return LAYOUTS[name].reader.read(root)
 
 
-def foreign(root: Path) -> str | None:
-    """What tells that a folder is of a layout that has to be converted first; None if it is not.
+def layouts_of(root: Path) -> dict[str, str]:
+    """The layouts whose files a folder has, each with what tells of it.
 
     Example:
-        ``'YOLO (data.yaml)'``
+        ``{'yolo': 'YOLO (data.yaml)'}``
     """
-    found = _evidence(root)
-    converted = [name for name in ('yolo', 'voc') if name in found]
-    if not converted or 'coco' in found:
-        return None
-    (name, *_) = converted
-    return f'{LAYOUTS[name].expected.partition(" (")[0]} ({found[name]})'
+    return {name: f'{_title(name)} ({what})' for name, what in _evidence(root).items()}
+
+
+def set_around(path: Path) -> tuple[Path, str] | None:
+    """The data set in YOLO's or Pascal VOC's layout that a file or folder is a part of.
+
+    Args:
+        path (Path): Such as its ``data.yaml``, ``labels``, ``labels/train`` or ``Annotations``.
+
+    Returns:
+        tuple: The set's folder, and what tells of its layout as in :func:`layouts_of`; None if
+        there is none.
+    """
+    below = path.resolve()
+    is_part = below.suffix.lower() in ('.yaml', '.yml')
+    with contextlib.suppress(UserError):  # other people's YAML may lie that far up
+        for root in list(below.parents)[:UP]:
+            is_part |= below.name in PARTS
+            for name in CONVERTED if is_part else ():
+                what = LAYOUTS[name].reader.find(root)
+                if what and name == 'yolo' and not yolo.descriptions(root):
+                    # Roboflow: train/labels, and data.yaml beside train.
+                    above = root.parent if yolo.descriptions(root.parent) else root
+                    root, what = above, yolo.find(above)
+                if what:
+                    return root, f'{_title(name)} ({what})'
+            below = root
+    return None
 
 
 def _evidence(root: Path, layout: str | None = None) -> dict[str, str]:
@@ -96,6 +125,20 @@ def _evidence(root: Path, layout: str | None = None) -> dict[str, str]:
     if len(found) > 1:  # folders of pictures are part of the others too
         found.pop('classes', None)
     return found
+
+
+def _title(name: str) -> str:
+    return LAYOUTS[name].expected.partition(' (')[0]
+
+
+def _check_whole(folder: Path) -> None:
+    """Raises UserError if a folder is a part of a set."""
+    around = set_around(folder)
+    if around:
+        root, told = around
+        raise UserError(
+            f'{str(folder)!r} is a part of {told}: give the folder of all, {str(root)!r}'
+        )
 
 
 def _content(root: Path) -> str:

@@ -72,25 +72,35 @@ def run(
     Returns:
         dict: `machine`, `rows` (see :func:`measure`) and `profiles` (see :func:`profile`). Rows of
         `formats` have the `difference` of the outputs from those of the first form, the `mib` of
-        the weights and a `note`, and no times if the form cannot be made.
+        the weights and a `note`, and no times if the form cannot be made. Nor have rows of a shape
+        that cannot be run once another was.
 
     Raises:
-        UserError: If a name or a shape is wrong, or a package is missing.
+        UserError: If a name or a shape is wrong, a package is missing, or the first shape cannot
+            be run.
     """
     parsed = [Case.parse(text) for text in cases]
     sizes = [_shape(text) for text in shapes or ['16x224x224']]
     if formats:
         _check_formats(parsed, formats)
     rows = []
+    measured: list[tuple[int, ...]] = []
     for size in sizes if parsed else ():
-        if formats:
-            rows += [row for case in parsed for row in _in_formats(case, size, formats)]
+        try:
+            if formats:
+                rows += [row for case in parsed for row in _in_formats(case, size, formats)]
+            else:
+                rows += measure(parsed, size, training=training, rounds=rounds, memory=memory)
+        except UserError as error:
+            if not measured:
+                raise
+            rows += [_failed(case, size, training, error) for case in parsed]
         else:
-            rows += measure(parsed, size, training=training, rounds=rounds, memory=memory)
+            measured.append(size)
     limits = ceilings()
     profiled = [
         profile(case, size, limits, training=training)
-        for size in sizes
+        for size in measured
         for case in (parsed if profiles else ())
     ]
     return dict(machine=dict(**machine(), **limits), rows=rows, profiles=profiled)
@@ -102,6 +112,12 @@ def _check_formats(cases, formats):
             raise UserError(f'--formats names the forms: give {case.model!r} without {case.form!r}')
     for form in formats:
         check_choice('--formats', form, FORMS)
+
+
+def _failed(case, size, training, error):
+    """A row without times."""
+    row = dict(case=str(case), shape=list(size), training=training, ms=None, best_ms=None)
+    return {**row, 'note': str(error)}
 
 
 def _in_formats(case, size, formats):

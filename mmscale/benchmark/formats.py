@@ -75,8 +75,8 @@ def best(model: torch.nn.Module, example: torch.Tensor, *, seconds: float = 2.0)
         Best: The form, and what was measured.
 
     Raises:
-        UserError: If `model` is not a module, `example` not a tensor, the outputs are no tensors,
-            or the model as it is cannot be run.
+        UserError: If `model` is not a module, `example` not a tensor or empty, the outputs are no
+            tensors, or the model as it is cannot be run.
 
     Example:
         >>> import torch
@@ -93,16 +93,25 @@ def best(model: torch.nn.Module, example: torch.Tensor, *, seconds: float = 2.0)
         raise UserError(
             f'example is a {type(example).__name__}: give the tensor that the model takes'
         )
+    if not example.numel():
+        raise UserError(
+            f'example has no values, its shape is {tuple(example.shape)}: give one image or more'
+        )
     check_number('seconds', seconds, 0)
-    tried = try_forms(model, example, EXACT, seconds, check=_check_plain)
+    tried = try_forms(
+        model, example, EXACT, seconds, check=lambda plain: _check_plain(plain, example)
+    )
     fastest = min((one for one in tried if one.ms is not None and not one.note), key=_milliseconds)
     assert fastest.run is not None  # as it was timed
     return Best(fastest.run, fastest.form, tried)
 
 
-def _check_plain(plain):
+def _check_plain(plain, example):
     if plain.run is None:
-        raise UserError(f'the model cannot be run on the example: {plain.note}')
+        raise UserError(
+            f'the model cannot be run on the example, {tuple(example.shape)} of {example.dtype}: '
+            f'{plain.note}'
+        )
     if plain.difference is None:
         raise UserError('the outputs of the model are no tensors, so that forms cannot be compared')
 

@@ -1,6 +1,7 @@
 """What lies on a disk, without a config: an annotation file, or a folder of either layout."""
 
 import json
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,6 +151,8 @@ def _looks_like_coco(path):
     try:
         with open(path, 'rb') as file:
             head = file.read(HEAD)
+            if head and _has_captions_alone(file):
+                return False
         if len(head) == HEAD and any(f'"{key}"'.encode() in head for key in ('images', 'info')):
             return True
         content: Any = json.loads(path.read_bytes()) if len(head) < HEAD or head else None
@@ -157,6 +160,12 @@ def _looks_like_coco(path):
         # Cut or empty: what lies among annotations is one.
         return path.parent.name == 'annotations' or 'annotations' in path.name
     return isinstance(content, dict) and any(key in content for key in LISTS[:2])
+
+
+def _has_captions_alone(file):
+    """Whether a file is as COCO's of captions are, without reading those of objects to the end."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(b'"category_id"') < 0 <= content.find(b'"caption"')
 
 
 def _names(content):

@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mmscale.beginning.layouts import foreign
-from mmscale.beginning.voc import ANNOTATIONS
+from mmscale.beginning.layouts import CONVERTED, layouts_of, set_around
 from mmscale.checks.findings import FAULT, NOTE, REPAIRED, WARNING, Finding
 from mmscale.checks.reading import uncollected
 from mmscale.checks.targets import find_in_file, find_in_tree
@@ -50,14 +49,17 @@ def main(argv: Sequence[str] | None = None) -> None:
                 found = _examine(args)
         except (OSError, UserError) as error:  # no such file, an unreadable folder
             found = None
-            reason = str(error)
+            reason = printable(without_secrets(str(error)))
     if found is None:
         status, found = CANNOT_TELL, []
         print(f'mmscale check: {reason}', file=sys.stderr)
     else:
         status = FAULTY if any(f.severity in (FAULT, WARNING) for f in found) else CLEAN
+        reason = ''
     print(
-        _as_json(args.target, status, found) if args.json else _report(args.target, status, found)
+        _as_json(args.target, status, found, reason)
+        if args.json
+        else _report(args.target, status, found)
     )
     if status:
         sys.exit(status)
@@ -71,6 +73,7 @@ def _examine(args) -> list[Finding]:
         found = _in_folder(path, args.deep)
     elif os.path.isfile(path) and path.suffix != '.py':
         if path.suffix.lower() != '.json':
+            _check_converted(path)
             raise UserError(f'{str(path)!r} is neither a config (.py) nor a .json file')
         _check_options(args, 'an annotation file', pictures=True)
         found = find_in_file(path, folder=args.pictures, deep=args.deep)
@@ -91,20 +94,35 @@ def _check_options(args, what, *, pictures=False, config=False):
 
 
 def _in_folder(path: Path, deep: bool) -> Iterable[Finding]:
-    root = path.parent if path.name == ANNOTATIONS else path  # of Pascal VOC, beside its pictures
-    layout = foreign(root)
-    if layout:
-        raise UserError(
-            f'folder {str(root)!r} is {layout}, which is converted first: '
-            f'mmscale new {shlex.quote(str(root))} -o NAME.py; then mmscale check NAME.py'
-        )
+    layouts = layouts_of(path)
+    others = {name: layouts[name] for name in CONVERTED if name in layouts}
+    if 'coco' not in layouts:
+        _check_converted(path, *others.values())
     found = find_in_tree(path, deep=deep)
     if found is None:
         raise UserError(
             f"folder {str(path)!r} has neither COCO's annotation files (*.json, or in a folder of "
             'it) nor class folders with pictures'
         )
-    return found
+    yield from found
+    for name, told in others.items():
+        yield Finding(
+            NOTE,
+            'layout-other',
+            f'{str(path)!r} is {told} too, whose labels were not looked at',
+            f'if they are meant: mmscale new {shlex.quote(str(path))} --layout {name} -o NAME.py',
+        )
+
+
+def _check_converted(path: Path, *told: str) -> None:
+    """Raises UserError for a part of a set that has to be converted first, or for a whole one."""
+    around = set_around(path) or next(((path, layout) for layout in told), None)
+    if around:
+        root, layout = around
+        raise UserError(
+            f'folder {str(root)!r} is {layout}, which is converted first: '
+            f'mmscale new {shlex.quote(str(root))} -o NAME.py; then mmscale check NAME.py'
+        )
 
 
 def _in_config(args) -> Iterable[Finding]:
@@ -121,7 +139,7 @@ def _in_config(args) -> Iterable[Finding]:
         return [Finding(FAULT, 'config', str(error))]
 
 
-def _as_json(target, status, found):
+def _as_json(target, status, found, reason):
     rows = [
         {key: without_secrets(text) for key, text in finding._asdict().items()} for finding in found
     ]
@@ -129,6 +147,7 @@ def _as_json(target, status, found):
         dict(
             target=without_secrets(str(target)),
             status=status,
+            reason=reason,
             findings=[row for row in rows if row['severity'] != NOTE],
             notes=[row for row in rows if row['severity'] == NOTE],
         )

@@ -65,11 +65,12 @@ class CommandParser(argparse.ArgumentParser):
         )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Also refuses empty words: as a path they would be the folder one is in."""
+        """Also refuses empty and blank words: as a path, none is what anyone means."""
         found, rest = super().parse_known_args(args, namespace)
         for action in self._actions:
             value = getattr(found, action.dest, None)
-            if value != action.default and '' in (value if isinstance(value, list) else [value]):
+            words = value if isinstance(value, list) else [value]
+            if value != action.default and any(str(word).strip() == '' for word in words):
                 name = '/'.join(action.option_strings) or action.dest
                 self.error(f'argument {name}: nothing is given, the word is empty')
         return found, rest

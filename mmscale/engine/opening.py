@@ -9,9 +9,11 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmscale.engine.counting import backbone_macs
 from mmscale.engine.hooks import inner_model
-from mmscale.engine.tasks import task_of
+from mmscale.engine.pipelines import last_size
+from mmscale.engine.tasks import CLASSIFIER, task_of
 from mmscale.families import is_backbone
 from mmscale.registry import type_name
+from mmscale.utils.configs import sets_with_pipeline
 from mmscale.utils.words import counted
 
 SHOWN = 4  # classes that are named
@@ -74,11 +76,20 @@ def _model(runner):
         text += f', {trained / 1e6:.1f} M of them trained'
     backbone = (runner.cfg.get('model') or {}).get('backbone') or {}
     if is_backbone(backbone):
-        shape = task_of(runner.cfg).shape
-        size = ' x '.join(map(str, (shape[0], shape[-1])))
-        macs = backbone_macs({**backbone, 'init_cfg': None}, (shape[0], shape[-1]))
-        text += f'; {type_name(backbone["type"])}: {macs / 1e9:.1f} G multiply-adds at {size}'
+        height, width = _counted_size(runner.cfg)
+        macs = backbone_macs({**backbone, 'init_cfg': None}, (height, width)) / 1e9
+        amount = f'{macs:.1f}' if macs >= 0.1 else f'{macs:.2g}'
+        text += f'; {type_name(backbone["type"])}: {amount} G multiply-adds at {height} x {width}'
     return text
+
+
+def _counted_size(cfg):
+    """Height and width: a classifier's that it is tested on, of others that of their task."""
+    task = task_of(cfg)
+    loader = cfg.get('val_dataloader') or cfg.get('test_dataloader') or {}
+    tested = next(sets_with_pipeline(loader.get('dataset')), None)
+    fixed = last_size(tested.pipeline) if tested and task is CLASSIFIER else None
+    return fixed or (task.shape[0], task.shape[-1])
 
 
 def _batch(runner):

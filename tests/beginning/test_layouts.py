@@ -1,13 +1,14 @@
 """What a folder is, and what is said of one that is nothing, or several things."""
 
 import json
+import re
 import shutil
 
 import layouts
 import pytest
 from commands import tool
 
-from mmscale.beginning.layouts import foreign, read_folder
+from mmscale.beginning.layouts import CONVERTED, layouts_of, read_folder, set_around
 from mmscale.errors import UserError
 
 
@@ -49,9 +50,57 @@ def test_check_of_vocs_annotations_alone_names_the_folder_above(shapes, tmp_path
     assert f'mmscale new {root} -o' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('name', 'part'),
+    [
+        ('yolo', 'labels'),
+        ('yolo', 'labels/train'),
+        ('yolo', 'images'),
+        ('yolo', 'data.yaml'),
+        ('voc', 'Annotations'),
+        ('voc', 'JPEGImages'),
+    ],
+)
+def test_a_part_of_a_set_names_the_folder_of_all(shapes, tmp_path, capsys, name, part):
+    root = getattr(layouts, name)(shapes, tmp_path / 'set').resolve()
+    with pytest.raises(SystemExit) as ended:
+        tool('check')([str(root / part), '--json'])
+    assert ended.value.code == 2
+    assert f'mmscale new {root} -o' in json.loads(capsys.readouterr().out)['reason']
+    if (root / part).is_dir():
+        with pytest.raises(UserError, match=re.escape(repr(str(root)))):
+            read_folder(root / part)
+
+
+def test_a_part_of_roboflows_set_names_the_folder_of_data_yaml(shapes, tmp_path):
+    root = layouts.yolo(shapes, tmp_path / 'set', roboflow=True)
+    assert set_around(root / 'train/labels') == (root.resolve(), 'YOLO (data.yaml)')
+
+
+def kinds_of(root, capsys):
+    """What `mmscale check` finds in a folder that it can read, by kind."""
+    tool('check')([str(root), '--json'])
+    said = json.loads(capsys.readouterr().out)
+    return {found['kind']: found for found in (*said['findings'], *said['notes'])}
+
+
 @pytest.mark.parametrize('name', ['coco', 'datumaro', 'roboflow_coco', 'classes'])
-def test_check_reads_what_it_knows(shapes, tmp_path, name):
-    assert foreign(getattr(layouts, name)(shapes, tmp_path / 'set')) is None
+def test_check_reads_what_it_knows(shapes, tmp_path, capsys, name):
+    root = getattr(layouts, name)(shapes, tmp_path / 'images')  # a name that YOLO's sets have
+    (tmp_path / 'mkdocs.yml').write_text('names: !!python/name:len')
+    assert not set(layouts_of(root)) & set(CONVERTED)
+    assert set_around(root) is None
+    assert 'layout-other' not in kinds_of(root, capsys)
+
+
+def test_labels_of_another_layout_beside_coco_are_told(shapes, tmp_path, capsys):
+    root = layouts.coco(shapes, tmp_path / 'set')
+    layouts.yolo(shapes, tmp_path / 'other')
+    shutil.copytree(tmp_path / 'other', root, dirs_exist_ok=True)
+    found = kinds_of(root, capsys)['layout-other']
+    assert found['severity'] == 'note'
+    assert 'YOLO (data.yaml)' in found['text']
+    assert '--layout yolo' in found['remedy']
 
 
 @pytest.mark.parametrize('name', ['coco', 'datumaro', 'roboflow_coco'])

@@ -87,7 +87,9 @@ def test_what_cannot_be_made_says_why(few):
     [
         ('ReXNet', torch.rand(1, 3, 8, 8), 'str has no forms'),
         (nn.Conv2d(3, 4, 1), [1], 'example is a list'),
-        (nn.Conv2d(3, 4, 1), torch.rand(1, 5, 8, 8), 'cannot be run on the example: .*channels'),
+        (nn.Conv2d(3, 4, 1), torch.rand(1, 5, 8, 8), r'run on the example, \(1, 5, 8.*channels'),
+        (nn.Conv2d(3, 4, 1), torch.ones(1, 3, 8, 8, dtype=torch.int64), 'of torch.int64: '),
+        (nn.Conv2d(3, 4, 1), torch.rand(0, 3, 8, 8), r'shape is \(0, 3, 8, 8\): give one image'),
         (nn.Identity(), torch.rand(1, 5), None),
     ],
 )

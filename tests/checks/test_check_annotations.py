@@ -205,6 +205,16 @@ def test_other_json_files_of_a_folder_are_named(tmp_path):
     assert "'labels.json', 'package.json'" in str(found)
 
 
+def test_captions_of_any_name_are_no_fault_of_a_folder(tmp_path):
+    path = write(tmp_path)
+    texts = {**json.loads(path.read_text()), 'annotations': [dict(id=1, image_id=1, caption='a')]}
+    del texts['categories']
+    (tmp_path / 'texts.json').write_text(json.dumps(texts))
+    (found,) = find_in_tree(tmp_path)
+    assert (found.severity, found.kind) == (NOTE, 'annotations-other')
+    assert "'texts.json'" in str(found)
+
+
 def test_a_set_to_be_evaluated_needs_objects():
     data = content()
     use = Use(Path('x.json'), trained=False)

@@ -57,7 +57,8 @@ def listed():
 
 def tried():
     """Every text in the tests of the checks that may be a kind."""
-    paths = [*(ROOT / 'tests/checks').glob('*.py'), *(ROOT / 'tests/engine').glob('*.py')]
+    folders = ('checks', 'engine', 'beginning')
+    paths = [path for name in folders for path in (ROOT / 'tests' / name).glob('*.py')]
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             yield from texts(node)

@@ -29,6 +29,17 @@ def test_one_run_of_the_tool(capsys, tmp_path):
     assert plot.read_bytes().startswith(b'\x89PNG')
 
 
+def test_a_shape_that_cannot_be_run_loses_nothing(capsys):
+    far = '1000000x1000000x1000000'
+    tool('benchmark')(
+        ['rexnet-lite-100', '--shape', '1x64x64', '--shape', far, '--rounds', '1', '--json']
+    )
+    first, second = json.loads(capsys.readouterr().out)['rows']
+    assert first['ms'] > 0
+    assert second['ms'] is None
+    assert f'--shape {far}' in second['note']
+
+
 def test_every_target_names_cases_that_exist():
     for target in targets()['TARGETS'].values():
         for text in (*target.ours, *target.theirs):

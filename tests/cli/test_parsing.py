@@ -39,6 +39,7 @@ WRONG_COMMANDS = {
         (['check', ''], 'target'),
         (['new', '', '-o', 'a.py'], 'folder'),
         (['new', 'folder', '-o', ''], '-o/--out'),
+        (['new', 'folder', '-o', '  '], '-o/--out'),
         (['infer', 'x.pth', 'a.jpg', ''], 'pictures'),
         (['plot_structures', 'scalenet50', '--out='], '--out'),
     ],

@@ -33,6 +33,7 @@ def test_a_detector_says_what_it_is_about_to_do(detector_run):
 def test_a_classifier_says_it_too(classifier_run):
     said = lines_of(classifier_run)
     assert said['data'].startswith('32 pictures to train on, 8 classes')
+    assert said['model'].endswith('G multiply-adds at 64 x 64')
     assert said['length'] == '8 steps (2 epochs of 4); validation every epoch'
 
 
