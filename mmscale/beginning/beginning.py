@@ -290,7 +290,7 @@ def _of_classes(found: ClassSet) -> Contents:
     looked = [name for name, _ in train[::step]]
     read = [upright_size(found.root / name, Said()) for name in looked]
     sizes = np.array([size for size in read if size], float).reshape(-1, 2)
-    check_readable(sizes, looked, found.root)
+    check_readable(sizes, looked, found.root, 'train')
     plan = plan_classifier(classifier_size(sizes), len(train))
     files = {
         f'{split}.txt': ''.join(f'{name} {label}\n' for name, label in part)

@@ -58,21 +58,25 @@ def upright_size(path: Path, said: Said) -> tuple[int, int] | None:
     return (height, width) if header.orientation in TURNED else (width, height)
 
 
-def check_readable(sizes: Collection[Any], pictures: Sequence[str | Path], root: Path) -> None:
-    """Refuse pictures to train on of which none can be read.
+def check_readable(
+    read: Collection[Any], files: Sequence[str | Path], root: Path, split: str, what: str = 'picture'
+) -> None:
+    """Refuse a part of a set of which nothing can be read.
 
     Args:
-        sizes (list): Of those that can be.
-        pictures (list): All that were looked at.
+        read (list): What was.
+        files (list): All that were looked at.
         root (Path): The data set.
+        split (str): The part: 'train', 'val' or 'test'.
+        what (str): What the files are.
 
     Raises:
-        UserError: If there are pictures, and no sizes.
+        UserError: If there are files, and nothing was read.
     """
-    if pictures and not len(sizes):
+    if files and not len(read):
         raise UserError(
-            f'{str(root)!r}: none of the {counted(len(pictures), "picture")} to train on can be '
-            f'read, such as {Path(pictures[0]).name!r}: copy or export them again'
+            f'{str(root)!r}: none of the {counted(len(files), what)} of {split!r} can be read, '
+            f'such as {Path(files[0]).name!r}: copy or export them again'
         )
 
 

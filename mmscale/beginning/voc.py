@@ -58,9 +58,9 @@ def read(root: Path) -> DetectionSet:
                 sizes[picture] = size
             if size and tree is not None:
                 objects[split].append((picture, list(_objects(tree, file, size, said))))
-        if split == 'train':
-            pictures = [one.picture for one in labelled]
-            check_readable([p for p in pictures if p in sizes], pictures, root)
+        files, pictures = [one.file for one in labelled], [one.picture for one in labelled]
+        check_readable([p for p in pictures if p in sizes], pictures, root, split)
+        check_readable(objects[split], files, root, split, '.xml file')
     names = {name for found in objects.values() for _, inner in found for name, _, _ in inner}
     if not names:
         raise UserError(f'{str(root)!r}: none of the .xml files has an object with a box')

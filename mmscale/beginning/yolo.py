@@ -88,8 +88,7 @@ def read(root: Path) -> DetectionSet:
                     wrong.append((place, label))
                 outlined, boxed = outlined + (len(points) > 2), boxed + (len(points) == 2)
                 shapes[path].append(Shape(label, points * size))
-        if split == 'train':
-            check_readable(sizes, pictures, root)
+        check_readable(sizes, pictures, root, split)
         read_parts[split] = shapes, sizes
     check_labels(wrong, classes, where.name)
     if not outlined + boxed:

@@ -204,9 +204,18 @@ def test_pictures_that_are_all_broken(roots, tmp_path, name):
     root = shutil.copytree(roots[name], tmp_path / 'set')
     for picture in root.rglob('*.jpg'):
         picture.write_text('no picture')
-    with pytest.raises(UserError, match=r"none of the \d+ pictures to train on .*such as '.*jpg'"):
+    with pytest.raises(UserError, match=r"none of the \d+ pictures of 'train' .*such as '.*jpg'"):
         begin(root, tmp_path / 'my_config.py')
     assert [p.name for p in tmp_path.iterdir()] == ['set']
+
+
+@pytest.mark.parametrize('name', ['yolo', 'voc'])
+def test_a_part_whose_pictures_are_all_broken_is_not_dropped(roots, tmp_path, name):
+    root = shutil.copytree(roots[name], tmp_path / 'set')
+    for picture in [*root.rglob('val/*.jpg'), *root.rglob('val_*.jpg')]:
+        picture.write_text('no picture')
+    with pytest.raises(UserError, match="none of the 6 pictures of 'val' can be read"):
+        begin(root, tmp_path / 'my_config.py')
 
 
 @pytest.mark.parametrize('name', ['classes', 'yolo'])

@@ -102,6 +102,13 @@ def test_a_picture_or_a_file_that_is_missing_is_said(devkit, first):
     assert "have no .xml file: 'gone'" in notes
 
 
+def test_a_part_whose_files_are_all_no_xml_is_not_dropped(devkit):
+    for file in (devkit / 'Annotations').glob('val_*.xml'):
+        file.write_text('<annotation>')
+    with pytest.raises(UserError, match=r"none of the 6 \.xml files of 'val' can be read"):
+        read_folder(devkit)
+
+
 def test_a_file_that_is_no_xml_takes_its_picture_with_it(devkit, first):
     before = read_folder(devkit).parts['train'].content['images']
     first.write_text('<annotation><object>')
