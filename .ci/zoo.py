@@ -32,9 +32,12 @@ OTHERS = {
     'faster-rcnn_r50_fpn_1x_coco': 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
     'mask-rcnn_r50_fpn_1x_coco': 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
 }
+SHAPES = {'rtmdet': (640, 640)}  # that are tested at another size than detectors are counted at
 CLASSIFIER = '{}_in1k'
 FASTER = 'faster-rcnn_{}_fpn_1x_coco'
 MASK = 'mask-rcnn_{}_fpn_1x_coco'
+MASKED = ('mask', 'cascade-mask', 'rtmdet-ins')
+MASK_TASK = 'Instance Segmentation'
 # What a task is called in zoo.yml.
 TASKS = {'classifier': CLASSIFIER, 'faster-rcnn': FASTER, 'mask-rcnn': MASK}
 
@@ -62,19 +65,13 @@ def names() -> dict[str, str | Path]:
     return {**OTHERS, **{path.stem: path for folder in FOLDERS for path in configs(folder)}}
 
 
-def to_count() -> list[str]:
-    """All but three kinds: the page says why."""
-    left_out = ('cascade-mask-rcnn', 'mask2former', 'rtmdet')
-    return [name for name in names() if not name.startswith(left_out)]
-
-
 def counted(name: str) -> dict[str, Any]:
     """Parameters and multiply-adds of a config, whole and of its backbone."""
     from mmscale.engine.config import load_config
     from mmscale.engine.counting import count
 
     config = get_config(OTHERS[name]) if name in OTHERS else load_config(str(names()[name]))
-    found = count(config)
+    found = count(config, next((SHAPES[kind] for kind in SHAPES if name.startswith(kind)), None))
     backbone = found['parts']['backbone']
     result = {key: found[key] for key in ('params', 'macs', 'shape')}
     return {**result, 'backbone_params': backbone['params'], 'backbone_macs': backbone['macs']}
@@ -88,7 +85,7 @@ def counts() -> dict[str, dict[str, Any]]:
 def write_counts() -> None:
     """Count what was not counted yet, and forget configs that are gone."""
     known, result = counts(), {}
-    for name in to_count():
+    for name in names():
         result[name] = known.get(name) or counted(name)
     lines = [f'  {json.dumps(name)}: {json.dumps(row)}' for name, row in result.items()]
     COUNTS.write_text('{\n' + ',\n'.join(lines) + '\n}\n', encoding='utf-8')
@@ -108,10 +105,10 @@ def model(path: Path) -> dict:
     """A config's entry."""
     name = path.stem
     data = 'ImageNet-1k' if name.endswith('_in1k') else 'COCO'
-    task = 'Image Classification' if name.endswith('_in1k') else 'Object Detection'
+    tasks = ['Image Classification' if name.endswith('_in1k') else 'Object Detection']
+    tasks += [MASK_TASK] * name.startswith(MASKED)
     metadata = {'Training Data': data}
-    if name in counts():
-        metadata.update(Parameters=counts()[name]['params'], FLOPs=counts()[name]['macs'])
+    metadata.update(Parameters=counts()[name]['params'], FLOPs=counts()[name]['macs'])
     metrics = figures(name)
     if metrics:
         metadata['Results'] = PUBLISHED
@@ -120,8 +117,14 @@ def model(path: Path) -> dict:
         'In Collection': collection(network_of(name)),
         'Config': path.relative_to(ROOT).as_posix(),
         'Metadata': metadata,
-        'Results': [dict(Task=task, Dataset=data, Metrics=metrics or None)],
+        'Results': [result(task, data, metrics) for task in tasks],
     }
+
+
+def result(task: str, data: str, metrics: dict[str, float]) -> dict:
+    """What was published of one task of a model."""
+    own = {key: metrics[key] for key in metrics if ('mask' in key) is (task == MASK_TASK)}
+    return dict(Task=task, Dataset=data, Metrics=own or None)
 
 
 def network_of(name: str) -> str:
@@ -178,7 +181,7 @@ def page() -> str:
             every['detectors'],
             detector_row,
         ),
-        others=table(['config', 'counted: M / G'], others(), other_row),
+        others=table(['config', 'counted: M / G', 'at, px'], others(), other_row),
         costs=table(['model', 'published: M / G', 'counted: M / G'], cost_rows()),
     )
     text = TEMPLATE.read_text(encoding='utf-8')
@@ -276,7 +279,7 @@ def others() -> list[str]:
 
 def other_row(name: str) -> list[str]:
     """A config and its cost."""
-    return [link(name), cost(name, 1) if name in counts() else '']
+    return [link(name), cost(name, 1), ' x '.join(map(str, counts()[name]['shape']))]
 
 
 def cost_rows() -> list[list[str]]:

@@ -57,7 +57,7 @@ def test_counts_of_the_zoo(name):
 
 
 def test_the_zoo_counts_every_config_that_it_should():
-    assert list(COUNTED) == ZOO['to_count'](), 'python .ci/zoo.py --count'
+    assert list(COUNTED) == list(ZOO['names']()), 'python .ci/zoo.py --count'
 
 
 def detector(name):
@@ -93,6 +93,12 @@ def test_two_stage_detectors_have_the_known_size(
 
 
 # Others
+
+
+def test_cascades_have_their_masks_in_every_stage():
+    parts = count(load_config('cascade-mask-rcnn_rexnet-100_fpn_1x_coco'), (128, 128))['parts']
+    without_classes = PROPOSAL - 1024 * 79 * 4  # a box for all classes
+    assert parts['roi_head']['macs'] == 3 * (1000 * without_classes + 100 * MASK)
 
 
 @pytest.mark.slow

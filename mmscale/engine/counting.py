@@ -7,7 +7,7 @@ multiply-add. mmengine.analysis is not used since it also counts batch norm and 
 more for the detectors here).
 
 A detector runs in mmdet's mode 'tensor': the box head of a two-stage one on all proposals, its mask
-head on the first 100, which is what inference masks at most (but cascades' mask heads on all). No
+head on the first 100, which is what inference masks at most, and every mask head of a cascade. No
 proposal is suppressed or too small, so there are always as many as the config allows, 1000 as a
 rule, and the count does not depend on the random weights.
 """
@@ -30,6 +30,7 @@ from mmscale.errors import UserError, first_line
 from mmscale.utils.environment import require
 
 SMALLEST = 32
+MASKS = 100
 # Their compiled operators do not reach the counter.
 CUSTOM_OPS = ('mmcv.ops', 'torchvision.ops')
 
@@ -115,7 +116,24 @@ def _build(config):
     model.eval()
     # Without gradients, which FlopCounterMode would follow too.
     model.requires_grad_(False)
+    roi_head = getattr(model, 'roi_head', None)
+    if hasattr(roi_head, 'num_stages') and roi_head.with_mask:
+        cascade = require('mmdet.models.roi_heads').CascadeRoIHead
+        if type(roi_head).forward is cascade.forward:  # others cut by themselves
+            roi_head._mask_forward = _first_masks(roi_head._mask_forward)
     return model
+
+
+def _first_masks(mask_forward):
+    """A cascade's masks of as many boxes as other detectors' mode 'tensor' takes, for all."""
+
+    @functools.wraps(mask_forward)
+    def forward(stage, x, rois):
+        results = mask_forward(stage, x, rois[:MASKS])
+        repeats = torch.arange(len(rois)) % MASKS  # mmdet has one for each proposal
+        return {**results, 'mask_preds': results['mask_preds'][repeats]}
+
+    return forward
 
 
 def _inputs(model, task, height, width):
