@@ -59,7 +59,11 @@ def upright_size(path: Path, said: Said) -> tuple[int, int] | None:
 
 
 def check_readable(
-    read: Collection[Any], files: Sequence[str | Path], root: Path, split: str, what: str = 'picture'
+    read: Collection[Any],
+    files: Sequence[str | Path],
+    root: Path,
+    split: str,
+    what: str = 'picture',
 ) -> None:
     """Refuse a part of a set of which nothing can be read.
 

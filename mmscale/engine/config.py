@@ -5,7 +5,9 @@ import importlib.util
 import inspect
 import logging
 import os
+import traceback
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +57,10 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     path = None if named else find_config(name)
     try:
         cfg = Config.fromfile(path) if path else get_config(f'{str(name).removesuffix(".py")}.py')
-    except (OSError, SyntaxError, ValueError) as error:  # mmengine's own words
-        raise UserError(f'config {str(name)!r} cannot be read: {error}') from error
     except Exception as error:  # a config is a program, which may end with anything
-        raise UserError(f'config {str(name)!r} cannot be read: {_reason(error)}') from error
+        plain = isinstance(error, (OSError, SyntaxError, ValueError))  # mmengine's own words
+        reason = _where(error, path) + (str(error) if plain else _reason(error))
+        raise UserError(f'config {str(name)!r} cannot be read: {reason}') from error
     return settled(cfg, name, overrides)
 
 
@@ -91,6 +93,23 @@ def settled(cfg: Config, name: str | Path, overrides: Mapping[str, Any] | None =
     settle(find_values(cfg))
     _shorten_topk(cfg)
     return cfg
+
+
+def _where(error, path):
+    """The line of a config, or of one that it inherits from, that ended it; nothing if none did."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [
+        frame
+        for before, frame in pairwise(frames)
+        if before.filename == inspect.getfile(Config) and frame.name == '<module>'
+    ]
+    if not lines:
+        return ''
+    *_, last = lines
+    own = path and os.path.abspath(last.filename) == os.path.abspath(path)
+    file = '' if own else f'{last.filename}, '
+    text = f' ({last.line:.100})' if last.line else ''
+    return f'{file}line {last.lineno}{text}: '
 
 
 def _reason(error):

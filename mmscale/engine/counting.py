@@ -116,7 +116,7 @@ def _build(config):
     model.eval()
     # Without gradients, which FlopCounterMode would follow too.
     model.requires_grad_(False)
-    roi_head = getattr(model, 'roi_head', None)
+    roi_head: Any = getattr(model, 'roi_head', None)
     if hasattr(roi_head, 'num_stages') and roi_head.with_mask:
         cascade = require('mmdet.models.roi_heads').CascadeRoIHead
         if type(roi_head).forward is cascade.forward:  # others cut by themselves

@@ -17,8 +17,9 @@ with read_base():
     ('text', 'words'),
     [
         ("custom_imports = dict(imports=['nowhere'])", "No module named 'nowhere' .*PYTHONPATH"),
-        ('a = 1 / 0', 'ZeroDivisionError'),
-        ('a = b', "NameError: name 'b'"),
+        ('a = 1 / 0', r'line 1 \(a = 1 / 0\): ZeroDivisionError'),
+        ('\na = b', r"line 2 \(a = b\): NameError: name 'b'"),
+        ('raise ValueError("mine")', 'line 1 .*: mine'),
         ('a = dict(', 'never closed'),
         ("_base_ = ['none.py']", 'none.py'),
         ('raise SystemError("mine")', 'SystemError: mine'),
@@ -28,7 +29,7 @@ with read_base():
             'import FPNN .*line 5',
         ),
         (f'{PURE}from mmdet.necks import FPN\nmodel["neck"]["type"] = FPN', "'mmdet.necks'"),
-        (f'{PURE}model["nek"]["num_outs"] = 4', "KeyError: 'nek'"),
+        (f'{PURE}model["nek"]["num_outs"] = 4', r"line 5 \(model\[.*\): KeyError: 'nek'"),
         (f'{PURE}feature_channels(ReXNet, width=1)', "no argument 'width'; it takes"),
         (PURE.replace('rexnet', 'rexnett'), 'faster_rcnn_rexnett_fpn.py not found'),
         (PURE.replace('mmscale.configs', 'nowhere.configs'), 'nowhere'),
@@ -46,6 +47,13 @@ def test_a_config_that_ends_with_an_error_is_one_line(text, words, tmp_path):
     ) as caught:
         load_config(path)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_error_in_an_inherited_config_names_it(tmp_path):
+    (tmp_path / 'base.py').write_text('a = dict()\nb = a["c"]')
+    (tmp_path / 'config.py').write_text("_base_ = 'base.py'")
+    with pytest.raises(UserError, match=r'config\.py.*base\.py, line 2 \(b = a\["c"\]\): Key'):
+        load_config(tmp_path / 'config.py')
 
 
 def test_few_classes_have_no_top_five():
