@@ -10,6 +10,7 @@ from mmscale.reports.kept import Kept
 from mmscale.reports.matching import Bins, calibration
 from mmscale.reports.page import charts, common
 from mmscale.reports.page.common import Run, names_of
+from mmscale.reports.page.confusion import confusion
 from mmscale.reports.page.parts import (
     Cards,
     Chart,
@@ -22,7 +23,7 @@ from mmscale.reports.page.parts import (
 )
 from mmscale.reports.page.thumbnails import boxes_picture
 
-PICTURES, CELLS = 16, 40
+PICTURES = 16
 
 
 class Study(NamedTuple):
@@ -88,10 +89,8 @@ def sections(runs: Sequence[Run]) -> Iterator[Section]:
     """The page's sections, in order."""
     yield _summary(runs)
     yield _classes(runs)
-    yield Section(
-        'What is taken for what',
-        'Rows are the classes, columns what their pictures were taken for.',
-        [confusion_chart(run, run.study.confusion, 'pictures', len(runs) > 1) for run in runs],
+    yield confusion(
+        runs, 'pictures', 'Rows are the classes, columns what their pictures were taken for.'
     )
     yield _scores(runs)
     yield _pictures(runs)
@@ -136,40 +135,6 @@ def _classes(runs):
         counts.append(pictures)
     weight = common.Weight('pictures', 'pictures', lambda count: number(int(count)))
     return common.ranked_classes(runs, 'F1', rates, counts, weight, note)
-
-
-def confusion_chart(run: Run, matrix: np.ndarray, counted: str, named: bool) -> Chart:
-    """A square matrix of classes, of which the most confused are shown."""
-    names = run.study.names
-    wrong = matrix.copy()
-    np.fill_diagonal(wrong, 0)
-    busiest = np.argsort(-(wrong.sum(0) + wrong.sum(1)), kind='stable')[:CELLS]
-    shown = sorted(busiest.tolist())
-    rows = [
-        dict(truth=names[t], found=names[f], count=int(matrix[t, f]),
-             share=float(matrix[t, f] / matrix[t].sum()))
-        for t in shown
-        for f in shown
-        if matrix[t, f]
-    ]  # fmt: skip
-    order = np.argsort(-wrong, axis=None, kind='stable')[:40].tolist()
-    pairs = [(cell // len(names), cell % len(names)) for cell in order]
-    cells = [
-        [names[t], names[f], number(int(wrong[t, f])), percent(wrong[t, f] / matrix[t].sum())]
-        for t, f in pairs
-        if wrong[t, f]
-    ]
-    first = f'{cells[0][0]} as {cells[0][1]} ({cells[0][2]})' if cells else 'none'
-    of = f' of {run.name}' if named else ''
-    alt = f'Classes{of} by what they are taken for. The most frequent error: {first}.'
-    columns = ['class', 'taken for', counted, 'share of the row (%)']
-    spec = charts.heatmap(rows, alt, [names[t] for t in shown], 'taken for', 'class', counted)
-    if counted == 'pixels':
-        spec['layer'] = spec['layer'][:1]  # millions do not fit into a cell
-    title = f'Confusion{of}'
-    if len(shown) < len(names):
-        title += f': the {len(shown)} classes that are confused most'
-    return Chart(title, spec, alt, Table(columns, cells, 'The most frequent errors'))
 
 
 def _scores(runs):

@@ -11,8 +11,8 @@ from PIL import Image
 from mmscale.errors import UserError
 from mmscale.reports.kept import Kept
 from mmscale.reports.page import charts, common
-from mmscale.reports.page.classifier import confusion_chart
 from mmscale.reports.page.common import EXACT, Run
+from mmscale.reports.page.confusion import confusion
 from mmscale.reports.page.parts import (
     Cards,
     Chart,
@@ -91,10 +91,8 @@ def sections(runs: Sequence[Run]) -> Iterator[Section]:
     """The page's sections, in order."""
     yield _summary(runs)
     yield _classes(runs)
-    yield Section(
-        'What is taken for what',
-        'Rows are the classes of the pixels, columns what they were taken for.',
-        [confusion_chart(run, run.study.confusion, 'pixels', len(runs) > 1) for run in runs],
+    yield confusion(
+        runs, 'pixels', 'Rows are the classes of the pixels, columns what they were taken for.'
     )
     yield _spread(runs)
     yield _pictures(runs)
