@@ -21,9 +21,8 @@ from mmscale.adapting.pictures import picture_changes, preprocessors
 from mmscale.adapting.proving import bare, prove
 from mmscale.engine.building import build_model
 from mmscale.engine.config import load_config
-from mmscale.engine.running import BUILDING
 from mmscale.engine.tasks import CLASSIFIER, DETECTOR, SEGMENTOR, task_of
-from mmscale.errors import UserError, first_line
+from mmscale.errors import UserError
 from mmscale.families import backbone_name, feature_channels, pixels, published
 from mmscale.models.init_cfg import is_pretrained
 from mmscale.registry import SCOPE, type_name
@@ -219,10 +218,10 @@ def _parameters(cfg):
     try:
         with torch.device('meta'):
             model = build_model(cfg)
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError):  # of torch's meta device
         model = build_model(cfg)
-    except BUILDING as error:
-        raise UserError(f'the model of the config cannot be built: {first_line(error)}') from error
+    except UserError as error:
+        raise UserError(f'the model of the config cannot be built: {error}') from error
     return [f'{prefix}{name}' for name, _ in model.named_parameters()]
 
 

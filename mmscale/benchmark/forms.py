@@ -15,6 +15,7 @@ from mmengine.structures import InstanceData
 from mmscale.deploy import fuse, to_channels_last
 from mmscale.deploy.native import use_native_norms
 from mmscale.engine.building import build_backbone, build_model
+from mmscale.engine.checks import check_model
 from mmscale.engine.config import find_config, load_config
 from mmscale.engine.tasks import CLASSIFIER, SEGMENTOR, task_of
 from mmscale.errors import UserError, check_choice
@@ -158,6 +159,7 @@ def _whole(cfg, name):
     rpn = cfg.model.get('test_cfg', {}).get('rpn')
     if rpn:  # random scores are all but equal; suppression would depend on the seed
         rpn.nms.iou_threshold = 1.0
+    check_model(cfg)
     model = build_model(cfg)
     return model if task_of(cfg) in (CLASSIFIER, SEGMENTOR) else Detector(model)
 

@@ -19,6 +19,7 @@ MEANT = {
     'workers': 'num_workers', 'iters': 'max_iters', 'annotation_file': 'ann_file',
     'num_epochs': 'max_epochs', 'num_iters': 'max_iters', 'wd': 'weight_decay',
 }  # fmt: skip
+SCOPES = ('mmscale', 'mmdet', 'mmpretrain', 'mmseg')  # that are named before a type
 SPELLING = 'see the spelling, and custom_imports'
 SETTINGS = ('type', '_scope_', '_delete_', '_base_')  # mmengine's own, anywhere
 
@@ -43,7 +44,7 @@ def find_arguments(cfg: Mapping[str, Any], splits: tuple[str, ...]) -> Iterator[
         kind = node.get('type')
         found = class_of(kind, registry, scope) if kind is not None else None
         if kind is not None and found is None:
-            yield unknown_type(where, kind, registry, scope)
+            yield unknown_type(where, kind, (registry,), scope)
         elif found is not None:
             yield from _compare(where, node, found, beside)
     for split in splits:
@@ -51,6 +52,12 @@ def find_arguments(cfg: Mapping[str, Any], splits: tuple[str, ...]) -> Iterator[
         if loader:
             beside = ('dataset', 'sampler', 'batch_sampler', 'collate_fn', *BESIDE['loader'])
             yield from _compare(f'{split}_dataloader', loader, DataLoader, beside)
+    yield from find_model_arguments(cfg)
+
+
+def find_model_arguments(cfg: Mapping[str, Any]) -> Iterator[Finding]:
+    """The same of a model's parts; those of unknown types are passed over."""
+    scope = cfg.get('default_scope')
     for where, node in parts(cfg.get('model'), 'model'):
         found = class_of(node['type'], roots.MODELS, scope)
         found = found or class_of(node['type'], roots.TASK_UTILS, scope)
@@ -174,32 +181,45 @@ def _compare(where, node, found, beside):
 
 
 def unknown_type(
-    where: str, kind: str, registry: Any, scope: str | None, usual: Sequence[str] = ()
+    where: str,
+    kind: str,
+    registries: Sequence[Any],
+    scope: str | None,
+    usual: Sequence[str] = (),
 ) -> Finding:
     """What is said of a `type` that :func:`class_of` does not find.
 
     Args:
         where (str): Its dotted name.
         kind (str): The type.
-        registry (mmengine.Registry): Where it was looked for.
+        registries (Sequence[mmengine.Registry]): Where it was looked for.
         scope (str, optional): The config's.
         usual (Sequence[str]): The names to choose from; by default all that are registered.
     """
-    known = list(registry.module_dict)
-    for child in registry.children.values():
-        known += child.module_dict if child.scope in (scope, 'mmscale') else ()
-    if kind in known:
-        try:
-            _looked_up(kind, registry, scope)
-            why = ''
-        except Exception as error:  # of whatever is imported
-            why = f' ({first_line(error)})'
-        said = f'{where}: what {kind!r} needs cannot be imported{why}'
-        return Finding(FAULT, 'type-unknown', said)
+    named, _, bare = str(kind).rpartition('.')
+    scopes = (named,) if named in SCOPES else (scope, 'mmscale')
+    known: dict[str, str] = {}  # in small letters, and as they are written
+    for registry in registries:
+        own = list(registry.module_dict)
+        for child in registry.children.values():
+            if child.scope in scopes:
+                other = child.scope not in (scope, named)  # looked into only if it is named
+                own += [f'{child.scope}.{name}' if other else name for name in child.module_dict]
+        if kind in own:
+            try:
+                _looked_up(kind, registry, scope)
+                why = ''
+            except Exception as error:  # of whatever is imported
+                why = f' ({first_line(error)})'
+            said = f'{where}: what {kind!r} needs cannot be imported{why}'
+            return Finding(FAULT, 'type-unknown', said)
+        known |= {name.lower().rpartition('.')[2]: name for name in own}
     cutoff = 0.6 if usual else 0.7
-    close = difflib.get_close_matches(str(kind), usual or known, n=1, cutoff=cutoff)
+    known = {name.lower(): name for name in usual} or known
+    close = difflib.get_close_matches(bare.lower(), known, n=1, cutoff=cutoff)
     otherwise = f'{", ".join(usual[:-1])} or {usual[-1]}, say' if usual else SPELLING
-    hint = f'did you mean {close[0]!r}?' if close else otherwise
+    prefix = f'{named}.' if named in SCOPES else ''
+    hint = f'did you mean {prefix + known[close[0]]!r}?' if close else otherwise
     return Finding(FAULT, 'type-unknown', f'{where}: there is no type {kind!r}', hint)
 
 

@@ -29,7 +29,7 @@ def find_in_norms(cfg: Mapping[str, Any]) -> Iterator[Finding]:
     for where, norm in norms.items():
         kind = norm.get('type')
         if isinstance(kind, str) and class_of(kind, roots.MODELS, scope) is None:
-            yield unknown_type(where, kind, roots.MODELS, scope, COMMON)
+            yield unknown_type(where, kind, (roots.MODELS,), scope, COMMON)
     with DefaultScope.overwrite_default_scope(scope or 'mmengine'):
         for where, node in parts(model, 'model'):
             yield from _groups(where, node, scope)

@@ -10,9 +10,13 @@ from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from torch import nn
 
 from mmscale.checkpoints import is_trusted, trusting
+from mmscale.engine.checks import unfit
 from mmscale.engine.tasks import task_of
 from mmscale.errors import UserError
 from mmscale.utils.environment import require
+
+# What builders raise for a config that does not fit.
+BUILDING = (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError)
 
 
 def build_model(cfg: Config) -> BaseModel:
@@ -26,7 +30,7 @@ def build_model(cfg: Config) -> BaseModel:
         mmengine.model.BaseModel: Its synchronised norms are plain ones.
 
     Raises:
-        UserError: If an argument does not fit.
+        UserError: If a type or an argument does not fit.
     """
     scope = task_of(cfg).package
     require(scope)
@@ -38,8 +42,10 @@ def build_model(cfg: Config) -> BaseModel:
     with trusting(is_trusted()), DefaultScope.overwrite_default_scope(scope):
         try:
             model = MODELS.build(model)
-        except TypeError as error:
-            raise UserError(f'the config does not fit: {error}') from error
+        except UserError:
+            raise
+        except BUILDING as error:
+            raise unfit(cfg, error) from error
     return revert_sync_batchnorm(model)
 
 

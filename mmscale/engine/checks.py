@@ -2,22 +2,25 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from mmengine.config import Config
 
-from mmscale.checks.arguments import find_arguments
+from mmscale.checks.arguments import find_arguments, find_model_arguments
 from mmscale.checks.data import find_in_data, find_in_folders
 from mmscale.checks.details import find_details
 from mmscale.checks.environment import find_in_environment
 from mmscale.checks.findings import FAULT, Finding, settle
 from mmscale.checks.maps import find_in_maps
+from mmscale.checks.norms import find_in_norms
 from mmscale.checks.reading import uncollected
 from mmscale.checks.schedules import find_in_schedule
 from mmscale.checks.sections import find_values
 from mmscale.checks.settings import find_in_settings, mend_best, mend_settings
 from mmscale.checks.trials import find_in_trials
+from mmscale.checks.types import find_types
 from mmscale.engine.tasks import CLASSIFIER, DETECTOR, SEGMENTOR, task_of
-from mmscale.errors import UserError, check_whole
+from mmscale.errors import UserError, check_whole, first_line
 from mmscale.families import feature_channels, is_backbone
 from mmscale.registry import type_name
 from mmscale.utils.environment import check_operators
@@ -98,6 +101,7 @@ def find_in_config(cfg: Config, splits: Sequence[str]) -> Iterator[Finding]:
     found = list(find_values(cfg))
     found = found or list(find_in_settings(cfg, splits))
     if not any(finding.severity == FAULT for finding in found):
+        found += find_types(cfg)
         found += find_arguments(cfg, splits)
         found += find_details(cfg, splits)
     if not found:
@@ -109,6 +113,30 @@ def find_in_config(cfg: Config, splits: Sequence[str]) -> Iterator[Finding]:
                 check(cfg)
             except UserError as error:
                 yield Finding(FAULT, 'numbers', str(error))
+
+
+def check_model(cfg: Config) -> None:
+    """Look at a config's model alone.
+
+    Raises:
+        UserError: Its first fault.
+    """
+    values = list(find_values(cfg))
+    steps = () if values else (find_types, find_model_arguments, find_in_norms)
+    for finding in chain(values, *(step(cfg) for step in steps)):
+        if finding.severity == FAULT:
+            raise UserError(finding)
+    _check_channels(cfg)
+
+
+def unfit(cfg: Config, error: Exception) -> UserError:
+    """Why a model cannot be built or run: what is wrong with its config, or the error in a line."""
+    try:
+        check_model(cfg)
+    except UserError as fault:
+        return fault
+    said = str(error).partition('\n')[0] if isinstance(error, TypeError) else first_line(error)
+    return UserError(f'the config does not fit: {said}')
 
 
 def _mend_best(cfg, splits):
@@ -146,7 +174,12 @@ def _check_head(name, head, channels):
     several = isinstance(given, (list, tuple))
     index = (head or {}).get('in_index', range(len(channels)) if several else -1)
     indices = [index] if isinstance(index, int) else list(index)
-    if given is None or not all(-len(channels) <= i < len(channels) for i in indices):
+    if not all(-len(channels) <= i < len(channels) for i in indices):
+        raise UserError(
+            f'model.{name}.in_index={index}, but the backbone hands out {len(channels)} maps, '
+            f'numbered from 0: --cfg-options "model.{name}.in_index={[*range(len(channels))]}"'
+        )
+    if given is None:
         return
     own = channels[index] if isinstance(index, int) else [channels[i] for i in indices]
     if (list(given) if several else given) != own:

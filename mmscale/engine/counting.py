@@ -24,7 +24,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmscale.engine.building import build_backbone, build_model
+from mmscale.engine.building import BUILDING, build_backbone, build_model
+from mmscale.engine.checks import check_model
 from mmscale.engine.tasks import CLASSIFIER, SEGMENTOR, task_of
 from mmscale.errors import UserError, first_line
 from mmscale.utils.environment import require
@@ -62,7 +63,8 @@ def count(config: Config, shape: Sequence[int] | None = None) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]), scope:
         torch.manual_seed(0)
         model = _build(config)
-        macs_by_module = _count_macs(model, _inputs(model, task, height, width))
+        with _fitting(config, model, (height, width)):
+            macs_by_module = _count_macs(model, _inputs(model, task, height, width))
     params = _by_part({name: p.numel() for name, p in model.named_parameters()})
     macs = _by_part(macs_by_module)
     names = dict.fromkeys([*dict(model.named_children()), *params, *+macs])
@@ -190,18 +192,27 @@ def _count_macs(model, inputs):
     return Counter({name: number // 2 for name, number in flops.items()})
 
 
-def _forward(model, inputs):
+@contextmanager
+def _fitting(config, model, shape):
+    """Has a model that cannot be run name what is wrong with its config, or the image."""
     try:
-        if 'batch_img_metas' in inputs:  # of a segmentor, which would cut the image into windows
-            model.encode_decode(**inputs)
-        else:
-            model(**inputs, mode='tensor')
-    except RuntimeError as error:
-        height, width = inputs['inputs'].shape[-2:]
+        yield
+    except UserError:
+        raise
+    except (RuntimeError, *BUILDING) as error:
+        check_model(config)
+        height, width = shape
         raise UserError(
             f'{type(model).__name__} cannot take a {height} x {width} image; some models need '
             f'multiples of 32 ({first_line(error)})'
         ) from error
+
+
+def _forward(model, inputs):
+    if 'batch_img_metas' in inputs:  # of a segmentor, which would cut the image into windows
+        model.encode_decode(**inputs)
+    else:
+        model(**inputs, mode='tensor')
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What training and testing share: a config made ready for a run, and mmengine's Runner."""
 
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -14,6 +15,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
+from mmscale.engine.building import BUILDING
 from mmscale.engine.config import config_stem, load_config
 from mmscale.engine.saving import save_whole
 from mmscale.errors import UserError, first_line
@@ -29,8 +31,8 @@ LISTED = (
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
 )
-# What classes of anyone raise at arguments that do not fit.
-BUILDING = (TypeError, ValueError, KeyError, IndexError, AttributeError, AssertionError)
+# What each launcher sets in the processes that it starts.
+STARTED = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
 
 
 def prepare(
@@ -42,8 +44,16 @@ def prepare(
         config, overrides: As in :func:`mmscale.engine.config.load_config`.
         work_dir (str | Path, optional): Default: the config's own, or ``work_dirs/CONFIG``.
         launcher (str): 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Raises:
+        UserError: If there is no such config, or this process was not started by the launcher.
     """
     cfg = load_config(config, overrides)
+    if STARTED.get(launcher, 'PATH') not in os.environ:
+        raise UserError(
+            f'--launcher {launcher} is for processes that {launcher} has started, and '
+            f'{STARTED[launcher]} is not set: mmscale launch starts several here'
+        )
     cfg.launcher = launcher
     if launcher == 'pytorch' and not torch.cuda.is_available():
         _join_cpu_processes(cfg)

@@ -8,10 +8,9 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 
 from mmscale import checkpoints
-from mmscale.engine.building import build_model
+from mmscale.engine.building import BUILDING, build_model
 from mmscale.engine.config import load_config, settled
 from mmscale.engine.quoted import quoted_config
-from mmscale.engine.running import BUILDING
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import DETECTOR, TASKS, task_of
 from mmscale.errors import UserError, first_line

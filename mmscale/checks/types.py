@@ -1,0 +1,49 @@
+"""Types of a model's parts that do not exist, with the name that was meant."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine import registry as roots
+
+from mmscale.checks.arguments import class_of, parts, unknown_type
+from mmscale.checks.findings import Finding
+
+# Whose classes build what stands in them by the registries; others may do as they like.
+BUILDERS = ('mmscale', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'mmseg', 'mmrotate')
+# What these look up elsewhere: layers of mmcv.ops, paths of a neck, mixtures, text.
+ELSEWHERE = ('roi_layer', 'augments', 'targets', 'tokenizer', 'prototype')
+PATHS = '_trans'
+
+
+def find_types(cfg: Mapping[str, Any]) -> Iterator[Finding]:
+    """Look up the type of every part of a model.
+
+    Args:
+        cfg (mmengine.Config): Its sections are sections (:mod:`mmscale.checks.sections`). One
+            without a `default_scope` is passed over: it says nowhere where to look.
+    """
+    scope = cfg.get('default_scope')
+    known: dict[str, Any] = {}
+    for section in ('model', 'data_preprocessor') if scope else ():
+        for where, node in parts(cfg.get(section), section):
+            kind = node['type']
+            registries = (roots.MODELS, roots.TASK_UTILS)
+            found = (class_of(kind, registry, scope) for registry in registries)
+            known[where] = next(filter(None, found), None)
+            if known[where] is None and _is_looked_up(where, known):
+                yield unknown_type(where, kind, registries, scope)
+
+
+def _is_looked_up(where, known):
+    """Whether a part is certainly built by the registries, to which its owner belongs."""
+    owner, keys = where, []
+    while '.' in owner:
+        owner, _, key = owner.rpartition('.')
+        keys.append(key.partition('[')[0])
+        if owner in known:
+            break
+    else:
+        return True  # the model itself
+    if any(key in ELSEWHERE or key.endswith(PATHS) for key in keys):
+        return False
+    return getattr(known[owner], '__module__', '').partition('.')[0] in BUILDERS
