@@ -42,6 +42,10 @@ def read(root: Path) -> ClassSet:
     if 'train' not in folders:
         raise UserError(f'{str(root)!r} has only {", ".join(folders)} and nothing to train on')
     notes = []
+    beside = _parts(root.parent) if split_of(root.name) == 'train' else {}
+    if set(beside) - {'train'}:
+        left = ' and '.join(repr(path.name) for path in beside.values() if path != root)
+        notes.append(f'{left} beside it: left out; give {str(root.parent)!r} for the whole set')
     for folder in folders.values():
         for finding in check_folder(folder):
             if finding.severity == FAULT:

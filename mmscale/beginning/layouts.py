@@ -51,6 +51,8 @@ def read_folder(folder: str | Path, layout: str | None = None) -> DetectionSet |
         UserError: If it is nothing known, several things, or its files are not as they should be.
     """
     given = root = Path(folder).resolve()
+    if os.path.isfile(root):
+        raise UserError(f'{str(folder)!r} is a file: give the folder of the set, {_above(root)!r}')
     if not os.path.isdir(root):
         raise UserError(f'there is no folder {str(folder)!r}')
     if root.name == voc.ANNOTATIONS:  # its pictures lie beside it
@@ -131,9 +133,19 @@ def _title(name: str) -> str:
     return LAYOUTS[name].expected.partition(' (')[0]
 
 
+def _above(file: Path) -> str:
+    """The folder of the set that a file is of."""
+    around = set_around(file)
+    inside = file.parent.name == 'annotations'  # as COCO has it
+    return str(around[0] if around else file.parents[1 if inside else 0])
+
+
 def _check_whole(folder: Path) -> None:
     """Raises UserError if a folder is a part of a set."""
     around = set_around(folder)
+    files = None if around else coco.find(folder.parent)
+    if files:
+        around = folder.parent, f'{_title("coco")} ({files})'
     if around:
         root, told = around
         raise UserError(

@@ -159,6 +159,10 @@ def _class_names(content, where) -> list[str]:
     if not isinstance(names, list) or not names:
         raise UserError(f'{str(where)!r}: names={names!r:.80} must be a list of class names')
     names = [str(name).strip() for name in names]
+    if isinstance(content.get('nc'), int) and content['nc'] != len(names):
+        raise UserError(
+            f'{str(where)!r}: nc: {content["nc"]}, but names has {len(names)}: correct one of them'
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f'{str(where)!r}: names has {twice[0]!r} twice: give each class its own')
@@ -169,6 +173,9 @@ def _nameless(root: Path) -> str:
     """What is said of a folder with labels and without names."""
     paths = (p for p in sorted(root.iterdir()) if p.suffix.lower() in ('.yaml', '.yml'))
     about = [p for p in paths if p.stem == 'data' or {*SPLITS, 'nc'} & set(_try_yaml(p) or {})]
+    above = descriptions(root.parent)
+    if above:
+        return f'{str(root)!r} is a part of the set of {str(above[0])!r}: give {str(root.parent)!r}'
     if about:
         return f'{str(about[0])!r} names no classes: write names: [one, two] into it'
     return (
@@ -187,6 +194,13 @@ def _picture_lists(root, content, where, said) -> dict[str, list[Path]]:
         if not paths:  # as Ultralytics and Roboflow have them
             folders = [root / start / word for word in words for start in ('images', '')]
             paths = [p for folder in folders for p in _pictures(folder)]
+            if given and (paths or split != 'train'):
+                instead = (
+                    f'those of {paths[0].parent.relative_to(root)} are taken'
+                    if paths
+                    else 'left out'
+                )
+                said.add(f'{split}: {given!r} has no pictures, {instead}', where.name)
         if paths:
             found[split] = sorted(dict.fromkeys(paths))
     if not found:

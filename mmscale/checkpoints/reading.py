@@ -65,7 +65,9 @@ def find_file(source: str | Path) -> Path:
     path = Path(source).expanduser()
     if not os.path.isfile(path):
         found = 'is a folder' if os.path.isdir(path) else 'is missing'
-        raise UserError(f'checkpoint {source!r} {found}; give a file, a URL or timm://NAME')
+        inside = max(path.glob('*.pth'), default=None, key=os.path.getmtime)
+        remedy = f'one in it is {str(inside)!r}' if inside else 'give a file, a URL or timm://NAME'
+        raise UserError(f'checkpoint {source!r} {found}; {remedy}')
     return path
 
 

@@ -1,5 +1,6 @@
 """Arguments that the class of a config's `type` does not have, with the name that was meant."""
 
+import contextlib
 import difflib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -130,6 +131,12 @@ def class_of(kind: Any, registry: Any, scope: str | None) -> Any:
 
 def _looked_up(kind, registry, scope):
     given, _, bare = kind.rpartition('.')
+    package = given or scope
+    if package:
+        with contextlib.suppress(ImportError):
+            import_module(f'{package}.registry')
+        if package not in registry.children:  # mmengine would warn, and look here
+            return registry.get(kind)
     with registry.switch_scope_and_registry(given or scope) as own:
         return own.get(bare if given else kind) or own.get(kind)
 

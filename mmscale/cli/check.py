@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mmscale.beginning.layouts import CONVERTED, layouts_of, set_around
@@ -73,7 +73,7 @@ def _examine(args) -> list[Finding]:
         found = _in_folder(path, args.deep)
     elif os.path.isfile(path) and path.suffix != '.py':
         if path.suffix.lower() != '.json':
-            _check_converted(path)
+            _check_converted(path, {})
             raise UserError(f'{str(path)!r} is neither a config (.py) nor a .json file')
         _check_options(args, 'an annotation file', pictures=True)
         found = find_in_file(path, folder=args.pictures, deep=args.deep)
@@ -97,7 +97,7 @@ def _in_folder(path: Path, deep: bool) -> Iterable[Finding]:
     layouts = layouts_of(path)
     others = {name: layouts[name] for name in CONVERTED if name in layouts}
     if 'coco' not in layouts:
-        _check_converted(path, *others.values())
+        _check_converted(path, others)
     found = find_in_tree(path, deep=deep)
     if found is None:
         raise UserError(
@@ -114,14 +114,20 @@ def _in_folder(path: Path, deep: bool) -> Iterable[Finding]:
         )
 
 
-def _check_converted(path: Path, *told: str) -> None:
-    """Raises UserError for a part of a set that has to be converted first, or for a whole one."""
-    around = set_around(path) or next(((path, layout) for layout in told), None)
-    if around:
-        root, layout = around
+def _check_converted(path: Path, layouts: Mapping[str, str]) -> None:
+    """Raises UserError for a part of a set that has to be converted first, or for a whole one.
+
+    Args:
+        path (Path): A file or folder.
+        layouts (dict[str, str]): Those that it has itself, as :func:`layouts_of` tells them.
+    """
+    around = set_around(path)
+    if around or layouts:
+        root, told = around or (path, ' and '.join(layouts.values()))
+        option = f' --layout {next(iter(layouts))}' if len(layouts) > 1 else ''
         raise UserError(
-            f'folder {str(root)!r} is {layout}, which is converted first: '
-            f'mmscale new {shlex.quote(str(root))} -o NAME.py; then mmscale check NAME.py'
+            f'folder {str(root)!r} is {told}, which is converted first: '
+            f'mmscale new {shlex.quote(str(root))}{option} -o NAME.py; then mmscale check NAME.py'
         )
 
 

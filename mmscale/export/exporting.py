@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from mmscale.checkpoints.reading import sha256
 from mmscale.datasets.pictures import list_pictures
 from mmscale.engine.config import load_config
 from mmscale.engine.pipelines import fit_pipeline, last_size
+from mmscale.engine.resuming import best_checkpoint
 from mmscale.engine.runtime import runtime_config
 from mmscale.engine.tasks import CLASSIFIER, DETECTOR, SEGMENTOR, TASKS, task_of
 from mmscale.errors import UserError, check_whole, first_line
@@ -76,7 +78,7 @@ def export(
 
     Args:
         config (str): Path or bare name.
-        checkpoint (str): As in :func:`mmscale.engine.testing.evaluate`.
+        checkpoint (str): As in :func:`mmscale.engine.testing.evaluate`, or a run's work dir.
         out (str): NAME.onnx; or NAME.xml, which has NAME.bin beside it.
         part (str, optional): 'detector', 'classifier', 'segmentor', 'neck' (with the backbone) or
             'backbone'. Default: the whole of what the config describes.
@@ -101,6 +103,8 @@ def export(
     """
     out = Path(out)
     _check_tools(out)
+    if os.path.isdir(checkpoint):
+        checkpoint = best_checkpoint(checkpoint, trust=trust_checkpoint)
     cfg = load_config(config, overrides)
     part = part or (task_of(cfg).name if task_of(cfg) in TASKS else DETECTOR.name)
     size = image_size(cfg, part, shape)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -75,7 +76,10 @@ def load(
     if os.path.isdir(file):
         file = best_checkpoint(file, trust=trust_checkpoint)
     elif weights is None and not is_exported(file) and _is_config(file):
-        raise UserError(f'{file!r} is a config: give its weights too, weights=CHECKPOINT')
+        raise UserError(
+            f'{file!r} is a config: give its weights too, weights=CHECKPOINT, or on the command '
+            f'line mmscale infer CHECKPOINT PICTURES --config {shlex.quote(file)}'
+        )
     if is_exported(file) and device not in (None, 'cpu'):
         raise UserError(f'device={device!r}: {file} is an exported file, which runs on the CPU')
     model = open_model(file, given, trust=trust_checkpoint, overrides=overrides)

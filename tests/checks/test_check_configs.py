@@ -57,6 +57,13 @@ KINDS = {
         ({'default_hooks.ema.type': 'EMAHok'}, "did you mean 'EMAHook'?"),
         ({'train_dataloader.dataset.pipeline.2.type': 'Resiz'}, "did you mean 'Resize'?"),
         ({'optim_wrapper.optimizer.type': 'AdamX'}, 'did you mean'),
+        ({'model.type': 'FasterRCNNN'}, "did you mean 'FasterRCNN'?"),
+        ({'model.backbone.type': 'RexNet'}, "did you mean 'ReXNet'?"),
+        ({'model.backbone.type': 'mmdet.ResNett'}, "did you mean 'mmdet.ResNet'?"),
+        ({'model.neck.type': 'FPNN'}, "did you mean 'FPN'?"),
+        ({'model.roi_head.bbox_head.type': 'Foo'}, "there is no type 'Foo'"),
+        ({'model.roi_head.bbox_head.loss_cls.type': 'CrossEntropy'}, "mean 'CrossEntropyLoss'?"),
+        ({'model.train_cfg.rpn.assigner.type': 'MaxIoU'}, 'train_cfg.rpn.assigner: there is no'),
     ],
     'key-unread': [
         ({'strategy': dict(type='DDPStrategy')}, 'FlexibleRunner'),
