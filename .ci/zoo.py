@@ -32,7 +32,10 @@ OTHERS = {
     'faster-rcnn_r50_fpn_1x_coco': 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
     'mask-rcnn_r50_fpn_1x_coco': 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
 }
-SHAPES = {'rtmdet': (640, 640)}  # that are tested at another size than detectors are counted at
+SHAPES = {
+    'rtmdet': (640, 640),
+    'ssdlite': (320, 320),
+}  # that are tested at another size than detectors are counted at
 CLASSIFIER = '{}_in1k'
 FASTER = 'faster-rcnn_{}_fpn_1x_coco'
 MASK = 'mask-rcnn_{}_fpn_1x_coco'

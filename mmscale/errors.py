@@ -5,6 +5,11 @@ from collections.abc import Collection
 from math import isfinite
 from typing import Any
 
+# What to do where another library's words do not say it.
+HINTS = {
+    "'pkgutil' has no attribute 'find_loader'": 'mmengine needs Python 3.13 or older',
+}
+
 
 class UserError(ValueError):
     """Something the user can mend: the message names the value and the remedy.
@@ -41,7 +46,8 @@ def printable(text: str) -> str:
 
 def first_line(error: BaseException) -> str:
     """What another library's error says, in one line: ``OSError: disk full``."""
-    return f'{type(error).__name__}: {error}'.strip().partition('\n')[0]
+    line = f'{type(error).__name__}: {error}'.strip().partition('\n')[0]
+    return next((f'{line} ({hint})' for words, hint in HINTS.items() if words in line), line)
 
 
 def is_number(value: Any) -> bool:

@@ -92,6 +92,23 @@ def test_two_stage_detectors_have_the_known_size(
     assert (counts['macs'] - masks) / 1e9 == pytest.approx(macs, rel=0.001)
 
 
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'model.backbone.type': 'RexNet'}, "no type 'RexNet'; did you mean 'ReXNet'?"),
+        ({'model.backbone.width_mlt': 1.3}, "no argument 'width_mlt'; did you mean 'width_mult'?"),
+        ({'model.neck.in_channels': [1, 2, 3, 4]}, r'but the backbone has \[38, 61, 128, 185\]'),
+        (
+            {'model.backbone.norm_cfg': dict(type='GN', num_groups=32)},
+            r'num_groups that fits: \[1\]',
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_built_or_run_names_the_cause(change, message):
+    with pytest.raises(UserError, match=message):
+        count(load_config('faster-rcnn_rexnet-100_fpn_1x_coco', change), (64, 64))
+
+
 # Others
 
 

@@ -22,6 +22,12 @@ NUMBERS = st.integers(-(10**6), 10**6) | st.floats()
 ANYTHING = NUMBERS | st.booleans() | st.none() | st.text(max_size=3) | st.lists(NUMBERS, max_size=2)
 
 
+def test_what_another_library_does_not_say_is_added():
+    said = first_line(AttributeError("module 'pkgutil' has no attribute 'find_loader'"))
+    assert said.endswith('(mmengine needs Python 3.13 or older)')
+    assert first_line(OSError('disk full\nand more')) == 'OSError: disk full'
+
+
 def awkward(test):
     """The values that are most easily taken for numbers."""
     for value in (nan, inf, -inf, True, False, '1', None, 0, 1, 0.0, 1.0, [1]):

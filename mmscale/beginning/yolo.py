@@ -139,7 +139,10 @@ def _try_yaml(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise UserError(f'{str(path)!r} cannot be read: {first_line(error)}') from error
     except yaml.YAMLError as error:
-        raise UserError(f'{str(path)!r} is not YAML: {first_line(error)}') from error
+        mark = getattr(error, 'problem_mark', None)
+        where = f', line {mark.line + 1}' if mark else ''
+        why = getattr(error, 'problem', None) or first_line(error)
+        raise UserError(f'{str(path)!r} is not YAML{where}: {why}; correct it') from error
     return content if isinstance(content, dict) else None
 
 
@@ -195,11 +198,8 @@ def _picture_lists(root, content, where, said) -> dict[str, list[Path]]:
             folders = [root / start / word for word in words for start in ('images', '')]
             paths = [p for folder in folders for p in _pictures(folder)]
             if given and (paths or split != 'train'):
-                instead = (
-                    f'those of {paths[0].parent.relative_to(root)} are taken'
-                    if paths
-                    else 'left out'
-                )
+                place = paths[0].parent.relative_to(root).as_posix() if paths else ''
+                instead = f'those of {place!r} are taken' if place else 'left out'
                 said.add(f'{split}: {given!r} has no pictures, {instead}', where.name)
         if paths:
             found[split] = sorted(dict.fromkeys(paths))

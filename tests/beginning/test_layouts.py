@@ -51,6 +51,27 @@ def test_check_of_vocs_annotations_alone_names_the_folder_above(shapes, tmp_path
 
 
 @pytest.mark.parametrize(
+    ('name', 'part', 'message'),
+    [
+        ('coco', 'train', 'is a part of COCO'),
+        ('coco', 'annotations/instances_train.json', 'is a file: give the folder of the set'),
+        ('yolo', 'data.yaml', 'is a file: give the folder of the set'),
+        ('yolo', 'labels/train', r'is a part of YOLO \(data.yaml\)'),
+    ],
+)
+def test_new_of_a_part_names_the_folder_of_all(shapes, tmp_path, name, part, message):
+    root = getattr(layouts, name)(shapes, tmp_path / 'set').resolve()
+    with pytest.raises(UserError, match=f'{message}.*{re.escape(repr(str(root)))}$'):
+        read_folder(root / part)
+
+
+def test_one_part_of_class_folders_says_what_it_leaves_out(shapes, tmp_path):
+    root = layouts.classes(shapes, tmp_path / 'set')
+    (note,) = read_folder(root / 'train').notes
+    assert note.startswith("'val' beside it")
+
+
+@pytest.mark.parametrize(
     ('name', 'part'),
     [
         ('yolo', 'labels'),

@@ -1,6 +1,7 @@
 """YOLO's labels: lines, files, and where they and their pictures are."""
 
 import json
+import shutil
 
 import layouts
 import numpy as np
@@ -177,7 +178,8 @@ def test_a_class_that_has_no_name_is_refused(small):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('names: [a, b', 'is not YAML'),
+        ('names: [a, b', 'is not YAML, line 1'),
+        ('nc: 3\nnames: [a]', 'nc: 3, but names has 1'),
         ('names: 3', 'must be a list'),
         ('names: {0: a, 2: b}', '0, 1, 2'),
         ('names: [a, a]', 'twice'),
@@ -240,6 +242,22 @@ def test_pictures_that_cannot_be_read_are_left_out(small):
     found = read_folder(root)
     assert len(found.parts['train'].content['images']) == 11
     assert '1 pictures are cut off or damaged and are left out' in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ('lines', 'note'),
+    [
+        ('train: images/train\nval: nowhere', "val: 'nowhere' has no pictures, left out"),
+        ('train: away\nval: images/val', "train: 'away' has no pictures, those of 'images/train'"),
+    ],
+)
+def test_a_part_that_is_named_and_not_there_is_said(small, truth, lines, note):
+    root, _ = small
+    if 'nowhere' in lines:
+        shutil.rmtree(root / 'images/val')
+    names = layouts.names_of(truth['train'])
+    (root / 'data.yaml').write_text(f'{lines}\nnames: {names}\n')
+    assert any(note in line for line in read_folder(root).notes)
 
 
 def test_a_description_without_names(small):

@@ -26,6 +26,7 @@ WRONG_COMMANDS = {
         ['train', DETECTOR, '--cfg-options', 'modle.backbone.width_mult=1.3'],
         "did you mean 'model'?",
     ),
+    'launcher': (['train', DETECTOR, '--launcher', 'slurm'], 'SLURM_PROCID is not set'),
     'auto-scale-lr': (
         ['train', DETECTOR, '--auto-scale-lr', '--cfg-options', 'auto_scale_lr={}'],
         'base_batch_size',
