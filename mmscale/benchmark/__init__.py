@@ -117,7 +117,7 @@ def _check_formats(cases, formats):
 def _failed(case, size, training, error):
     """A row without times."""
     row = dict(case=str(case), shape=list(size), training=training, ms=None, best_ms=None)
-    return {**row, 'note': str(error)}
+    return {**row, 'note': str(error).removeprefix(f'{case} ')}
 
 
 def _in_formats(case, size, formats):

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from mmscale.benchmark.forms import FORMS, TRAINED, Case, build
-from mmscale.errors import UserError, check_whole
+from mmscale.errors import UserError, check_whole, first_line
 
 PACKAGES = ('torch', 'timm', 'onnxruntime', 'openvino', 'pycocotools', 'hotcoco')
 ALLOCATOR = ('MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_', 'THP_MEM_ALLOC_ENABLE')
@@ -85,7 +85,7 @@ def _fitting(case, shape):
                 f'{case} does not fit into memory with --shape {size}; give fewer images or '
                 'smaller ones'
             ) from error
-        raise
+        raise UserError(f'{case} cannot be run on --shape {size}: {first_line(error)}') from error
 
 
 def model_and_images(case: Case, shape: Sequence[int]) -> tuple[torch.nn.Module, torch.Tensor]:

@@ -29,6 +29,7 @@ KEYS = (
     'efficient_conv_bn_eval', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
     'tta_model', 'tta_pipeline',
 )  # fmt: skip
+PACKAGES = ('mmdet', 'mmpretrain', 'mmseg', 'mmrotate', SCOPE)
 FOLDER = Path(__file__).parents[1] / '.mim' / 'configs'
 # Those in pure Python, and how their names begin: as other configs import them.
 PURE, MODULE = Path(__file__).parents[1] / 'configs', f'{SCOPE}.configs.'
@@ -51,9 +52,11 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     # mmengine would install something of that name.
     if named and not (scope.isidentifier() and importlib.util.find_spec(scope)):
         raise UserError(
-            f"config {str(name)!r} cannot be read: it is made of {scope}'s, which is not installed"
-            + (f': {MMSEG}' if scope == 'mmseg' else '')
+            f'config {str(name)!r} cannot be read: the package {scope!r} is not installed'
+            + (f': {MMSEG}' if scope == 'mmseg' else _near(scope, PACKAGES))
         )
+    if named:
+        _check_other(scope, str(name))
     path = None if named else find_config(name)
     try:
         cfg = Config.fromfile(path) if path else get_config(f'{str(name).removesuffix(".py")}.py')
@@ -93,6 +96,27 @@ def settled(cfg: Config, name: str | Path, overrides: Mapping[str, Any] | None =
     settle(find_values(cfg))
     _shorten_topk(cfg)
     return cfg
+
+
+def _check_other(scope, name):
+    """Raises UserError if another package has no config of a name, with those that are near."""
+    spec: Any = importlib.util.find_spec(scope)
+    folders = [Path(place, '.mim/configs') for place in spec.submodule_search_locations or ()]
+    known = {
+        p.relative_to(f).with_suffix('').as_posix(): p for f in folders for p in f.rglob('*.py')
+    }
+    wanted = name.partition('::')[2].removesuffix('.py')
+    if known and wanted not in known:
+        near = _near(wanted, known) or _near(
+            wanted.rpartition('/')[2], {p.stem for p in known.values()}
+        )
+        raise UserError(f'config {name!r}: {scope} has none of that name{near}')
+
+
+def _near(wanted, known):
+    """The names that were meant, as the end of a message."""
+    close = difflib.get_close_matches(wanted, known, n=3)
+    return f'; close to it: {", ".join(close)}' if close else ''
 
 
 def _where(error, path):
@@ -189,8 +213,7 @@ def find_config(name: str | Path) -> Path:
     known |= {path.stem: path for name, path in known.items() if not name.startswith(MODULE)}
     if wanted in known:
         return known[wanted]
-    close = difflib.get_close_matches(wanted.rsplit('/', 1)[-1], known, n=3)
-    hint = f'; close to it: {", ".join(close)}' if close else ''
+    near = _near(wanted.rsplit('/', 1)[-1], known)
     raise UserError(
-        f'config {str(name)!r} is neither a file nor the name of a config of mmscale{hint}'
+        f'config {str(name)!r} is neither a file nor the name of a config of mmscale{near}'
     )

@@ -17,6 +17,11 @@ WRONG_COMMANDS = {
     'checkpoint': (['test', DETECTOR, 'no.pth'], "'no.pth' is missing"),
     'no config': (['train', str(ROOT / 'README.md')], 'README.md'),
     'of mmdet': (['count_flops', 'mmdet::nope/nope.py'], "'mmdet::nope/nope.py'"),
+    'near in mmdet': (
+        ['count_flops', 'mmdet::retinanet/retinanet_r50_fpn_1x_coc'],
+        'close to it: retinanet/retinanet_r50_fpn_1x_coco',
+    ),
+    'package': (['count_flops', 'mmdett::a/b'], "'mmdett' is not installed; close to it: mmdet"),
     'no folder': (['train', 'inherits.py'], 'inherits.py'),
     'argument': (
         ['train', DETECTOR, '--cfg-options', 'model.backbone.widths=1'],
