@@ -76,6 +76,8 @@ def _examine(args) -> list[Finding]:
             _check_converted(path, {})
             raise UserError(f'{str(path)!r} is neither a config (.py) nor a .json file')
         _check_options(args, 'an annotation file', pictures=True)
+        if args.pictures and not args.pictures.is_dir():
+            raise UserError(f'--pictures {str(args.pictures)!r}: there is no such folder')
         found = find_in_file(path, folder=args.pictures, deep=args.deep)
     else:
         _check_options(args, 'a config', config=True)

@@ -1,5 +1,6 @@
 """Results drawn into pictures, by the visualizers of mmdet, mmpretrain and mmseg."""
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -40,7 +41,10 @@ class Drawing:
         state = np.random.get_state()
         np.random.seed(0)  # mmdet varies the colours of masks: those of a video would flicker
         try:
-            self._draw(picture, result, threshold)
+            with warnings.catch_warnings():
+                # A box may well reach to the edge; the numbers say where.
+                warnings.filterwarnings('ignore', 'Warning: The .* out of bounds')
+                self._draw(picture, result, threshold)
         finally:
             np.random.set_state(state)
         return np.ascontiguousarray(self._visualizer.get_image()[..., ::-1])

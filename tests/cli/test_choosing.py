@@ -87,9 +87,10 @@ def test_check_looks_at_the_adapted_config(base, monkeypatch):
         ('', ['--pictures', 'x'], 'a folder: --pictures says nothing'),
         ('a.json', ['--cfg-options', 'a=1'], 'an annotation file: --cfg-options says nothing'),
         ('c.py', ['--pictures', 'x'], 'a config: --pictures says nothing'),
+        ('a.json', ['--pictures', 'x'], "--pictures 'x': there is no such folder"),
     ],
 )
-def test_check_says_which_option_would_change_nothing(tmp_path, capsys, target, option, named):
+def test_check_says_which_option_does_not_fit(tmp_path, capsys, target, option, named):
     for name in ('a.json', 'c.py'):
         (tmp_path / name).touch()
     with pytest.raises(SystemExit) as ended:

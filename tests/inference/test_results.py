@@ -108,6 +108,17 @@ def test_drawn_pictures_show_what_is_above_the_threshold(detected, tmp_path):
         detected.draw(channels='hsv')
 
 
+def test_boxes_over_the_edge_are_drawn_without_a_warning(recwarn):
+    found = result(
+        DETECTOR,
+        boxes=np.array([[-3, 10, 85, 70]], np.float32),
+        scores=np.array([0.9], np.float32),
+        labels=np.array([1]),
+    )
+    assert (found.draw() != PICTURE).any()
+    assert not [one for one in recwarn if 'out of bounds' in str(one.message)]
+
+
 def test_maps_and_classes_are_drawn(mapped, classified):
     drawn = mapped.draw().astype(int)
     assert (drawn[5, 70] - drawn[5, 5])[[0, 2]].tolist()[0] > 50  # bluer on the right
