@@ -80,7 +80,7 @@ def _lengths(cfg):
     wrapper = cfg.get('optim_wrapper')
     optimizer: Any = wrapper.get('optimizer') if _is_dict(wrapper) else None
     rate = optimizer.get('lr') if _is_dict(optimizer) else None
-    fits = not _is_number(rate) or is_number(rate)
+    fits = not (isinstance(rate, str) or _is_number(rate)) or is_number(rate)
     yield from _require(fits, 'optim_wrapper.optimizer.lr', rate, 'a finite number')
 
 

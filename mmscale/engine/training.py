@@ -11,6 +11,8 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmscale.checkpoints import trusting
+from mmscale.checks.findings import settle
+from mmscale.checks.types import find_types
 from mmscale.engine.checks import check_run
 from mmscale.engine.hooks import EpochSeedHook
 from mmscale.engine.interruptions import InterruptionHook
@@ -82,6 +84,7 @@ def train(
     check_pointer(checkpoint_folder(cfg))
     with trusting(trust_checkpoint):
         _choose_checkpoint(cfg, resume, trust_checkpoint)
+        settle(find_types(cfg))  # before weights are fetched for them
         guard_weights(cfg)
         if cfg.get('load_from'):
             load_from(cfg, cfg.load_from, whole=cfg.get('resume', False))

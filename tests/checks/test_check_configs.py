@@ -267,6 +267,13 @@ def test_lengths_and_rates_that_are_none(shapes, change, wanted):
         load_config(DETECTOR, change)
 
 
+def test_a_rate_that_is_text():
+    whole = load_config(DETECTOR)
+    whole.optim_wrapper.optimizer.lr = 'fast'
+    (found,) = find_values(whole)
+    assert "optim_wrapper.optimizer.lr='fast': a finite number" in str(found)
+
+
 def test_such_an_override_has_a_kind_of_its_own():
     (found,) = find_overrides(load_config(DETECTOR), {'model': 'x'})
     assert found.kind == 'override-kind'

@@ -27,6 +27,11 @@ WRONG_COMMANDS = {
         ['train', DETECTOR, '--cfg-options', 'model.backbone.widths=1'],
         "'widths'",
     ),
+    'type': (  # before the weights, which would be fetched
+        ['train', DETECTOR, '--cfg-options', 'model.backbone.type=RexNet']
+        + ['model.backbone.init_cfg.type=Pretrained', 'model.backbone.init_cfg.checkpoint=no.pth'],
+        "did you mean 'ReXNet'?",
+    ),
     'key': (
         ['train', DETECTOR, '--cfg-options', 'modle.backbone.width_mult=1.3'],
         "did you mean 'model'?",
