@@ -152,6 +152,8 @@ def _check_channels(cfg):
     channels = list(feature_channels(**named))
     for name, kinds, own in (('neck', PYRAMIDS, channels), ('head', LINEAR, channels[-1])):
         part = cfg.model.get(name) or {}
+        if isinstance(part, (list, tuple)):  # one after the other
+            part, name = part[0], f'{name}.0'
         given = part.get('in_channels', own)
         given = list(given) if isinstance(given, (list, tuple)) else given
         if type_name(part.get('type', '')) in kinds and given != own:

@@ -4,6 +4,8 @@ import pytest
 from runs import DETECTOR
 
 from mmscale.datasets.shapes import CLASSES
+from mmscale.engine.checks import check_model
+from mmscale.engine.config import load_config, shipped_files
 from mmscale.engine.training import train
 from mmscale.errors import UserError
 
@@ -70,3 +72,23 @@ def test_channels_that_do_not_fit(config, change, words, shapes, tmp_path):
     with pytest.raises(UserError, match=words):
         train(config, work_dir=tmp_path / 'run', overrides=change)
     assert not (tmp_path / 'run').exists()
+
+
+SHIPPED = [name for name in shipped_files() if '_base_' not in name and 'rotated' not in name]
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_models_of_our_own_configs_have_no_fault(name):
+    if name.startswith('segmentation/'):
+        pytest.importorskip('mmseg')
+    cfg = load_config(name)
+    if 'model' in cfg:
+        check_model(cfg)
+
+
+def test_a_neck_of_several_parts_is_looked_at():
+    cfg = load_config(
+        'rtmdet-ins_scalenet-50_8xb32-300e_coco', {'model.neck.0.in_channels': [1, 2]}
+    )
+    with pytest.raises(UserError, match=r'neck.0.in_channels=\[1, 2\], but the backbone has'):
+        check_model(cfg)
