@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmscale.beginning import class_folders, coco, voc, yolo
-from mmscale.beginning.parts import ClassSet, DetectionSet
+from mmscale.beginning.parts import ClassSet, DetectionSet, split_of
+from mmscale.checks.targets import annotation_files
 from mmscale.errors import UserError
 
 
@@ -36,6 +37,7 @@ LAYOUTS = {
 EXPECTED = '; '.join(layout.expected for layout in LAYOUTS.values())
 CONVERTED = ('yolo', 'voc')  # to COCO's, before anything else reads them
 PARTS = ('labels', 'images', voc.ANNOTATIONS, voc.PICTURE_FOLDER)  # folders of these
+COCO_FOLDER = 'annotations'
 UP = 3  # folders that a set may be above one of its files: labels/train/a.txt
 MANY = 20_000  # entries of a folder that are looked at for a message
 
@@ -109,7 +111,7 @@ def set_around(path: Path) -> tuple[Path, str] | None:
         for root in list(below.parents)[:UP]:
             is_part |= below.name in PARTS
             for name in CONVERTED if is_part else ():
-                what = LAYOUTS[name].reader.find(root)
+                what = LAYOUTS[name].reader.find(root) if _has_parts(root) else None
                 if what and name == 'yolo' and not yolo.descriptions(root):
                     # Roboflow: train/labels, and data.yaml beside train.
                     above = root.parent if yolo.descriptions(root.parent) else root
@@ -118,6 +120,13 @@ def set_around(path: Path) -> tuple[Path, str] | None:
                     return root, f'{_title(name)} ({what})'
             below = root
     return None
+
+
+def _has_parts(root: Path) -> bool:
+    """Whether the labels lie in a folder itself, and not in a set that lies in it."""
+    return any((root / name).is_dir() for name in ('labels', voc.ANNOTATIONS)) or bool(
+        yolo.descriptions(root)
+    )
 
 
 def _evidence(root: Path, layout: str | None = None) -> dict[str, str]:
@@ -136,21 +145,27 @@ def _title(name: str) -> str:
 def _above(file: Path) -> str:
     """The folder of the set that a file is of."""
     around = set_around(file)
-    inside = file.parent.name == 'annotations'  # as COCO has it
+    inside = file.parent.name == COCO_FOLDER
     return str(around[0] if around else file.parents[1 if inside else 0])
 
 
 def _check_whole(folder: Path) -> None:
     """Raises UserError if a folder is a part of a set."""
-    around = set_around(folder)
-    files = None if around else coco.find(folder.parent)
-    if files:
-        around = folder.parent, f'{_title("coco")} ({files})'
+    around = set_around(folder) or _coco_around(folder)
     if around:
         root, told = around
         raise UserError(
             f'{str(folder)!r} is a part of {told}: give the folder of all, {str(root)!r}'
         )
+
+
+def _coco_around(folder: Path) -> tuple[Path, str] | None:
+    """The set in COCO's layout that a folder of pictures is a part of, as :func:`set_around`."""
+    root = folder.parent
+    files = [f for f in annotation_files(root) if f.parent in (root, root / COCO_FOLDER)]
+    if not files or not (split_of(folder.name) or folder.name == 'images'):
+        return None
+    return root, f'{_title("coco")} ({files[0].relative_to(root).as_posix()})'
 
 
 def _content(root: Path) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import functools
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
@@ -59,12 +60,37 @@ def find_arguments(cfg: Mapping[str, Any], splits: tuple[str, ...]) -> Iterator[
 def find_model_arguments(cfg: Mapping[str, Any]) -> Iterator[Finding]:
     """The same of a model's parts; those of unknown types are passed over."""
     scope = cfg.get('default_scope')
+    known: dict[str, Any] = {}
     for where, node in parts(cfg.get('model'), 'model'):
         found = class_of(node['type'], roots.MODELS, scope)
-        found = found or class_of(node['type'], roots.TASK_UTILS, scope)
-        if found is not None:
-            # Which mmengine takes for an init_cfg, or a builder takes out.
-            yield from _compare(where, node, found, ('pretrained',))
+        known[where] = found or class_of(node['type'], roots.TASK_UTILS, scope)
+        if known[where] is not None:
+            owner = known.get(owner_of(where, known) or '')
+            # The first mmengine takes for an init_cfg, the others the part around it takes out.
+            beside = ('pretrained', *(key for key in node if _is_named_in(owner, key)))
+            yield from _compare(where, node, known[where], beside)
+
+
+def owner_of(where: str, known: Mapping[str, Any]) -> str | None:
+    """The dotted name, among those known, of the part that another stands in; None if in none."""
+    while '.' in where:
+        where = where.rpartition('.')[0]
+        if where in known:
+            return where
+    return None
+
+
+def _is_named_in(found, key):
+    """Whether the code of a class has a key as text, as `loss.pop('bg_cls_weight')` of DETR's."""
+    return any(f"'{key}'" in _source(base) for base in getattr(found, '__mro__', ())[:-1])
+
+
+@functools.cache
+def _source(found):
+    try:
+        return inspect.getsource(found)
+    except (OSError, TypeError):  # made in an interpreter, or written in C
+        return ''
 
 
 def places(
@@ -159,11 +185,11 @@ def parameters(found: Any) -> tuple[list[str], bool]:
     return names, False
 
 
-def meant(key: str, names: list[str]) -> str | None:
+def meant(key: str, names: list[str], likeness: float = 0.8) -> str | None:
     """The one of `names` that `key` is a slip of."""
     if MEANT.get(key) in names:
         return MEANT[key]
-    return next(iter(difflib.get_close_matches(key, names, n=1, cutoff=0.8)), None)
+    return next(iter(difflib.get_close_matches(key, names, n=1, cutoff=likeness)), None)
 
 
 def _compare(where, node, found, beside):
@@ -174,7 +200,8 @@ def _compare(where, node, found, beside):
     for key in node:
         if key in (*names, *beside, *SETTINGS):
             continue
-        close = meant(key, [*names, *beside])
+        # What takes any argument may take one that is like another of its own.
+        close = meant(key, [*names, *beside], 0.8 if strict else 0.85)
         if not strict and close is None:
             continue
         kind = type_name(node.get('type', '')) or found.__name__

@@ -5,7 +5,7 @@ from typing import Any
 
 from mmengine import registry as roots
 
-from mmscale.checks.arguments import class_of, parts, unknown_type
+from mmscale.checks.arguments import class_of, owner_of, parts, unknown_type
 from mmscale.checks.findings import Finding
 
 # Whose classes build what stands in them by the registries; others may do as they like.
@@ -36,14 +36,10 @@ def find_types(cfg: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _is_looked_up(where, known):
     """Whether a part is certainly built by the registries, to which its owner belongs."""
-    owner, keys = where, []
-    while '.' in owner:
-        owner, _, key = owner.rpartition('.')
-        keys.append(key.partition('[')[0])
-        if owner in known:
-            break
-    else:
+    owner = owner_of(where, known)
+    if owner is None:
         return True  # the model itself
+    keys = [key.partition('[')[0] for key in where[len(owner) + 1 :].split('.')]
     if any(key in ELSEWHERE or key.endswith(PATHS) for key in keys):
         return False
     return getattr(known[owner], '__module__', '').partition('.')[0] in BUILDERS

@@ -181,6 +181,15 @@ def test_several_layouts_want_a_word(shapes, tmp_path):
         read_folder(tmp_path, 'voc')
 
 
+def test_a_set_beside_a_folder_is_not_around_it(shapes, tmp_path):
+    layouts.coco(shapes, tmp_path / 'a')
+    layouts.yolo(shapes, tmp_path / 'b')
+    shutil.copytree(shapes / 'train', tmp_path / 'train/images')
+    with pytest.raises(UserError, match='is no data set that is known'):
+        read_folder(tmp_path / 'train')
+    assert set_around(tmp_path / 'images') is None
+
+
 def test_folders_that_are_none(shapes, tmp_path):
     with pytest.raises(UserError, match='there is no folder'):
         read_folder(tmp_path / 'gone')

@@ -9,12 +9,15 @@ import pytest
 import torch
 from commands import tool
 from mmengine.config import Config
+from mmengine.registry import MODELS
 
+from mmscale.checks.arguments import find_model_arguments
 from mmscale.checks.findings import FAULT, NOTE
 from mmscale.checks.norms import find_in_norms
 from mmscale.checks.schedules import find_in_schedule
 from mmscale.checks.sections import find_overrides, find_values
 from mmscale.checks.settings import find_in_settings
+from mmscale.checks.types import find_types
 from mmscale.datasets.shapes import CLASSES
 from mmscale.engine import config as configs
 from mmscale.engine.checks import check_run, find_in_config, find_in_run
@@ -265,6 +268,34 @@ def test_a_value_where_a_section_belongs(shapes, change):
 def test_lengths_and_rates_that_are_none(shapes, change, wanted):
     with pytest.raises(UserError, match=f'{wanted} belongs there'):
         load_config(DETECTOR, change)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'mmdet::detr/detr_r50_8xb2-150e_coco.py',  # its head takes a key out of its loss
+        'mmdet::dcn/faster-rcnn_r50_fpn_dpool_1x_coco.py',  # an operator's name for a type
+        'mmdet::fpg/faster-rcnn_r50_fpg_crop640-50e_coco.py',  # a neck's own types
+        'mmpretrain::resnet/resnet50_8xb256-rsb-a1-600e_in1k.py',  # mixtures
+        'mmseg::maskformer/maskformer_r50-d32_8xb2-160k_ade20k-512x512.py',  # **kwargs
+    ],
+)
+def test_types_and_keys_that_parts_read_by_themselves(name):
+    if name.startswith('mmseg'):
+        pytest.importorskip('mmseg')
+    cfg = load_config(name)
+    assert [str(found) for found in (*find_types(cfg), *find_model_arguments(cfg))] == []
+
+
+def test_a_type_in_a_part_of_someones_own_is_not_looked_up():
+    @MODELS.register_module(force=True)
+    class OwnHead:
+        def __init__(self, inner):
+            pass
+
+    cfg = load_config(DETECTOR)
+    cfg.model.roi_head = dict(type='OwnHead', inner=dict(type='anything'))
+    assert list(find_types(cfg)) == []
 
 
 def test_a_rate_that_is_text():
