@@ -32,10 +32,8 @@ OTHERS = {
     'faster-rcnn_r50_fpn_1x_coco': 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
     'mask-rcnn_r50_fpn_1x_coco': 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
 }
-SHAPES = {
-    'rtmdet': (640, 640),
-    'ssdlite': (320, 320),
-}  # that are tested at another size than detectors are counted at
+# Those that are tested at another size than detectors are counted at.
+SHAPES = {'rtmdet': (640, 640), 'ssdlite': (320, 320)}
 CLASSIFIER = '{}_in1k'
 FASTER = 'faster-rcnn_{}_fpn_1x_coco'
 MASK = 'mask-rcnn_{}_fpn_1x_coco'
@@ -110,8 +108,8 @@ def model(path: Path) -> dict:
     data = 'ImageNet-1k' if name.endswith('_in1k') else 'COCO'
     tasks = ['Image Classification' if name.endswith('_in1k') else 'Object Detection']
     tasks += [MASK_TASK] * name.startswith(MASKED)
-    metadata = {'Training Data': data}
-    metadata.update(Parameters=counts()[name]['params'], FLOPs=counts()[name]['macs'])
+    row = counts()[name]
+    metadata = {'Training Data': data, 'Parameters': row['params'], 'FLOPs': row['macs']}
     metrics = figures(name)
     if metrics:
         metadata['Results'] = PUBLISHED

@@ -45,7 +45,8 @@ class Said:
     def notes(self) -> Iterator[str]:
         """A line for every kind."""
         for kind, places in self.places.items():
-            yield f'{kind.format(len(places))}: {first(list(dict.fromkeys(places)))}'
+            said = kind.replace('{}', str(len(places)), 1)  # what a file says may have braces
+            yield f'{said}: {first(list(dict.fromkeys(places)))}'
 
 
 def upright_size(path: Path, said: Said) -> tuple[int, int] | None:

@@ -161,9 +161,11 @@ def _check_whole(folder: Path) -> None:
 
 def _coco_around(folder: Path) -> tuple[Path, str] | None:
     """The set in COCO's layout that a folder of pictures is a part of, as :func:`set_around`."""
+    if not split_of(folder.name) and folder.name != 'images':
+        return None
     root = folder.parent
     files = [f for f in annotation_files(root) if f.parent in (root, root / COCO_FOLDER)]
-    if not files or not (split_of(folder.name) or folder.name == 'images'):
+    if not files:
         return None
     return root, f'{_title("coco")} ({files[0].relative_to(root).as_posix()})'
 

@@ -110,7 +110,7 @@ def _check_plain(plain, example):
     if plain.run is None:
         raise UserError(
             f'the model cannot be run on the example, {tuple(example.shape)} of {example.dtype}: '
-            f'{plain.note}; give what it takes, such as example.float()'
+            f'{plain.note}; give the shape and type that it takes'
         )
     if plain.difference is None:
         raise UserError('the outputs of the model are no tensors, so that forms cannot be compared')

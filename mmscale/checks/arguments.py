@@ -21,7 +21,7 @@ MEANT = {
     'workers': 'num_workers', 'iters': 'max_iters', 'annotation_file': 'ann_file',
     'num_epochs': 'max_epochs', 'num_iters': 'max_iters', 'wd': 'weight_decay',
 }  # fmt: skip
-SCOPES = ('mmscale', 'mmdet', 'mmpretrain', 'mmseg')  # that are named before a type
+OF_PARTS = (roots.MODELS, roots.TASK_UTILS)  # registries
 SPELLING = 'see the spelling, and custom_imports'
 SETTINGS = ('type', '_scope_', '_delete_', '_base_')  # mmengine's own, anywhere
 
@@ -62,8 +62,7 @@ def find_model_arguments(cfg: Mapping[str, Any]) -> Iterator[Finding]:
     scope = cfg.get('default_scope')
     known: dict[str, Any] = {}
     for where, node in parts(cfg.get('model'), 'model'):
-        found = class_of(node['type'], roots.MODELS, scope)
-        known[where] = found or class_of(node['type'], roots.TASK_UTILS, scope)
+        known[where] = class_of_part(node['type'], scope)
         if known[where] is not None:
             owner = known.get(owner_of(where, known) or '')
             # The first mmengine takes for an init_cfg, the others the part around it takes out.
@@ -155,6 +154,12 @@ def class_of(kind: Any, registry: Any, scope: str | None) -> Any:
     return found if callable(found) else None  # the name of a module, say
 
 
+def class_of_part(kind: Any, scope: str | None) -> Any:
+    """The class of a model's part, as :func:`class_of`."""
+    found = (class_of(kind, registry, scope) for registry in OF_PARTS)
+    return next(filter(None, found), None)
+
+
 def _looked_up(kind, registry, scope):
     given, _, bare = kind.rpartition('.')
     package = given or scope
@@ -231,7 +236,8 @@ def unknown_type(
         usual (Sequence[str]): The names to choose from; by default all that are registered.
     """
     named, _, bare = str(kind).rpartition('.')
-    scopes = (named,) if named in SCOPES else (scope, 'mmscale')
+    is_scope = any(named in registry.children for registry in registries)
+    scopes = (named,) if is_scope else (scope, 'mmscale')
     known: dict[str, str] = {}  # in small letters, and as they are written
     for registry in registries:
         own = list(registry.module_dict)
@@ -252,7 +258,7 @@ def unknown_type(
     known = {name.lower(): name for name in usual} or known
     close = difflib.get_close_matches(bare.lower(), known, n=1, cutoff=cutoff)
     otherwise = f'{", ".join(usual[:-1])} or {usual[-1]}, say' if usual else SPELLING
-    prefix = f'{named}.' if named in SCOPES else ''
+    prefix = f'{named}.' if is_scope else ''
     hint = f'did you mean {prefix + known[close[0]]!r}?' if close else otherwise
     return Finding(FAULT, 'type-unknown', f'{where}: there is no type {kind!r}', hint)
 

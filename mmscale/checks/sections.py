@@ -66,7 +66,8 @@ def find_values(cfg: Mapping[str, Any]) -> Iterator[Finding]:
     if _is_dict(cfg.get('model')):
         for key in ('backbone', 'neck', 'head', 'rpn_head', 'roi_head', 'bbox_head'):
             value = cfg['model'].get(key)
-            fits = value is None or _is_dict(value) or isinstance(value, (list, tuple))
+            several = isinstance(value, (list, tuple)) and all(map(_is_dict, value))
+            fits = value is None or _is_dict(value) or several
             yield from _require(fits, f'model.{key}', value, 'a section (a dict)')
 
 

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mmengine import registry as roots
-
-from mmscale.checks.arguments import class_of, owner_of, parts, unknown_type
+from mmscale.checks.arguments import OF_PARTS, class_of_part, owner_of, parts, unknown_type
 from mmscale.checks.findings import Finding
 
 # Whose classes build what stands in them by the registries; others may do as they like.
@@ -27,11 +25,9 @@ def find_types(cfg: Mapping[str, Any]) -> Iterator[Finding]:
     for section in ('model', 'data_preprocessor') if scope else ():
         for where, node in parts(cfg.get(section), section):
             kind = node['type']
-            registries = (roots.MODELS, roots.TASK_UTILS)
-            found = (class_of(kind, registry, scope) for registry in registries)
-            known[where] = next(filter(None, found), None)
+            known[where] = class_of_part(kind, scope)
             if known[where] is None and _is_looked_up(where, known):
-                yield unknown_type(where, kind, registries, scope)
+                yield unknown_type(where, kind, OF_PARTS, scope)
 
 
 def _is_looked_up(where, known):

@@ -49,10 +49,11 @@ def prepare(
         UserError: If there is no such config, or this process was not started by the launcher.
     """
     cfg = load_config(config, overrides)
-    if STARTED.get(launcher, 'PATH') not in os.environ:
+    variable = STARTED.get(launcher)
+    if variable and variable not in os.environ:
         raise UserError(
-            f'--launcher {launcher} is for processes that {launcher} has started, and '
-            f'{STARTED[launcher]} is not set: mmscale launch starts several here'
+            f'--launcher {launcher} is for processes that a launcher has started, and {variable} '
+            'is not set: mmscale launch starts several here'
         )
     cfg.launcher = launcher
     if launcher == 'pytorch' and not torch.cuda.is_available():

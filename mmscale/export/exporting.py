@@ -78,7 +78,7 @@ def export(
 
     Args:
         config (str): Path or bare name.
-        checkpoint (str): As in :func:`mmscale.engine.testing.evaluate`, or a run's work dir.
+        checkpoint (str): As in :func:`mmscale.engine.testing.evaluate`.
         out (str): NAME.onnx; or NAME.xml, which has NAME.bin beside it.
         part (str, optional): 'detector', 'classifier', 'segmentor', 'neck' (with the backbone) or
             'backbone'. Default: the whole of what the config describes.

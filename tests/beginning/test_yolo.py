@@ -248,6 +248,7 @@ def test_pictures_that_cannot_be_read_are_left_out(small):
     ('lines', 'note'),
     [
         ('train: images/train\nval: nowhere', "val: 'nowhere' has no pictures, left out"),
+        ('train: images/train\nval: "{a}"', "val: '{a}' has no pictures, those of 'images/val'"),
         ('train: away\nval: images/val', "train: 'away' has no pictures, those of 'images/train'"),
     ],
 )

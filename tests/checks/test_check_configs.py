@@ -317,6 +317,13 @@ def test_a_config_with_a_value_where_a_section_belongs(key):
     assert {found.kind for found in find_values(whole)} == {'section-value'}
 
 
+def test_a_neck_that_is_a_list_of_numbers():
+    whole = load_config(DETECTOR)
+    whole.model.neck = [3]
+    (found,) = find_in_config(whole, SPLITS)
+    assert str(found).startswith('model.neck=[3]: a section')
+
+
 def test_a_data_set_without_a_type():
     whole = load_config(DETECTOR)
     del whole.train_dataloader.dataset['type']
