@@ -12,7 +12,6 @@ A structure file is JSON::
 """
 
 import json
-import reprlib
 from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
@@ -20,6 +19,8 @@ from typing import Any, NamedTuple
 
 from mmscale.errors import UserError, is_whole
 from mmscale.utils.files import written_aside
+from mmscale.utils.texts import parse_json
+from mmscale.utils.words import short
 
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 SCALES = (1, 2, 4, 7)
@@ -194,10 +195,10 @@ def _read(structure):
                 'to a .json file or the rows themselves'
             )
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = parse_json(path.read_text(encoding='utf-8'))
     except OSError as error:
         raise UserError(f'structure file {str(path)!r} cannot be read: {error.strerror}') from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(f'structure file {str(path)!r} is not JSON: {error}') from None
     return content
 
@@ -209,10 +210,10 @@ def _check_content(content, where):
         raise UserError(f'{where} lacks {missing}; it needs {list(keys)}')
     unknown = [key for key in content if key not in keys]
     if unknown:
-        raise UserError(f'{where} has unknown keys {_short(unknown)}, not {list(keys)}')
+        raise UserError(f'{where} has unknown keys {short(unknown)}, not {list(keys)}')
     for key in ('name', 'source'):
         if not isinstance(content[key], str):
-            raise UserError(f'{where}: {key} {_short(content[key])} must be a text')
+            raise UserError(f'{where}: {key} {short(content[key])} must be a text')
 
 
 def _depths(depth, name):
@@ -221,7 +222,7 @@ def _depths(depth, name):
     fits = isinstance(depth, (tuple, list)) and len(depth) == len(STAGE_SIDES)
     if not fits or not all(map(_is_count, depth)):
         raise UserError(
-            f'{name}: depth {_short(depth)} does not exist; choose from {tuple(DEPTHS)}, or give '
+            f'{name}: depth {short(depth)} does not exist; choose from {tuple(DEPTHS)}, or give '
             f'the blocks of each of the {len(STAGE_SIDES)} stages, such as (2, 2, 2, 2)'
         )
     return tuple(depth)
@@ -232,7 +233,7 @@ def _scales(scales, name):
     positive = all(map(_is_count, numbers))
     if not numbers or not positive or numbers != sorted(set(numbers)):
         raise UserError(
-            f'{name}: scales {_short(scales)} must be ascending positive integers, such as {SCALES}'
+            f'{name}: scales {short(scales)} must be ascending positive integers, such as {SCALES}'
         )
     return tuple(numbers)
 
@@ -240,7 +241,7 @@ def _scales(scales, name):
 def _stages(rows, depths, scales, name):
     """Group the rows by stage, each checked."""
     if not isinstance(rows, (tuple, list)) or len(rows) != sum(depths):
-        found = len(rows) if isinstance(rows, (tuple, list)) else _short(rows)
+        found = len(rows) if isinstance(rows, (tuple, list)) else short(rows)
         raise UserError(
             f'{name}: expected {sum(depths)} rows, one for each block of {depths}, found {found}'
         )
@@ -257,29 +258,24 @@ def _row(row, side, scales, where):
     counts = isinstance(row, (tuple, list)) and all(n == 0 or _is_count(n) for n in row)
     if not counts or any(type(n) is not int for n in row):
         raise UserError(
-            f'{where}: {_short(row)} must be a list of neuron counts, integers of 0 or more, at '
+            f'{where}: {short(row)} must be a list of neuron counts, integers of 0 or more, at '
             f'most {LARGEST}'
         )
     if len(row) == len(scales) + 1:
         if row[-1] != side:
             raise UserError(
-                f"{where}: {_short(row)} has {row[-1]} as its last number, where the authors' rows "
+                f"{where}: {short(row)} has {row[-1]} as its last number, where the authors' rows "
                 f'have the side of the map at 224 px, which is {side} in this stage'
             )
         row = row[:-1]
     if len(row) != len(scales):
         raise UserError(
-            f'{where}: {_short(row)} has {len(row)} counts; expected one for each scale of {scales}'
+            f'{where}: {short(row)} has {len(row)} counts; expected one for each scale of {scales}'
         )
     if sum(row) == 0:
-        raise UserError(f'{where}: {_short(row)} leaves the block without neurons; keep at least 1')
+        raise UserError(f'{where}: {short(row)} leaves the block without neurons; keep at least 1')
     return tuple(row)
 
 
 def _is_count(value):
     return is_whole(value) and value <= LARGEST
-
-
-def _short(value):
-    """A value for a message, however large it is or deep."""
-    return reprlib.repr(value)

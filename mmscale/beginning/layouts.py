@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mmscale.beginning import class_folders, coco, voc, yolo
 from mmscale.beginning.parts import ClassSet, DetectionSet, split_of
-from mmscale.checks.targets import annotation_files
+from mmscale.checks.targets import looks_like_coco
 from mmscale.errors import UserError
 
 
@@ -164,10 +164,9 @@ def _coco_around(folder: Path) -> tuple[Path, str] | None:
     if not split_of(folder.name) and folder.name != 'images':
         return None
     root = folder.parent
-    files = [f for f in annotation_files(root) if f.parent in (root, root / COCO_FOLDER)]
-    if not files:
-        return None
-    return root, f'{_title("coco")} ({files[0].relative_to(root).as_posix()})'
+    files = (p for at in (root, root / COCO_FOLDER) for p in sorted(at.glob('*.json')))
+    file = next(filter(looks_like_coco, files), None)
+    return (root, f'{_title("coco")} ({file.relative_to(root).as_posix()})') if file else None
 
 
 def _content(root: Path) -> str:

@@ -4,6 +4,7 @@ Read here and not by supervision, which takes difficult objects for ordinary one
 ImageSets.
 """
 
+import re
 from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
@@ -17,8 +18,11 @@ from mmscale.beginning.parts import SPLITS, DetectionSet, split_of
 from mmscale.datasets.pictures import PICTURES
 from mmscale.errors import UserError, first_line
 from mmscale.utils.progress import track
+from mmscale.utils.texts import read_text
 from mmscale.utils.words import counted
 
+LOOKED_AT = 20  # files, of which the first may be broken
+ENCODING = re.compile(rb'<\?xml[^>]*?encoding=[\'"]([\w.-]+)')
 ANNOTATIONS, PICTURE_FOLDER, LISTS = 'Annotations', 'JPEGImages', 'ImageSets/Main'
 
 
@@ -32,10 +36,15 @@ class Labelled(NamedTuple):
 def find(root: Path) -> str | None:
     """The files that tell of this layout."""
     for folder in (root / ANNOTATIONS, root, *_parts(root).values()):
-        file = next((path for path in sorted(folder.glob('*.xml'))), None)
-        if file and b'<annotation' in file.read_bytes()[:2048]:
+        files = sorted(folder.glob('*.xml'))[:LOOKED_AT]
+        if file := next(filter(_is_annotation, files), None):
             return f'{file.relative_to(root).parent}/*.xml'.removeprefix('./')
     return None
+
+
+def _is_annotation(file):
+    head = file.read_bytes()[:2048].replace(b'\0', b'')  # in UTF-16 every second byte
+    return b'<annotation' in head
 
 
 def read(root: Path) -> DetectionSet:
@@ -130,7 +139,7 @@ def _listed(path: Path) -> list[str]:
     """The names in a list of pictures, without what may stand behind them."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding='utf-8-sig').splitlines()
+    lines = read_text(path).splitlines()
     names = [line.strip() for line in lines if line.strip()]
     # Lists for a class have 1, -1 or 0 behind the name; a name may have spaces.
     ends = {name.rpartition(' ')[2] for name in names}
@@ -151,9 +160,13 @@ def _pairs(files: list[Path], folder: Path, said: Said) -> Iterator[Labelled]:
 
 
 def _tree(file: Path, said: Said) -> ElementTree.Element | None:
+    content = file.read_bytes()
+    found = ENCODING.match(content[:200])
     try:
-        return ElementTree.fromstring(file.read_bytes())
-    except ElementTree.ParseError as error:
+        # Expat has a few encodings, Python most: tools in Chinese and Japanese write their own.
+        text = content.decode(found[1].decode()) if found else content
+        return ElementTree.fromstring(text)
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         kind = f'{{}} .xml files are no XML ({first_line(error)}) and are left out'
         said.add(f'{kind}, with their pictures', file.name)
         return None

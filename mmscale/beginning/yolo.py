@@ -4,6 +4,7 @@ Read here and not by supervision, which makes pixel masks of all outlines at onc
 Datumaro, which needs numpy 2: docs/notes/own_dataset.md has the measurement.
 """
 
+import os
 from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
@@ -24,7 +25,8 @@ from mmscale.beginning.parts import SPLITS, DetectionSet, split_of
 from mmscale.datasets.pictures import PICTURES
 from mmscale.errors import UserError, first_line
 from mmscale.utils.progress import track
-from mmscale.utils.words import counted
+from mmscale.utils.texts import read_text
+from mmscale.utils.words import counted, short
 
 BOX, SCORED = 5, 6  # values in a line: class, centre and size; and a score, which is passed over
 POLYGON = 7  # class and three corners
@@ -69,7 +71,8 @@ def read(root: Path) -> DetectionSet:
     if 'train' not in found:
         raise UserError(
             f'{str(where)!r}: no pictures to train on were found by train: '
-            f'{content.get("train")!r}; correct it, or have them in {str(root / "images/train")!r}'
+            f'{content.get("train")!r:.200}; correct it, or have them in '
+            f'{str(root / "images/train")!r}'
         )
     keypoints = 'kpt_shape' in content
     wrong: list[tuple[str, int]] = []
@@ -134,10 +137,13 @@ def _outline_notes(read_parts, outlined, boxed) -> Iterator[str]:
 
 def _try_yaml(path: Path) -> dict[str, Any] | None:
     """The mapping in a YAML file; None if it holds something else."""
+    text = read_text(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8-sig'))
-    except (OSError, ValueError) as error:
-        raise UserError(f'{str(path)!r} cannot be read: {first_line(error)}') from error
+        content = yaml.safe_load(text)
+    except RecursionError:
+        raise UserError(f'{str(path)!r} is nested too deep; correct it') from None
+    except ValueError as error:  # a date that there is not
+        raise UserError(f'{str(path)!r}: {error}; correct it') from error
     except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
         where = f', line {mark.line + 1}' if mark else ''
@@ -151,16 +157,19 @@ def _class_names(content, where) -> list[str]:
     if names is None and where.name == 'classes.txt':
         if not where.is_file():
             raise UserError(_nameless(where.parent))
-        names = [n for n in where.read_text(encoding='utf-8-sig').splitlines() if n.strip()]
+        names = [n for n in read_text(where).splitlines() if n.strip()]
     if isinstance(names, dict):
         keys = [int(k) if str(k).isdigit() else k for k in names]
         if keys and sorted(map(str, keys)) != sorted(map(str, range(len(keys)))):
             raise UserError(
-                f'{str(where)!r}: the numbers of names must be 0, 1, 2, ..., not {keys}'
+                f'{str(where)!r}: the numbers of names must be 0, 1, 2, ..., not {short(keys)}'
             )
         names = [name for _, name in sorted(zip(keys, names.values()))]
     if not isinstance(names, list) or not names:
-        raise UserError(f'{str(where)!r}: names={names!r:.80} must be a list of class names')
+        raise UserError(f'{str(where)!r}: names={short(names)} must be a list of class names')
+    strange = [name for name in names if isinstance(name, (list, dict))]
+    if strange:
+        raise UserError(f'{str(where)!r}: the name {short(strange[0])} is no text; correct it')
     names = [str(name).strip() for name in names]
     if isinstance(content.get('nc'), int) and content['nc'] != len(names):
         raise UserError(
@@ -200,7 +209,7 @@ def _picture_lists(root, content, where, said) -> dict[str, list[Path]]:
             if given and (paths or split != 'train'):
                 place = paths[0].parent.relative_to(root).as_posix() if paths else ''
                 instead = f'those of {place!r} are taken' if place else 'left out'
-                said.add(f'{split}: {given!r} has no pictures, {instead}', where.name)
+                said.add(f'{split}: {given!r:.200} has no pictures, {instead}', where.name)
         if paths:
             found[split] = sorted(dict.fromkeys(paths))
     if not found:
@@ -227,12 +236,12 @@ def _listed(entry: str, root: Path, base: Any) -> list[Path]:
     # Written for another place, as Roboflow's ../train/images: what of it is here.
     tries += [root.joinpath(*steps[i:]) for i in range(len(steps))]
     for path in tries:
-        if path.is_dir():
+        if os.path.isdir(path):  # of a name that is too long, Path's raises
             inside = _pictures(path)
             if inside:
                 return inside
-        elif path.is_file() and path.suffix == '.txt':
-            lines = path.read_text(encoding='utf-8-sig').splitlines()
+        elif os.path.isfile(path) and path.suffix == '.txt':
+            lines = read_text(path).splitlines()
             names = [line.strip().replace('\\', '/') for line in lines if line.strip()]
             places = [_first_file(name, path.parent, root) for name in names]
             return [place for place in places if place]
@@ -243,11 +252,11 @@ def _first_file(name, *folders):
     steps = [step for step in Path(name).parts if step not in ('..', '.', '/')]
     tries = [folder / name for folder in folders]
     tries += [folder.joinpath(*steps[i:]) for i in range(len(steps)) for folder in folders]
-    return next((path for path in tries if path.is_file()), None)
+    return next((path for path in tries if os.path.isfile(path)), None)
 
 
 def _pictures(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return []
     return sorted(p for p in folder.rglob('*') if p.suffix.lower() in PICTURES and p.is_file())
 

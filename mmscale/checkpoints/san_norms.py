@@ -1,6 +1,5 @@
 """A SAN's norms, one for each resolution: which ones a file has, and in the order of a model."""
 
-import json
 import logging
 import re
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from torch import nn
 
 from mmscale.checkpoints.tensors import OWN, Weights
 from mmscale.models.backbones.san import RESOLUTIONS
+from mmscale.utils.texts import parse_json
 
 
 def resolutions_in(content: dict, state: Weights) -> list[int] | None:
@@ -24,8 +24,8 @@ def resolutions_in(content: dict, state: Weights) -> list[int] | None:
     known = meta.get('resolutions') if isinstance(meta, dict) else None
     if isinstance(known, str):  # safetensors hold texts
         try:
-            known = json.loads(known)
-        except (ValueError, RecursionError):
+            known = parse_json(known)
+        except ValueError:
             return None
     if known is None and state.source not in ('', OWN):
         known = RESOLUTIONS

@@ -10,6 +10,7 @@ from mmscale.errors import UserError, printable, without_secrets
 
 FAULT, WARNING, REPAIRED, NOTE = 'fault', 'warning', 'repaired', 'note'
 SHOWN = 3  # examples of a kind
+LONG = 200  # characters of a name in a message
 
 
 class Finding(NamedTuple):
@@ -52,7 +53,7 @@ def settle(findings: Iterable[Finding]) -> None:
 
 def first(items: Any, name: str = '') -> str:
     """The first few of some indices or names, as text: ``annotations[3], annotations[8], ...``."""
-    shown = [f'{name}[{item}]' if name else repr(item) for item in items[:SHOWN]]
+    shown = [f'{name}[{item}]' if name else f'{item!r:.{LONG}}' for item in items[:SHOWN]]
     return ', '.join([*shown, '...'] if len(items) > SHOWN else shown)
 
 

@@ -2,13 +2,13 @@
 
 import contextlib
 import gc
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mmscale.checks.findings import FAULT, Finding
+from mmscale.utils.texts import parse_json
 
 LISTS = ('images', 'annotations', 'categories')
 UNLABELLED = 'has pictures and categories, but no annotations, as COCO has for its test-dev'
@@ -44,7 +44,7 @@ def read_annotations(
         content = _parsed(path)
     except OSError as error:
         return None, Finding(FAULT, 'file-unreadable', f'{named} cannot be read: {error.strerror}')
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         why = 'it is empty' if not path.stat().st_size else str(error)
         return None, Finding(
             FAULT, 'file-no-json', f'{named} is not JSON: {why}', 'export or copy it again'
@@ -82,7 +82,7 @@ def uncollected() -> Iterator[None]:
 
 def _parsed(path):
     with uncollected():
-        return json.loads(path.read_bytes())  # of bytes: it finds out the encoding by itself
+        return parse_json(path.read_bytes())
 
 
 def _is_list(value):

@@ -1,6 +1,5 @@
 """What lies on a disk, without a config: an annotation file, or a folder of either layout."""
 
-import json
 import mmap
 import os
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from mmscale.checks.pictures import check_pictures
 from mmscale.checks.reading import LISTS, UNLABELLED, read_annotations
 from mmscale.checks.repairs import repair
 from mmscale.datasets.pictures import PICTURES
+from mmscale.utils.texts import parse_json
 from mmscale.utils.words import counted
 
 SHOWN = 3  # names in a message
@@ -88,7 +88,7 @@ def find_in_tree(root: Path, *, deep: bool = False) -> Iterator[Finding] | None:
 
 def annotation_files(root: Path) -> list[Path]:
     """The JSON files of a folder and of the folders in it that look like COCO's detections."""
-    return sorted(path for path in _json_files(root) if _looks_like_coco(path))
+    return sorted(filter(looks_like_coco, _json_files(root)))
 
 
 def picture_folder(path: Path, names: list[str]) -> Path | None:
@@ -145,7 +145,8 @@ def _is_class_set(root):
     return any(p.suffix.lower() in (*PICTURES, '.gif') for i in inside for p in i.iterdir())
 
 
-def _looks_like_coco(path):
+def looks_like_coco(path: Path) -> bool:
+    """Whether a JSON file is one of COCO's of objects, without reading a large one to the end."""
     if _is_other_task(path):
         return False
     try:
@@ -155,7 +156,7 @@ def _looks_like_coco(path):
                 return False
         if len(head) == HEAD and any(f'"{key}"'.encode() in head for key in ('images', 'info')):
             return True
-        content: Any = json.loads(path.read_bytes()) if len(head) < HEAD or head else None
+        content: Any = parse_json(path.read_bytes()) if len(head) < HEAD or head else None
     except (OSError, ValueError):
         # Cut or empty: what lies among annotations is one.
         return path.parent.name == 'annotations' or 'annotations' in path.name

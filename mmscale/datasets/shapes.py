@@ -24,6 +24,7 @@ from rich.table import Table
 from mmscale.errors import UserError, check_whole
 from mmscale.utils.files import writing
 from mmscale.utils.folders import folder_aside, put_back, replace_folder
+from mmscale.utils.texts import parse_json
 
 # Part of the manifest: raise it whenever the same arguments give other pictures.
 VERSION = 2
@@ -565,7 +566,7 @@ def statistics(path: str | Path) -> dict[str, Any]:
         of the objects ``small`` (area below 32^2), ``medium`` (below 96^2), ``large``, and
         ``overlapping`` (whose box has an IoU of 0.3 or more with another of its image).
     """
-    coco = json.loads(Path(path).read_text())
+    coco = parse_json(Path(path).read_bytes())
     by_image: dict[int, list] = {image['id']: [] for image in coco['images']}
     for annotation in coco['annotations']:
         by_image[annotation['image_id']].append(annotation['bbox'])
@@ -655,7 +656,7 @@ def _checked(**arguments):
 def _complete(out, arguments):
     """Whether the folder holds the set that the arguments give."""
     try:
-        return json.loads((out / 'shapes.json').read_text()) == _manifest(arguments)
+        return parse_json((out / 'shapes.json').read_bytes()) == _manifest(arguments)
     except (OSError, ValueError):
         return False
 
@@ -677,7 +678,7 @@ def _require_free(out, force):
 
 def _made_with(out):
     try:
-        made = json.loads((out / 'shapes.json').read_text())['arguments']
+        made = parse_json((out / 'shapes.json').read_bytes())['arguments']
     except (OSError, ValueError, KeyError, TypeError):
         return ''
     return f' (shapes made with {made})'
@@ -705,7 +706,7 @@ def _others(out, arguments):
         UserError: If one is where the new set has a file.
     """
     try:
-        made = set(_files(json.loads((out / 'shapes.json').read_text())['arguments']))
+        made = set(_files(parse_json((out / 'shapes.json').read_bytes())['arguments']))
     except (OSError, ValueError, KeyError, TypeError):
         made = set()
     there = (p.relative_to(out) for p in out.rglob('*') if p.is_symlink() or not p.is_dir())

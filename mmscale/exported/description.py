@@ -5,13 +5,13 @@ file names those of `TRANSFORMS`, with plain arguments. In the rest of what it s
 to build.
 """
 
-import json
 import re
-import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mmscale.errors import UserError, is_number, is_whole
+from mmscale.utils.texts import parse_json
+from mmscale.utils.words import short
 
 FORMAT = 1  # of the description
 PARTS = ('detector', 'classifier', 'segmentor', 'neck', 'backbone')
@@ -141,9 +141,9 @@ def read_description(text: str | None, named: str) -> dict[str, Any]:
         UserError: If it is none, has another format, or describes more than data.
     """
     try:
-        meta = json.loads(text or '')
+        meta = parse_json(text or '')
         found = isinstance(meta, dict)
-    except (ValueError, RecursionError):
+    except ValueError:
         found = False
     if not found:
         raise UserError(
@@ -151,8 +151,8 @@ def read_description(text: str | None, named: str) -> dict[str, Any]:
         )
     if type(meta.get('format')) is not int or meta['format'] != FORMAT:
         raise UserError(
-            f'{named} was written by mmscale {_short(meta.get("mmscale"))} in format '
-            f'{_short(meta.get("format"))}; this one reads format {FORMAT}: export it again'
+            f'{named} was written by mmscale {short(meta.get("mmscale"))} in format '
+            f'{short(meta.get("format"))}; this one reads format {FORMAT}: export it again'
         )
     try:
         _check(meta)
@@ -241,7 +241,7 @@ def check_pipeline(pipeline: Any, where: str) -> None:
         place = f'{where}[{index}]'
         kind = step.get('type') if isinstance(step, dict) else None
         if not isinstance(kind, str) or kind not in TRANSFORMS:
-            named = _short(kind if isinstance(step, dict) else step)
+            named = short(kind if isinstance(step, dict) else step)
             raise UserError(
                 f'{place} is {named}, but a file can describe these transforms only: '
                 f'{", ".join(TRANSFORMS)}'
@@ -250,7 +250,7 @@ def check_pipeline(pipeline: Any, where: str) -> None:
         for key, value in step.items():
             if key != 'type' and key not in known:
                 raise UserError(
-                    f'{place}: {kind} has {_short(key)}, but a file can describe only '
+                    f'{place}: {kind} has {short(key)}, but a file can describe only '
                     f'{[*known]} of it'
                 )
             if key != 'type':
@@ -261,17 +261,17 @@ def _section(owner, key, keys: Sequence[str] = (), *, only: bool = False, inside
     """The dict under a key, with the keys that it has to have."""
     found = owner.get(key)
     if not isinstance(found, dict):
-        raise UserError(f'{inside}{key} must be an object with keys, but is {_short(found)}')
+        raise UserError(f'{inside}{key} must be an object with keys, but is {short(found)}')
     missing = [name for name in keys if name not in found]
     unknown = [name for name in found if name not in keys] if only else []
     if missing or unknown:
-        raise UserError(f'{inside}{key} lacks {missing} and has too much: {_short(unknown)}')
+        raise UserError(f'{inside}{key} lacks {missing} and has too much: {short(unknown)}')
     return found
 
 
 def _require(key, value, fits, what):
     if not fits(value):
-        raise UserError(f'{key} is {_short(value)}, but should be {what}')
+        raise UserError(f'{key} is {short(value)}, but should be {what}')
 
 
 def _refuse_types(value, where, depth):
@@ -280,7 +280,7 @@ def _refuse_types(value, where, depth):
         raise UserError(f'{where} has more than {NESTED} objects inside each other')
     if isinstance(value, dict):
         if 'type' in value:
-            raise UserError(f'{where or "it"} has a type, {_short(value["type"])}')
+            raise UserError(f'{where or "it"} has a type, {short(value["type"])}')
         for key, inner in value.items():
             _refuse_types(inner, f'{where}.{key}'.strip('.')[:80], depth - 1)
     elif isinstance(value, list):
@@ -302,7 +302,3 @@ def _is_palette(value):
         and all(is_whole(part, 0) and part < 256 for part in colour)
         for colour in value
     )
-
-
-def _short(value):
-    return reprlib.repr(value)

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from pycocotools.cocoeval import COCOeval
 
 from mmscale.errors import UserError, first_line
 from mmscale.evaluation.hot import hot_evaluation
+from mmscale.utils.texts import parse_json
 
 # pycocotools' twelve figures, in its order.
 FIGURES = (
@@ -69,7 +69,7 @@ def read_truth(annotations: str | Path) -> COCO:
     try:
         with _silence():
             return COCO(str(annotations))
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AssertionError, RecursionError) as error:
         raise UserError(
             f'annotations {str(annotations)!r}, which the predictions are compared with, cannot be '
             f'read ({first_line(error)})'
@@ -89,7 +89,7 @@ def read_found(truth: COCO, results: str | Path, kind: str = 'bbox') -> COCO:
     """
     try:
         with open(results, encoding='utf-8') as file:
-            found = json.load(file)
+            found = parse_json(file.read())
         if kind == 'segm':  # pycocotools would take the boxes' areas for those of the masks
             found = [{k: v for k, v in one.items() if k != 'bbox'} for one in found]
         if not found:

@@ -1,6 +1,5 @@
 """What the logs of runs say: one run's curve, and runs of several kinds beside each other."""
 
-import json
 import logging
 import math
 import statistics
@@ -14,6 +13,7 @@ from mmscale.errors import UserError
 from mmscale.reports.statistics import margin
 from mmscale.utils.figures import COLOURS, label, new_figure, write_figure
 from mmscale.utils.files import check_out
+from mmscale.utils.texts import parse_json
 
 STEPS = ('epoch', 'iter', 'step', 'time', 'data_time', 'memory')  # of a log, and how long they took
 
@@ -83,7 +83,7 @@ def _read_log(log):
     lines = []
     for number, text in enumerate(texts, 1):
         try:
-            line = json.loads(text)
+            line = parse_json(text)
             lines.append(line | {'step': int(line['step'])})
         except (ValueError, KeyError, TypeError) as error:
             if number < len(texts):

@@ -1,12 +1,12 @@
 """The last test of a work dir, as ``mmscale test --report`` has kept it."""
 
-import json
 import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmscale.engine.keeping import FOLDER, FORMAT, RECORD
 from mmscale.errors import UserError, first_line
+from mmscale.utils.texts import parse_json
 
 TASKS = ('detector', 'classifier', 'segmentor')
 
@@ -48,13 +48,13 @@ def read_json(path: Path) -> Any:
     """
     try:
         with open(path, encoding='utf-8') as file:
-            return json.load(file)
+            return parse_json(file.read())
     except OSError as error:
         raise UserError(
             f'{str(path)!r}, which the report is made of, cannot be read '
             f'({error.strerror}): test again with --report'
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UserError(
             f'{str(path)!r} is no JSON ({first_line(error)}): test again with --report'
         ) from error

@@ -1,6 +1,5 @@
 """Tables of a metric over resolutions: printed, and drawn beside each other."""
 
-import json
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from mmscale.errors import UserError
 from mmscale.reports.statistics import margin
 from mmscale.utils.figures import COLOURS, label, new_figure, write_figure
 from mmscale.utils.files import check_out
+from mmscale.utils.texts import parse_json
 
 
 def compare_tables(
@@ -58,7 +58,7 @@ def compare_tables(
 def _read_table(path, metric):
     try:
         with open(path, encoding='utf-8') as file:
-            rows = json.load(file)
+            rows = parse_json(file.read())
         return [{key: row[key] for key in ('inference', 'resolution', metric)} for row in rows]
     except (OSError, ValueError, TypeError) as error:
         raise UserError(

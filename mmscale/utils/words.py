@@ -1,5 +1,11 @@
 """Words of messages."""
 
+import reprlib
+from typing import Any
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2  # by default 6, of six entries each
+
 
 def counted(number: int, one: str, many: str = '') -> str:
     """A number with its word.
@@ -9,3 +15,13 @@ def counted(number: int, one: str, many: str = '') -> str:
         ('1 picture', '2,000 boxes')
     """
     return f'{number:,} {one if number == 1 else many or one + "s"}'
+
+
+def short(value: Any) -> str:
+    """A value as Python writes it, however large it is or deep.
+
+    Example:
+        >>> short(list(range(100)))
+        '[0, 1, 2, 3, 4, 5, ...]'
+    """
+    return _SHORT.repr(value)
