@@ -39,7 +39,7 @@ def read(root: Path) -> DetectionSet:
         if content is None:
             raise UserError(fault)
         if 'annotations' not in content:
-            said.add('{} files have no annotations and are left out', path.name)
+            said.add('file', 'without annotations, left out', path.name)
             continue
         if not content['images']:
             raise UserError(
@@ -84,7 +84,7 @@ def _leave_missing(content: dict[str, Any], folder: Path, said: Said) -> bool:
     lacking = [image for image in content['images'] if not is_there(image)]
     if lacking:
         for image in lacking:
-            said.add('{} pictures are missing and are left out', image['file_name'])
+            said.add('picture', 'missing, left out', image['file_name'])
         ids = {str(image.get('id')) for image in lacking}
         content['images'] = [image for image in content['images'] if is_there(image)]
         content['annotations'] = [

@@ -36,24 +36,29 @@ class Said:
     """What was left out or changed on the way, by kind, with where it was."""
 
     def __init__(self) -> None:
-        self.places: dict[str, list[str]] = defaultdict(list)
+        self.texts: list[str] = []
+        self.places: dict[tuple[str, str], list[str]] = defaultdict(list)
 
-    def add(self, kind: str, place: str) -> None:
-        """Count one case of a kind. `{}` in it becomes the number."""
-        self.places[kind].append(place)
+    def add(self, what: str, state: str, place: str) -> None:
+        """Count one case, such as of a ``'picture'`` that is ``'missing, left out'``."""
+        self.places[what, state].append(place)
+
+    def note(self, text: str) -> None:
+        """Say something of the whole set."""
+        self.texts.append(text)
 
     def notes(self) -> Iterator[str]:
-        """A line for every kind."""
-        for kind, places in self.places.items():
-            said = kind.replace('{}', str(len(places)), 1)  # what a file says may have braces
-            yield f'{said}: {first(list(dict.fromkeys(places)))}'
+        """A line for every text and for every kind."""
+        yield from self.texts
+        for (what, state), places in self.places.items():
+            yield f'{counted(len(places), what)} {state}: {first(list(dict.fromkeys(places)))}'
 
 
 def upright_size(path: Path, said: Said) -> tuple[int, int] | None:
     """Width and height of a picture as the loader turns it; None if it cannot be read."""
     header = read_header(str(path))
     if header.fault:
-        said.add(f'{{}} pictures {UNREADABLE[header.fault]} and are left out', path.name)
+        said.add('picture', f'left out ({UNREADABLE[header.fault]})', path.name)
         return None
     width, height = header.size
     return (height, width) if header.orientation in TURNED else (width, height)
@@ -124,13 +129,11 @@ def _annotation(shape, size, place, masks, said):
     low, high = points.min(0), points.max(0)
     beyond = np.abs(points - shape.points).max()
     if (high - low < SMALLEST).any():
-        kind = (
-            '{} objects are outside their picture' if beyond > SMALLEST else '{} objects are empty'
-        )
-        said.add(f'{kind} and are left out', place)
+        why = 'outside of the picture' if beyond > SMALLEST else 'without a width or height'
+        said.add('object', f'{why}, left out', place)
         return None
     if beyond > SMALLEST:
-        said.add('{} objects reach out of their picture and are cut at its edge', place)
+        said.add('object', "cut at the picture's edge", place)
     box = [*low, *(high - low)]
     corners = points
     if len(points) == 2:
@@ -181,7 +184,7 @@ def complete(content: dict[str, Any], folder: Path, name: str, said: Said) -> bo
                 image.update(width=size[0], height=size[1])
                 added.add('width and height')
     for key in sorted(added):
-        said.add(f'{key} was missing in {{}} annotation files, and is in the copies', name)
+        said.add('annotation file', f'without {key}, which the copy has', name)
     return bool(added)
 
 

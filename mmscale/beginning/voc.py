@@ -116,7 +116,7 @@ def _labelled(root: Path, said: Said) -> dict[str, list[Labelled]]:
         if listed:
             lacks = [name for name in listed if name not in files]
             for name in lacks:
-                said.add(f'{{}} pictures of {LISTS}/{split}.txt have no .xml file', name)
+                said.add('name', f'of {LISTS}/{split}.txt without an .xml file, left out', name)
             chosen = [files[name] for name in listed if name in files]
             found[split] = list(_pairs(chosen, pictures, said))
     if not found:
@@ -132,7 +132,7 @@ def _labelled(root: Path, said: Said) -> dict[str, list[Labelled]]:
 def _say_unlabelled(folder: Path, labelled: set[str], said: Said) -> None:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in PICTURES and path.stem not in labelled:
-            said.add('{} pictures have no .xml file and are left out', path.name)
+            said.add('picture', 'without an .xml file, left out', path.name)
 
 
 def _listed(path: Path) -> list[str]:
@@ -156,7 +156,7 @@ def _pairs(files: list[Path], folder: Path, said: Said) -> Iterator[Labelled]:
         if picture:
             yield Labelled(file, picture)
         else:
-            said.add('{} .xml files have no picture of their name and are left out', file.name)
+            said.add('.xml file', 'without a picture of its name, left out', file.name)
 
 
 def _tree(file: Path, said: Said) -> ElementTree.Element | None:
@@ -167,8 +167,8 @@ def _tree(file: Path, said: Said) -> ElementTree.Element | None:
         text = content.decode(found[1].decode()) if found else content
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, LookupError, ValueError) as error:
-        kind = f'{{}} .xml files are no XML ({first_line(error)}) and are left out'
-        said.add(f'{kind}, with their pictures', file.name)
+        state = f'left out with its picture: no XML ({first_line(error)})'
+        said.add('.xml file', state, file.name)
         return None
 
 
@@ -178,12 +178,12 @@ def _objects(
     """Name, two corners in pixels from 0, and whether it is difficult, of every object."""
     own = [_number(tree, f'size/{side}') for side in ('width', 'height')]
     if own != [None, None] and tuple(own) not in (size, (0, 0)):
-        said.add('{} .xml files give another size than their picture has', file.name)
+        said.add('.xml file', 'with another size than the picture has', file.name)
     for node in tree.iter('object'):
         name = (node.findtext('name') or '').strip()
         corners = [_number(node, f'bndbox/{key}') for key in ('xmin', 'ymin', 'xmax', 'ymax')]
         if not name or None in corners:
-            said.add('{} objects without a name or a box are left out', file.name)
+            said.add('object', 'without a name or a box, left out', file.name)
             continue
         box = np.sort(np.array(corners, float).reshape(2, 2), axis=0)
         box[0] -= 1  # the devkit counts pixels from 1, and the last one belongs to the box

@@ -30,7 +30,7 @@ from mmscale.utils.words import counted, short
 
 BOX, SCORED = 5, 6  # values in a line: class, centre and size; and a score, which is passed over
 POLYGON = 7  # class and three corners
-LEFT = 'lines of labels are left out'
+LINE, LEFT = 'label line', 'left out: '
 FAR = 2  # widths of a picture: what is further out is in pixels
 
 
@@ -114,11 +114,11 @@ def _lack(read_parts, said) -> str:
     if not files:
         return 'no labels beside them: of images/a.jpg they are in labels/a.txt'
     named = f'{counted(len(files), "label file")} beside them, such as {files[0].name!r}'
-    wrong = [(kind, places) for kind, places in said.places.items() if LEFT in kind]
+    wrong = [(state, p) for (_, state), p in said.places.items() if state.startswith(LEFT)]
     if not wrong:
         return f'no objects: the {named}, have no lines: label the pictures, or export them again'
-    (kind, places), lines = wrong[0], sum(len(places) for _, places in wrong)
-    why = kind.rpartition(f'{LEFT} (')[2].removesuffix(')')
+    (state, places), lines = wrong[0], sum(len(places) for _, places in wrong)
+    why = state.removeprefix(LEFT)
     return (
         f'no labels that can be read: of the {counted(lines, "line")} in their label files none is '
         f'as YOLO has it, such as {places[0]} ({why}): write 0 0.5 0.5 0.2 0.3, the number of the '
@@ -209,7 +209,7 @@ def _picture_lists(root, content, where, said) -> dict[str, list[Path]]:
             if given and (paths or split != 'train'):
                 place = paths[0].parent.relative_to(root).as_posix() if paths else ''
                 instead = f'those of {place!r} are taken' if place else 'left out'
-                said.add(f'{split}: {given!r:.200} has no pictures, {instead}', where.name)
+                said.note(f'{where.name}: {split}: {given!r:.200} has no pictures, {instead}')
         if paths:
             found[split] = sorted(dict.fromkeys(paths))
     if not found:
@@ -222,7 +222,7 @@ def _picture_lists(root, content, where, said) -> dict[str, list[Path]]:
         both = [path for path in paths if path in seen]
         if len(both) == len(paths):  # train and val name one folder, as small examples have it
             first = seen[both[0]]
-            said.add(f'{split} has the pictures of {first} again and is left out', where.name)
+            said.note(f'{where.name}: {split} has the pictures of {first} again, left out')
             del found[split]
         seen.update(dict.fromkeys(paths, split))
     return found
@@ -237,7 +237,8 @@ def _listed(entry: str, root: Path, base: Any) -> list[Path]:
     tries += [root.joinpath(*steps[i:]) for i in range(len(steps))]
     for path in tries:
         if os.path.isdir(path):  # of a name that is too long, Path's raises
-            inside = _pictures(path)
+            above = path.resolve() in root.parents  # such as the whole disk
+            inside = [] if above else _pictures(path)
             if inside:
                 return inside
         elif os.path.isfile(path) and path.suffix == '.txt':
@@ -286,7 +287,7 @@ def _lines(picture: Path, keypoints: bool, said: Said) -> Iterator[tuple[str, in
     path = _label_path(picture)
     if path is None:
         if split_of(picture.parent.name) != 'test':
-            said.add('{} pictures have no label file and count as empty', picture.name)
+            said.add('picture', 'without a label file, counted as empty', picture.name)
         return
     seen = set()
     lines = path.read_text(encoding='utf-8-sig', errors='replace').splitlines()
@@ -297,10 +298,10 @@ def _lines(picture: Path, keypoints: bool, said: Said) -> Iterator[tuple[str, in
         try:
             label, points = parse_line(line, keypoints=keypoints)
         except ValueError as error:
-            said.add(f'{{}} {LEFT} ({error})', place)
+            said.add(LINE, f'{LEFT}{error}', place)
             continue
         if line in seen:
-            said.add('{} lines of labels repeat another one and are left out', place)
+            said.add(LINE, 'repeated, left out', place)
             continue
         seen.add(line)
         yield place, label, points

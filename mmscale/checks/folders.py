@@ -64,7 +64,10 @@ def check_folder(
     if headers:
         found = read_headers(every, deep=deep)
         relative = [os.path.relpath(path, folder) for path in every]
-        for kinds, key in ((UNREADABLE, 'fault'), ({k: v[0] for k, v in ODD.items()}, 'odd')):
+        for kinds, key in (
+            ({k: f'are {what}' for k, what in UNREADABLE.items()}, 'fault'),
+            ({k: what for k, (what, _) in ODD.items()}, 'odd'),
+        ):
             for kind, what in kinds.items():
                 named = [n for n, header in zip(relative, found) if getattr(header, key) == kind]
                 if named:

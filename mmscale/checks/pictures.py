@@ -176,11 +176,11 @@ def _not_there(missing, names, folder):
 
 
 UNREADABLE = {
-    'picture-no-file': 'are no files, but folders or the like',
-    'picture-empty': 'are empty files',
-    'picture-none': 'are no pictures',
-    'picture-cut': 'are cut off or damaged',
-    'picture-format': 'are of a format that the loader (OpenCV) cannot read',
+    'picture-no-file': 'a folder or the like',
+    'picture-empty': 'without content',
+    'picture-none': 'of no picture format',
+    'picture-cut': 'cut off or damaged',
+    'picture-format': 'of a format that the loader (OpenCV) cannot read',
 }
 ODD = {
     'picture-16-bit': (
@@ -202,7 +202,7 @@ def _unreadable(names, headers, folder):
             yield Finding(
                 FAULT,
                 kind,
-                f'{count(found, names, "pictures")} in {str(folder)!r} {what}: {first(found)}',
+                f'{count(found, names, "pictures")} in {str(folder)!r} are {what}: {first(found)}',
                 'replace them, or leave them out of the annotations',
             )
     for kind, (what, remedy) in ODD.items():

@@ -130,9 +130,8 @@ def test_warnings_name_the_files_that_are_kept(shapes, tmp_path, undrawn):
     del content['annotations'][0]['area']
     path.write_text(json.dumps(content))
     begun = begin(root, tmp_path / 'my_config.py')
-    assert "area was missing in 1 annotation files, and is in the copies: 'instances_val.json'" in (
-        begun.notes
-    )
+    added = "1 annotation file without area, which the copy has: 'instances_val.json'"
+    assert added in begun.notes
     (said,) = [note for note in begun.notes if 'outside' in note]
     assert not said.startswith('warning')  # the command calls it a note
     assert str(begun.page.with_name('val.json')) in said

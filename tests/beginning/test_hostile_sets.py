@@ -136,3 +136,15 @@ def test_text_in_another_encoding_says_the_line(sets):
             read_folder(sets['yolo'])
     finally:
         path.write_bytes(before)
+
+
+def test_folders_above_the_set_are_no_part_of_it(sets):
+    path = sets['yolo'] / 'data.yaml'
+    before = path.read_text()
+    path.write_text(before.replace('images/val', '../' * 50))
+    try:
+        found = read_folder(sets['yolo'])
+    finally:
+        path.write_text(before)
+    assert len(found.parts['val'].content['images']) == 6
+    assert "has no pictures, those of 'images/val' are taken" in found.notes[0]

@@ -227,7 +227,7 @@ def test_pictures_that_are_missing_are_left_out(shapes, tmp_path):
     assert {a['image_id'] for a in part.content['annotations']} == {
         a['image_id'] for a in before['annotations']
     } - {gone['id']}
-    assert found.notes == [f"1 pictures are missing and are left out: '{gone['file_name']}'"]
+    assert found.notes == [f"1 picture missing, left out: '{gone['file_name']}'"]
 
 
 def test_class_folders(shapes, tmp_path):

@@ -78,7 +78,7 @@ def test_difficult_objects_are_neither_learned_nor_counted(devkit, first):
 @pytest.mark.parametrize(
     ('text', 'note'),
     [
-        ('<annotation><object>', 'are no XML'),
+        ('<annotation><object>', 'no XML (ParseError'),
         ('<annotation><object><name>ring</name></object></annotation>', 'without a name or a box'),
         (
             '<annotation><size><width>640</width><height>480</height></size></annotation>',
@@ -98,8 +98,8 @@ def test_a_picture_or_a_file_that_is_missing_is_said(devkit, first):
     with open(devkit / 'ImageSets/Main/val.txt', 'a') as file:
         file.write('gone\n')
     notes = '\n'.join(read_folder(devkit).notes)
-    assert "have no picture of their name and are left out: 'train_" in notes
-    assert "have no .xml file: 'gone'" in notes
+    assert "without a picture of its name, left out: 'train_" in notes
+    assert "without an .xml file, left out: 'gone'" in notes
 
 
 def test_a_part_whose_files_are_all_no_xml_is_not_dropped(devkit):
@@ -120,7 +120,7 @@ def test_a_file_that_is_no_xml_takes_its_picture_with_it(devkit, first):
 def test_pictures_without_a_file_are_said(devkit, first):
     shutil.rmtree(devkit / 'ImageSets')
     first.unlink()
-    assert f"1 pictures have no .xml file and are left out: '{first.stem}.jpg'" in '\n'.join(
+    assert f"1 picture without an .xml file, left out: '{first.stem}.jpg'" in '\n'.join(
         read_folder(devkit).notes
     )
 

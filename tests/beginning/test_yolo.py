@@ -145,11 +145,11 @@ def test_marks_ends_of_lines_and_strange_names_make_no_difference(small, truth):
 @pytest.mark.parametrize(
     ('line', 'note', 'objects'),
     [
-        ('0 0.5 0.5 0.1', '1 lines of labels are left out (neither a box', 0),
-        ('0 1.0 0.5 0.2 0.2', '1 objects reach out of their picture', 1),
-        ('0 1.5 0.5 0.2 0.2', '1 objects are outside their picture', 0),
-        ('0 0.5 0.5 0 0.2', '1 objects are empty', 0),
-        ('0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2', '1 lines of labels repeat', 1),
+        ('0 0.5 0.5 0.1', '1 label line left out: neither a box', 0),
+        ('0 1.0 0.5 0.2 0.2', "1 object cut at the picture's edge", 1),
+        ('0 1.5 0.5 0.2 0.2', '1 object outside of the picture', 0),
+        ('0 0.5 0.5 0 0.2', '1 object without a width or height', 0),
+        ('0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.2 0.2', '1 label line repeated', 1),
         ('', '', 0),
     ],
 )
@@ -241,7 +241,7 @@ def test_pictures_that_cannot_be_read_are_left_out(small):
     picture.write_bytes(picture.read_bytes()[:500])
     found = read_folder(root)
     assert len(found.parts['train'].content['images']) == 11
-    assert '1 pictures are cut off or damaged and are left out' in found.notes[0]
+    assert '1 picture left out (cut off or damaged)' in found.notes[0]
 
 
 @pytest.mark.parametrize(
