@@ -24,7 +24,8 @@ COUNTS = ROOT / '.ci/zoo_counts.json'
 PAGE = ROOT / 'docs/zoo.md'
 TEMPLATE = ROOT / '.ci/zoo_page.md'  # the page without its tables
 SOURCE = yaml.safe_load((ROOT / '.ci/zoo.yml').read_text(encoding='utf-8'))
-FOLDERS = ('classification', *(family.lower() for family in SOURCE['families']))
+FAMILIES = [family.lower() for family in SOURCE['families']]
+FOLDERS = ('classification', *FAMILIES, 'segmentation')
 PUBLISHED = "the authors' claim; nobody has reproduced it here"
 # The configs of other packages that stand beside ours.
 OTHERS = {
@@ -32,13 +33,14 @@ OTHERS = {
     'faster-rcnn_r50_fpn_1x_coco': 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
     'mask-rcnn_r50_fpn_1x_coco': 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
 }
-# Those that are tested at another size than detectors are counted at.
+# Detectors that are tested at another size than others are counted at.
 SHAPES = {'rtmdet': (640, 640), 'ssdlite': (320, 320)}
 CLASSIFIER = '{}_in1k'
 FASTER = 'faster-rcnn_{}_fpn_1x_coco'
 MASK = 'mask-rcnn_{}_fpn_1x_coco'
 MASKED = ('mask', 'cascade-mask', 'rtmdet-ins')
 MASK_TASK = 'Instance Segmentation'
+SEGMENTORS = {'cityscapes': 'Cityscapes', 'ade20k': 'ADE20K'}  # and their crop: cityscapes-512x1024
 # What a task is called in zoo.yml.
 TASKS = {'classifier': CLASSIFIER, 'faster-rcnn': FASTER, 'mask-rcnn': MASK}
 
@@ -72,10 +74,17 @@ def counted(name: str) -> dict[str, Any]:
     from mmscale.engine.counting import count
 
     config = get_config(OTHERS[name]) if name in OTHERS else load_config(str(names()[name]))
-    found = count(config, next((SHAPES[kind] for kind in SHAPES if name.startswith(kind)), None))
+    found = count(config, shape_of(name))
     backbone = found['parts']['backbone']
     result = {key: found[key] for key in ('params', 'macs', 'shape')}
     return {**result, 'backbone_params': backbone['params'], 'backbone_macs': backbone['macs']}
+
+
+def shape_of(name: str) -> tuple[int, int] | None:
+    """Height and width that a config is counted at, where its kind has another one than usual."""
+    if crop := re.search(r'-(\d+)x(\d+)$', name):
+        return int(crop[1]), int(crop[2])
+    return next((SHAPES[kind] for kind in SHAPES if name.startswith(kind)), None)
 
 
 def counts() -> dict[str, dict[str, Any]]:
@@ -105,9 +114,7 @@ def metafile(folder: str) -> str:
 def model(path: Path) -> dict:
     """A config's entry."""
     name = path.stem
-    data = 'ImageNet-1k' if name.endswith('_in1k') else 'COCO'
-    tasks = ['Image Classification' if name.endswith('_in1k') else 'Object Detection']
-    tasks += [MASK_TASK] * name.startswith(MASKED)
+    data, tasks = purpose(name)
     row = counts()[name]
     metadata = {'Training Data': data, 'Parameters': row['params'], 'FLOPs': row['macs']}
     metrics = figures(name)
@@ -122,6 +129,15 @@ def model(path: Path) -> dict:
     }
 
 
+def purpose(name: str) -> tuple[str, list[str]]:
+    """The data set and the tasks of a config."""
+    if name.endswith('_in1k'):
+        return 'ImageNet-1k', ['Image Classification']
+    if crops := [SEGMENTORS[data] for data in SEGMENTORS if f'_{data}-' in name]:
+        return crops[0], ['Semantic Segmentation']
+    return 'COCO', ['Object Detection'] + [MASK_TASK] * name.startswith(MASKED)
+
+
 def result(task: str, data: str, metrics: dict[str, float]) -> dict:
     """What was published of one task of a model."""
     own = {key: metrics[key] for key in metrics if ('mask' in key) is (task == MASK_TASK)}
@@ -130,8 +146,8 @@ def result(task: str, data: str, metrics: dict[str, float]) -> dict:
 
 def network_of(name: str) -> str:
     """The network of a config: of ``faster-rcnn_rexnet-100_fpn_1x_coco`` it is ``rexnet-100``."""
-    families = '|'.join(FOLDERS[1:])
-    return re.sub(rf'_in1k$|^[a-z\d-]+_(?={families})|_(fpn_1x|\d+xb).*', '', name)
+    families = '|'.join(FAMILIES)
+    return re.sub(rf'_in1k$|^[a-z\d-]+_(?={families})|_(fpn_1x|\d+xb).*|-d16_.*', '', name)
 
 
 def figures(name: str) -> dict[str, float]:
@@ -182,7 +198,10 @@ def page() -> str:
             every['detectors'],
             detector_row,
         ),
-        others=table(['config', 'counted: M / G', 'at, px'], others(), other_row),
+        others=table(['config', 'counted: M / G', 'at, px'], others(segmentors=False), other_row),
+        segmentors=table(
+            ['config', 'counted: M / G', 'at, px'], others(segmentors=True), other_row
+        ),
         costs=table(['model', 'published: M / G', 'counted: M / G'], cost_rows()),
     )
     text = TEMPLATE.read_text(encoding='utf-8')
@@ -272,10 +291,11 @@ def detector_row(network: tuple) -> list[str] | None:
     return [label, f'{cost(faster, 1)}, {backbone}', box, cost(mask, 1), masks, places]
 
 
-def others() -> list[str]:
-    """The configs that are none of the above."""
+def others(*, segmentors: bool) -> list[str]:
+    """The detectors that are none of the above, or the segmentors."""
     known = [form.format(network_of(name)) for form in TASKS.values() for name in names()]
-    return [name for name in names() if name not in known and name not in OTHERS]
+    left = [name for name in names() if name not in known and name not in OTHERS]
+    return [name for name in left if ('Semantic Segmentation' in purpose(name)[1]) is segmentors]
 
 
 def other_row(name: str) -> list[str]:

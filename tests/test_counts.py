@@ -21,7 +21,7 @@ slow = pytest.mark.slow
 ZOO = runpy.run_path(str(ROOT / '.ci/zoo.py'))
 COUNTED = ZOO['counts']()
 # Small enough for every run of the tests, and of each family and task one.
-FAST = ('san-resnet-18', 'san-mobilenet-v2', 'faster-rcnn_rexnet-090')
+FAST = ('san-resnet-18', 'san-mobilenet-v2', 'faster-rcnn_rexnet-090', 'segformer_rexnet-100_4xb4')
 
 # Parameters, those of the backbone, its multiply-adds at 800 x 1200 and the whole detector's. No
 # whole figure is known for Mask R-CNN: Faster R-CNN's and 100 masks.
@@ -53,6 +53,8 @@ def is_fast(name):
     'name', [pytest.param(name, marks=() if is_fast(name) else slow) for name in COUNTED]
 )
 def test_counts_of_the_zoo(name):
+    if ZOO['purpose'](name)[1] == ['Semantic Segmentation']:
+        pytest.importorskip('mmseg')
     assert ZOO['counted'](name) == COUNTED[name]
 
 

@@ -55,6 +55,7 @@ def test_every_config_of_a_published_network_is_listed(models):
         ('san-mobilenet-v2_in1k', {'Top 1 Accuracy': 72.86}, 0.3008e9),
         ('retinanet_rexnet-100_fpn_1x_coco', {}, 148.9e9),
         ('rtmdet-ins_rexnet-100_8xb32-300e_coco', {}, 16.31e9),
+        ('fcn_rexnet-100-d16_4xb2-80k_cityscapes-512x1024', {}, 19.3e9),
     ],
 )
 def test_figures(models, name, metrics, flops):
