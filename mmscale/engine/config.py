@@ -1,7 +1,6 @@
 """Configs: found by path or bare name, read, and overridden."""
 
 import difflib
-import importlib.util
 import inspect
 import logging
 import os
@@ -18,6 +17,7 @@ from mmengine.runner import Runner
 
 from mmscale.checks.findings import settle
 from mmscale.checks.sections import find_overrides, find_values
+from mmscale.engine.bases import base_fault, near, other_fault
 from mmscale.engine.naming import name_types
 from mmscale.errors import UserError, first_line, is_whole
 from mmscale.registry import SCOPE, type_name
@@ -29,7 +29,6 @@ KEYS = (
     'efficient_conv_bn_eval', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn',
     'tta_model', 'tta_pipeline',
 )  # fmt: skip
-PACKAGES = ('mmdet', 'mmpretrain', 'mmseg', 'mmrotate', SCOPE)
 FOLDER = Path(__file__).parents[1] / '.mim' / 'configs'
 # Those in pure Python, and how their names begin: as other configs import them.
 PURE, MODULE = Path(__file__).parents[1] / 'configs', f'{SCOPE}.configs.'
@@ -48,21 +47,16 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     Raises:
         UserError: If there is no such config, the file is not one, or an override does not fit it.
     """
-    scope, named, _ = str(name).partition('::')
-    # mmengine would install something of that name.
-    if named and not (scope.isidentifier() and importlib.util.find_spec(scope)):
-        raise UserError(
-            f'config {str(name)!r} cannot be read: the package {scope!r} is not installed'
-            + (f': {MMSEG}' if scope == 'mmseg' else _near(scope, PACKAGES))
-        )
-    if named:
-        _check_other(scope, str(name))
+    named = '::' in str(name)
+    if named and (fault := other_fault(str(name))):
+        raise UserError(f'config {str(name)!r} cannot be read: {fault}')
     path = None if named else find_config(name)
     try:
         cfg = Config.fromfile(path) if path else get_config(f'{str(name).removesuffix(".py")}.py')
     except Exception as error:  # a config is a program, which may end with anything
         plain = isinstance(error, (OSError, SyntaxError, ValueError))  # mmengine's own words
-        reason = _where(error, path) + (str(error) if plain else _reason(error))
+        reason = path and base_fault(path)
+        reason = reason or _where(error, path) + (str(error) if plain else _reason(error))
         raise UserError(f'config {str(name)!r} cannot be read: {reason}') from error
     return settled(cfg, name, overrides)
 
@@ -98,27 +92,6 @@ def settled(cfg: Config, name: str | Path, overrides: Mapping[str, Any] | None =
     return cfg
 
 
-def _check_other(scope, name):
-    """Raises UserError if another package has no config of a name, with those that are near."""
-    spec: Any = importlib.util.find_spec(scope)
-    folders = [Path(place, '.mim/configs') for place in spec.submodule_search_locations or ()]
-    known = {
-        p.relative_to(f).with_suffix('').as_posix(): p for f in folders for p in f.rglob('*.py')
-    }
-    wanted = name.partition('::')[2].removesuffix('.py')
-    if known and wanted not in known:
-        near = _near(wanted, known) or _near(
-            wanted.rpartition('/')[2], {p.stem for p in known.values()}
-        )
-        raise UserError(f'config {name!r}: {scope} has none of that name{near}')
-
-
-def _near(wanted, known):
-    """The names that were meant, as the end of a message."""
-    close = difflib.get_close_matches(wanted, known, n=3)
-    return f'; close to it: {", ".join(close)}' if close else ''
-
-
 def _where(error, path):
     """The line of a config, or of one that it inherits from, that ended it; nothing if none did."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -131,7 +104,7 @@ def _where(error, path):
         return ''
     *_, last = lines
     own = path and os.path.abspath(last.filename) == os.path.abspath(path)
-    file = '' if own else f'{last.filename}, '
+    file = '' if own or not last.filename else f'{last.filename}, '
     text = f' ({last.line:.100})' if last.line else ''
     return f'{file}line {last.lineno}{text}: '
 
@@ -213,7 +186,7 @@ def find_config(name: str | Path) -> Path:
     known |= {path.stem: path for name, path in known.items() if not name.startswith(MODULE)}
     if wanted in known:
         return known[wanted]
-    near = _near(wanted.rsplit('/', 1)[-1], known)
+    close = near(wanted.rsplit('/', 1)[-1], known)
     raise UserError(
-        f'config {str(name)!r} is neither a file nor the name of a config of mmscale{near}'
+        f'config {str(name)!r} is neither a file nor the name of a config of mmscale{close}'
     )

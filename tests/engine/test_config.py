@@ -56,6 +56,28 @@ def test_an_error_in_an_inherited_config_names_it(tmp_path):
         load_config(tmp_path / 'config.py')
 
 
+@pytest.mark.parametrize(
+    ('base', 'words'),
+    [
+        ("'shared.py'", r"line 2: there is no file '.*shared\.py' to inherit from; .*shapes\.py"),
+        ("['middle.py']", r"middle\.py', line 1: there is no file '.*gone\.py' to inherit"),
+        ('5', 'line 2: _base_=5: a path belongs there, or a list of paths'),
+        ("['config.py']", "config.py' inherits from itself: take that out of _base_"),
+        ("'mmdet::faster_rcnn/faster-rcnn_r51'", 'mmdet has none .*; close to it: faster_rcnn/fa'),
+        ("'mmdett::a/b.py'", "line 2: 'mmdett::a/b.py': the package 'mmdett' is not installed"),
+        ("'mmscale::faster_rcnn_rexnet_fpn.py'", 'is called PACKAGE::FOLDER/NAME.py'),
+        ('name', "line 2: NameError: name 'name'"),
+    ],
+)
+def test_a_base_that_cannot_be_inherited_is_told_with_its_line(base, words, tmp_path):
+    (tmp_path / 'shapes.py').write_text('a = 1')
+    (tmp_path / 'middle.py').write_text("_base_ = 'gone.py'")
+    (tmp_path / 'config.py').write_text(f'a = 1\n_base_ = {base}')
+    with pytest.raises(UserError, match=f'cannot be read: .*{words}') as caught:
+        load_config(tmp_path / 'config.py')
+    assert '\n' not in str(caught.value)
+
+
 def test_few_classes_have_no_top_five():
     few = load_config(CLASSIFIER, {'model.head.num_classes': 3})
     assert few.val_evaluator.topk == (1,)
