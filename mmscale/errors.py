@@ -35,13 +35,17 @@ def without_secrets(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text without control characters but line breaks and tabs: a file's words may have some.
+    """A text that any terminal can show: no control characters but line breaks and tabs.
+
+    A file's words may have some, and its name may have bytes that are no text, Python's surrogates.
 
     Example:
         >>> printable('\\x1b[31mred')
         '\\\\x1b[31mred'
     """
-    return re.sub(r'[\x00-\x08\x0b-\x1f\x7f-\x9f]', lambda found: repr(found[0])[1:-1], text)
+    return re.sub(
+        r'[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]', lambda found: repr(found[0])[1:-1], text
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -28,7 +28,7 @@ from mmscale.checks.findings import FAULT, NOTE
 from mmscale.checks.reading import uncollected
 from mmscale.engine.checks import find_in_run
 from mmscale.engine.config import load_config
-from mmscale.errors import UserError, is_number, is_whole
+from mmscale.errors import UserError, is_number, is_whole, printable
 from mmscale.utils.files import check_out, written_aside
 from mmscale.utils.folders import folder_aside, replace_folder
 from mmscale.utils.words import counted
@@ -152,7 +152,7 @@ def _of_objects(found: DetectionSet) -> Contents:
     before, after = fit_anchors(scaled)
     plan = plan_detector(image_size, len(pictures))
     files = {
-        f'{split}.json': json.dumps(part.content, ensure_ascii=False)
+        f'{split}.json': _json(part.content)
         for split, part in found.parts.items()
         if part.file is None
     }
@@ -271,6 +271,17 @@ def _plan_lines(plan: Plan):
     yield f'schedule: {length}, warm-up {plan.warm_up:g} epoch{"s" * (plan.warm_up != 1)}'
 
 
+def _json(content):
+    # Names may have bytes that are no UTF-8: as JSON's escapes they are read as they were.
+    return json.dumps(content, ensure_ascii=False).encode(errors='backslashreplace').decode()
+
+
+def _listable(name):
+    if printable(name) != name or '\n' in name:
+        raise UserError(f'{name!r} cannot stand in a list of pictures: rename the file')
+    return name
+
+
 def _of_classes(found: ClassSet) -> Contents:
     notes, folders = list(found.notes), dict(found.folders)
     if 'val' not in found.parts:
@@ -293,7 +304,7 @@ def _of_classes(found: ClassSet) -> Contents:
     check_readable(sizes, looked, found.root, 'train')
     plan = plan_classifier(classifier_size(sizes), len(train))
     files = {
-        f'{split}.txt': ''.join(f'{name} {label}\n' for name, label in part)
+        f'{split}.txt': ''.join(f'{_listable(name)} {label}\n' for name, label in part)
         for split, part in found.parts.items()
         if split not in found.folders
     }

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmscale.beginning.anchors import STRIDES, Anchors
 from mmscale.beginning.parts import ClassSet, DetectionSet, Part
+from mmscale.errors import printable
 from mmscale.utils.figures import write_figure
 from mmscale.utils.words import counted
 
@@ -226,5 +227,6 @@ def _draw_spread(axis, values: np.ndarray, marks: Sequence[float], what: str):
 
 
 def _short(name: str, most: int = 40) -> str:
+    name = printable(name)
     name = name if len(name) <= most else f'{name[: most - 3]}...'
     return name.replace('$', r'\$')

@@ -70,6 +70,11 @@ def read(root: Path) -> DetectionSet:
         files, pictures = [one.file for one in labelled], [one.picture for one in labelled]
         check_readable([p for p in pictures if p in sizes], pictures, root, split)
         check_readable(objects[split], files, root, split, '.xml file')
+    if 'train' not in objects:
+        why = f'has only {", ".join(objects)} and nothing to train on'
+        if (root / LISTS).is_dir():
+            why = f'{why}: no name in {LISTS}/train.txt is that of an .xml file with a picture'
+        raise UserError(f'{str(root)!r} {why}')
     names = {name for found in objects.values() for _, inner in found for name, _, _ in inner}
     if not names:
         raise UserError(f'{str(root)!r}: none of the .xml files has an object with a box')

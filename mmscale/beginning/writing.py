@@ -145,4 +145,6 @@ def _joined(title, head, template):
     tail = text.partition(MARK)[2]
     assert tail, f'{template} has lost its mark'
     title = printable(title).replace('\\', '/').replace('"', "'")
-    return '\n'.join([f'"""{title}"""', '', *head, '', f'{MARK}{tail}'])
+    # mmengine would put something in the place of {{ fileDirname }}.
+    own = '\n'.join([f'"""{title}"""', '', *head, '']).replace('{{', '{\\x7b')
+    return f'{own}\n{MARK}{tail}'

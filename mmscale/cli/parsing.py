@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import difflib
+import io
 import json
 import os
 import signal
@@ -66,6 +67,7 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Also refuses empty and blank words: as a path, none is what anyone means."""
+        _print_every_name()
         found, rest = super().parse_known_args(args, namespace)
         for action in self._actions:
             value = getattr(found, action.dest, None)
@@ -85,6 +87,13 @@ class CommandParser(argparse.ArgumentParser):
                 if word.startswith('-') and close:
                     message += f'; did you mean {" or ".join(close)}?'
         super().error(message)
+
+
+def _print_every_name():
+    """Have names that the terminal's encoding lacks written out: no command ends for one."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
 
 
 def _epilog(note, examples):

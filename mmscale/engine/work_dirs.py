@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmscale.errors import UserError
+from mmscale.errors import UserError, printable
 from mmscale.utils.files import cannot_write, sweep
 from mmscale.utils.locks import Unsupported, process_lock
 
@@ -36,6 +36,8 @@ def held(work_dir: str | Path, launcher: str = 'none') -> Iterator[None]:
         yield
         return
     folder = Path(work_dir)
+    if printable(str(folder)) != str(folder):  # mmengine writes it into files
+        raise UserError(f'work dir {str(folder)!r} is not UTF-8: give another --work-dir')
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)

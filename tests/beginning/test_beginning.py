@@ -3,6 +3,7 @@
 import ast
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import layouts
@@ -144,6 +145,37 @@ def test_pictures_without_objects_are_trained_on(shapes, tmp_path, undrawn):
     begun = begin(root, tmp_path / 'my_config.py')
     assert '1 picture without objects: trained on as background' in begun.notes
     assert load_config(begun.config).train_dataloader.dataset.filter_cfg.filter_empty_gt is False
+
+
+@pytest.mark.parametrize('kind', ['yolo', 'coco', 'classes'])
+def test_names_that_are_no_utf_8(kind, shapes, tmp_path, unproven):
+    root = getattr(layouts, kind)(shapes, tmp_path / 's\udcff {{ fileDirname }}')
+    picture = min(root.rglob('*.jpg'))
+    for path in (picture, *root.rglob(f'{picture.stem}.txt')):
+        path.rename(path.with_name(f'\udcff{path.suffix}'))
+    for path in root.rglob('*.json'):
+        path.write_text(path.read_text().replace(picture.name, r'\udcff.jpg'))
+    begun = begin(root, tmp_path / 'my_config.py')
+    assert begun.page.is_file()
+    cfg = load_config(begun.config)
+    assert cfg.data_root == f'{root}/'
+    if kind != 'classes':
+        content = json.loads(Path(root, cfg.train_set.ann_file).read_text())
+        files = [
+            Path(root, cfg.train_set.data_prefix.img, i['file_name']) for i in content['images']
+        ]
+        assert any('\udcff.jpg' in file.name for file in files)
+        assert all(file.is_file() for file in files)
+
+
+def test_a_list_of_pictures_has_no_names_that_break_it(shapes, tmp_path, undrawn):
+    root = layouts.classes(shapes, tmp_path / 'set')
+    shutil.rmtree(root / 'val')
+    picture = min(root.rglob('*.jpg'))
+    picture.rename(picture.with_name('a\nb.jpg'))
+    with pytest.raises(UserError, match=r"'.*/a\\nb.jpg' cannot stand in a list of pictures"):
+        begin(root, tmp_path / 'my_config.py')
+    assert not (tmp_path / 'my_config.py').exists()
 
 
 def test_faults_of_the_data_leave_nothing(shapes, tmp_path):

@@ -1,5 +1,6 @@
 """The command `mmscale`: what it lists, runs and refuses."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -127,6 +128,20 @@ def test_python_runs_the_package():
         [sys.executable, '-m', 'mmscale', '--version'], capture_output=True, text=True, cwd=ROOT
     )
     assert done.stdout == f'mmscale {__version__}\n'
+
+
+def test_names_that_the_terminal_lacks_are_written_out(tmp_path):
+    run = subprocess.run(
+        [sys.executable, '-m', 'mmscale', 'check', 'größe\udcff'],
+        env={**os.environ, 'PYTHONIOENCODING': 'ascii:strict'},
+        capture_output=True,
+        cwd=tmp_path,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert r'gr\xf6\xdfe' in run.stdout
+    assert 'Traceback' not in run.stderr
 
 
 def test_launch_starts_torchs_launcher(monkeypatch):

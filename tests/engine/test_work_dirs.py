@@ -56,6 +56,13 @@ def test_a_second_run_is_refused_while_the_first_lives(tmp_path):
     os.kill(child, signal.SIGKILL)
 
 
+def test_a_name_that_is_no_utf_8_is_refused(tmp_path):
+    held_one = held(tmp_path / 'a\udcff')
+    with pytest.raises(UserError, match=r"udcff' is not UTF-8: give another --work-dir"), held_one:
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_other_processes_of_a_run_do_not_hold(tmp_path, monkeypatch):
     monkeypatch.setenv('RANK', '1')
     with held(tmp_path / 'run', 'pytorch'):

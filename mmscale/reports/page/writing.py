@@ -76,7 +76,8 @@ def write_report(work_dirs: Sequence[str | Path], out: str | Path | None = None)
         version=__version__,
     )
     with written_aside(out) as temporary:
-        temporary.write_text(text, encoding='utf-8')
+        # Names may have bytes that are no UTF-8: a browser shows them as JSON's escapes.
+        temporary.write_text(text, encoding='utf-8', errors='backslashreplace')
     return out
 
 
