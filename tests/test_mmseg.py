@@ -99,14 +99,9 @@ def test_classes_crop_and_root_are_those_of_the_data_set(name):
     [['segformer_rexnet-100_overfit_coco'], ['CONFIG', '--cfg-options', 'default_scope=mmseg']],
 )
 def test_without_mmseg_one_line_says_what_to_install(monkeypatch, tmp_path, arguments):
-    class Missing:
-        def find_spec(self, name, path=None, target=None):
-            if name == 'mmseg':
-                raise ModuleNotFoundError(f'No module named {name!r}', name=name)
-
     for name in [name for name in sys.modules if name.split('.')[0] == 'mmseg']:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(sys, 'meta_path', [Missing(), *sys.meta_path])
+    monkeypatch.setitem(sys.modules, 'mmseg', None)  # as if it were not installed
     monkeypatch.setattr('mmengine.config.config.is_installed', lambda package: package != 'mmseg')
     own = tmp_path / 'own.py'
     own.write_text("model = dict(type='EncoderDecoder')\n")
