@@ -139,6 +139,11 @@ def _of_objects(found: DetectionSet) -> Contents:
         _check_entries(train)
         parts = [Part(content, train.folder) for content in split_content(train.content)]
         _check_split(len(parts[1].content['images']), found.root)
+        kept = sum(len(part.content['annotations']) for part in parts)
+        if lost := len(train.content['annotations']) - kept:
+            notes.append(
+                f'{counted(lost, "annotation")} of an image_id that no image has, left out'
+            )
         rest = {split: part for split, part in found.parts.items() if split != 'train'}
         found = found._replace(parts=dict(train=parts[0], val=parts[1], **rest))
         notes.append(SPLIT_OFF)
@@ -243,11 +248,11 @@ def _tables(part: Part) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _objects_lines(found):
-    what = 'objects with outlines' if found.masks else 'boxes'
+    what = ('object with outline', 'objects with outlines') if found.masks else ('box', 'boxes')
     yield f'{found.root}: {found.layout}, {counted(len(found.classes), "class", "classes")}'
     for split, part in found.parts.items():
         images, objects = len(part.content['images']), len(part.content['annotations'])
-        yield f'  {split:<6}{counted(images, "picture")}, {objects} {what}'
+        yield f'  {split:<6}{counted(images, "picture")}, {counted(objects, *what)}'
 
 
 def _anchor_lines(before: Fit, after: Fit):

@@ -170,11 +170,14 @@ def _tree(file: Path, said: Said) -> ElementTree.Element | None:
     try:
         # Expat has a few encodings, Python most: tools in Chinese and Japanese write their own.
         text = content.decode(found[1].decode()) if found else content
-        return ElementTree.fromstring(text)
+        tree = ElementTree.fromstring(text)
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         state = f'left out with its picture: no XML ({first_line(error)})'
         said.add('.xml file', state, file.name)
         return None
+    for node in tree.iter():
+        node.tag = node.tag.rpartition('}')[2]  # without a namespace
+    return tree
 
 
 def _objects(

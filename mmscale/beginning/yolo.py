@@ -46,8 +46,12 @@ def find(root: Path) -> str | None:
 
 def descriptions(root: Path) -> list[Path]:
     """The YAML files of a folder that name classes."""
-    paths = sorted(p for p in root.iterdir() if p.suffix.lower() in ('.yaml', '.yml'))
+    paths = sorted(p for p in root.iterdir() if _is_yaml(p))
     return [path for path in paths if 'names' in (_try_yaml(path) or {})]
+
+
+def _is_yaml(path):
+    return path.suffix.lower() in ('.yaml', '.yml') and path.is_file()  # a pipe is waited for
 
 
 def read(root: Path) -> DetectionSet:
@@ -68,6 +72,7 @@ def read(root: Path) -> DetectionSet:
     classes = _class_names(content, where)
     said = Said()
     found = _picture_lists(root, content, where, said)
+    _say_unpictured([path for paths in found.values() for path in paths], said)
     if 'train' not in found:
         raise UserError(
             f'{str(where)!r}: no pictures to train on were found by train: '
@@ -140,6 +145,8 @@ def _try_yaml(path: Path) -> dict[str, Any] | None:
     text = read_text(path)
     try:
         content = yaml.safe_load(text)
+        if isinstance(content, dict) and 'names' in content:  # as written: no is no False
+            content['names'] = yaml.load(text, yaml.BaseLoader).get('names', content['names'])
     except RecursionError:
         raise UserError(f'{str(path)!r} is nested too deep; correct it') from None
     except ValueError as error:  # a date that there is not
@@ -183,7 +190,7 @@ def _class_names(content, where) -> list[str]:
 
 def _nameless(root: Path) -> str:
     """What is said of a folder with labels and without names."""
-    paths = (p for p in sorted(root.iterdir()) if p.suffix.lower() in ('.yaml', '.yml'))
+    paths = filter(_is_yaml, sorted(root.iterdir()))
     about = [p for p in paths if p.stem == 'data' or {*SPLITS, 'nc'} & set(_try_yaml(p) or {})]
     above = descriptions(root.parent)
     if above:
@@ -202,7 +209,8 @@ def _picture_lists(root, content, where, said) -> dict[str, list[Path]]:
     for split, words in SPLITS.items():
         given = next((content[word] for word in words if content.get(word)), None)
         entries = given if isinstance(given, list) else [given] if given else []
-        paths = [p for entry in entries for p in _listed(str(entry), root, content.get('path'))]
+        base = content.get('path')
+        paths = [p for entry in entries for p in _listed(str(entry), root, base, said)]
         if not paths:  # as Ultralytics and Roboflow have them
             folders = [root / start / word for word in words for start in ('images', '')]
             paths = [p for folder in folders for p in _pictures(folder)]
@@ -228,7 +236,7 @@ def _picture_lists(root, content, where, said) -> dict[str, list[Path]]:
     return found
 
 
-def _listed(entry: str, root: Path, base: Any) -> list[Path]:
+def _listed(entry: str, root: Path, base: Any, said: Said) -> list[Path]:
     """The pictures of one entry of the YAML: a folder, or a file with a picture in each line."""
     entry = entry.replace('\\', '/')
     steps = [step for step in Path(entry).parts if step not in ('..', '.', '/')]
@@ -244,12 +252,16 @@ def _listed(entry: str, root: Path, base: Any) -> list[Path]:
         elif os.path.isfile(path) and path.suffix == '.txt':
             lines = read_text(path).splitlines()
             names = [line.strip().replace('\\', '/') for line in lines if line.strip()]
-            places = [_first_file(name, path.parent, root) for name in names]
-            return [place for place in places if place]
+            places = {name: _first_file(name, path.parent, root) for name in names}
+            for name in (name for name, place in places.items() if place is None):
+                said.add('line', f'of {path.name} without a picture, left out', name)
+            return [place for place in places.values() if place]
     return []
 
 
 def _first_file(name, *folders):
+    if Path(name).suffix.lower() not in PICTURES:
+        return None
     steps = [step for step in Path(name).parts if step not in ('..', '.', '/')]
     tries = [folder / name for folder in folders]
     tries += [folder.joinpath(*steps[i:]) for i in range(len(steps)) for folder in folders]
@@ -282,6 +294,15 @@ def _label_path(picture: Path) -> Path | None:
     return next((path for path in tries if path.is_file()), None)
 
 
+def _say_unpictured(pictures: list[Path], said: Said) -> None:
+    """Say which files in the folders of labels have no picture."""
+    labels = {label_file(path): path for path in pictures}
+    folders = {label.parent for label, picture in labels.items() if label.parent != picture.parent}
+    for file in sorted(file for folder in folders for file in folder.glob('*.txt')):
+        if file not in labels and file.name != 'classes.txt':
+            said.add('label file', 'without a picture that OpenCV reads, left out', file.name)
+
+
 def _lines(picture: Path, keypoints: bool, said: Said) -> Iterator[tuple[str, int, np.ndarray]]:
     """Place, label and points (shares of the picture) of what the label file of a picture has."""
     path = _label_path(picture)
@@ -290,7 +311,7 @@ def _lines(picture: Path, keypoints: bool, said: Said) -> Iterator[tuple[str, in
             said.add('picture', 'without a label file, counted as empty', picture.name)
         return
     seen = set()
-    lines = path.read_text(encoding='utf-8-sig', errors='replace').splitlines()
+    lines = read_text(path, errors='replace').splitlines()
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -106,13 +106,23 @@ def read_header(path: str, *, deep: bool = False) -> Header:
                 # have no end to be looked for.
                 if deep or mark is None or mark not in tail:
                     picture.load()
-                if picture.format not in ('JPEG', 'PNG') and not cv2.haveImageReader(path):
+                known = picture.format in ('JPEG', 'PNG') or cv2.haveImageReader(path)
+                if not known or _has_32_bits(picture):
                     return Header('picture-format')
                 return Header('', picture.size, _orientation(picture), _odd(picture))
     except UnidentifiedImageError:
         return Header('picture-none')
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return Header('picture-cut')
+
+
+def _has_32_bits(picture):
+    """Whether a TIFF has numbers that OpenCV does not read as a picture."""
+    return picture.format == 'TIFF' and picture.mode in ('I', 'F') and '16' not in _raw(picture)
+
+
+def _raw(picture):
+    return str([tile[3] for tile in getattr(picture, 'tile', [])])
 
 
 def _orientation(picture):
@@ -123,8 +133,7 @@ def _orientation(picture):
 
 def _odd(picture):
     """Whether a reader of 8 bits and three channels loses something, or invents colours."""
-    raw = str([tile[3] for tile in getattr(picture, 'tile', [])])
-    if picture.mode.startswith(('I', 'F')) or '16' in raw:
+    if picture.mode.startswith(('I', 'F')) or '16' in _raw(picture):
         return 'picture-16-bit'
     return 'picture-cmyk' if picture.mode == 'CMYK' else ''
 

@@ -69,6 +69,8 @@ def _fault(path: Path, heirs: tuple[Path, ...]) -> str | None:
                 return f'{where}{base!r}: in _base_ a config is called PACKAGE::FOLDER/NAME.py'
         elif not os.path.isfile(file):
             file = Path(os.path.normpath(file))
+            if file.is_dir():
+                return f'{where}{str(file)!r} is a folder: name a config in it'
             there = os.listdir(file.parent) if file.parent.is_dir() else ()
             return f'{where}there is no file {str(file)!r} to inherit from{near(file.name, there)}'
         elif file.suffix == '.py' and (fault := _fault(file.resolve(), (*heirs, path))):

@@ -53,7 +53,7 @@ def load_config(name: str | Path, overrides: Mapping[str, Any] | None = None) ->
     path = None if named else find_config(name)
     try:
         cfg = Config.fromfile(path) if path else get_config(f'{str(name).removesuffix(".py")}.py')
-    except Exception as error:  # a config is a program, which may end with anything
+    except (Exception, SystemExit) as error:  # a config is a program, which may end with anything
         plain = isinstance(error, (OSError, SyntaxError, ValueError))  # mmengine's own words
         reason = path and base_fault(path)
         reason = reason or _where(error, path) + (str(error) if plain else _reason(error))

@@ -8,11 +8,12 @@ from typing import Any
 from mmscale.errors import UserError
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, errors: str = 'strict') -> str:
     """The text of a file: UTF-8, or UTF-16 with its mark, as Windows' editors write it.
 
     Args:
         path (Path): It is there.
+        errors (str): ``'replace'`` takes what is in another encoding too, with marks in its place.
 
     Raises:
         UserError: If it cannot be read, or is in another encoding.
@@ -23,7 +24,7 @@ def read_text(path: Path) -> str:
         raise UserError(f'{str(path)!r} cannot be read: {error.strerror}') from None
     marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return content.decode('utf-16' if marked else 'utf-8-sig')
+        return content.decode('utf-16' if marked else 'utf-8-sig', errors)
     except ValueError as error:
         where = content.count(b'\n', 0, getattr(error, 'start', 0)) + 1
         raise UserError(

@@ -139,6 +139,17 @@ def test_warnings_name_the_files_that_are_kept(shapes, tmp_path, undrawn):
     assert '.tmp' not in said
 
 
+def test_annotations_of_no_picture_are_said(shapes, tmp_path, undrawn):
+    root = layouts.coco(shapes, tmp_path / 'set')
+    (root / 'annotations/instances_val.json').unlink()
+    (path,) = root.rglob('*.json')
+    content = json.loads(path.read_text())
+    content['annotations'][0]['image_id'] = 99
+    path.write_text(json.dumps(content))
+    notes = begin(root, tmp_path / 'my_config.py').notes
+    assert '1 annotation of an image_id that no image has, left out' in notes
+
+
 def test_pictures_without_objects_are_trained_on(shapes, tmp_path, undrawn):
     root = layouts.yolo(shapes, tmp_path / 'set')
     min((root / 'labels/train').iterdir()).write_text('')

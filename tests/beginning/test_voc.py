@@ -129,3 +129,11 @@ def test_without_pictures_it_is_refused(devkit):
     shutil.rmtree(devkit / 'JPEGImages')
     with pytest.raises(UserError, match='no JPEGImages'):
         read_folder(devkit)
+
+
+def test_a_namespace_is_passed_over(devkit, first):
+    before = read_folder(devkit)
+    first.write_text(
+        first.read_text().replace('<annotation>', '<annotation xmlns="http://a/b">', 1)
+    )
+    assert read_folder(devkit).parts['train'].content == before.parts['train'].content

@@ -1,6 +1,7 @@
 """YOLO's labels: lines, files, and where they and their pictures are."""
 
 import json
+import os
 import shutil
 
 import layouts
@@ -284,3 +285,50 @@ def test_labels_without_an_object(small, text, message):
             label.write_text(text)
     with pytest.raises(UserError, match=message):
         read_folder(root)
+
+
+def test_labels_without_a_picture_are_said(small):
+    root, _ = small
+    first, second, *_ = sorted((root / 'images/train').iterdir())
+    first.unlink()
+    second.rename(second.with_suffix('.heic'))
+    (root / 'labels/train/classes.txt').write_text('a\n')
+    notes = read_folder(root).notes
+    named = f"'{first.stem}.txt', '{second.stem}.txt'"
+    assert f'2 label files without a picture that OpenCV reads, left out: {named}' in notes
+
+
+def test_lines_of_a_list_without_a_picture_are_said(small):
+    root, _ = small
+    names = [f'images/train/{path.name}' for path in (root / 'images/train').iterdir()]
+    (root / 'train.txt').write_text('\n'.join([*names, 'images/train/gone.jpg', '/etc/passwd']))
+    data = root / 'data.yaml'
+    data.write_text(data.read_text().replace('train: images/train', 'train: train.txt'))
+    found = read_folder(root)
+    assert len(found.parts['train'].content['images']) == len(names)
+    gone = "'images/train/gone.jpg', '/etc/passwd'"
+    assert f'2 lines of train.txt without a picture, left out: {gone}' in found.notes
+
+
+def test_labels_in_utf_16_are_read(small):
+    root, _ = small
+    label = min((root / 'labels/train').iterdir())
+    before = read_folder(root)
+    label.write_bytes(label.read_text().encode('utf-16'))
+    after = read_folder(root)
+    assert after.parts['train'].content == before.parts['train'].content
+    assert after.notes == before.notes
+
+
+def test_names_are_taken_as_they_are_written(small):
+    root, _ = small
+    data = root / 'data.yaml'
+    head = data.read_text().partition('nc:')[0]
+    data.write_text(f'{head}nc: 8\nnames: [yes, no, null, 2.50, 0x1F, 010, on, ~]\n')
+    assert read_folder(root).classes == ('yes', 'no', 'null', '2.50', '0x1F', '010', 'on', '~')
+
+
+def test_a_pipe_is_not_waited_for(small):
+    root, _ = small
+    os.mkfifo(root / 'other.yaml')
+    assert read_folder(root).layout == 'YOLO (data.yaml)'

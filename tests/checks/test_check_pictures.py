@@ -69,6 +69,7 @@ KINDS = {
     'EXIF 6': ('picture-turned', lambda path: turned(path, 6)),
     'EXIF 3': ('picture-orientation', lambda path: turned(path, 3)),
     'a format of Photoshop': ('picture-format', lambda path: saved(path, format='ICO')),
+    '32 bits': ('picture-format', lambda path: saved(path, 'F', format='TIFF')),
     'a folder': ('picture-no-file', in_place(Path.mkdir)),
     'a pipe': ('picture-no-file', in_place(os.mkfifo)),
     'a link to itself': ('picture-no-file', in_place(lambda path: path.symlink_to(path))),

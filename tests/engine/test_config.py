@@ -23,6 +23,7 @@ with read_base():
         ('a = dict(', 'never closed'),
         ("_base_ = ['none.py']", 'none.py'),
         ('raise SystemError("mine")', 'SystemError: mine'),
+        ('import sys\nsys.exit(0)', r'line 2 \(sys.exit.*SystemExit'),
         # In pure Python
         (
             f'{PURE}from mmdet.models import FPNN\nmodel["neck"]["type"] = FPNN',
