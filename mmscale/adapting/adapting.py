@@ -20,6 +20,7 @@ from mmscale.adapting.optimiser import optimiser_changes
 from mmscale.adapting.pictures import picture_changes, preprocessors
 from mmscale.adapting.proving import bare, prove
 from mmscale.engine.building import build_model
+from mmscale.engine.checks import check_model
 from mmscale.engine.config import load_config
 from mmscale.engine.tasks import CLASSIFIER, DETECTOR, SEGMENTOR, task_of
 from mmscale.errors import UserError
@@ -97,7 +98,11 @@ def plan(
     arguments, reasons = complete(name, arguments, detector=task_of(cfg) is DETECTOR)
     host = find_host(cfg)
     _check_pictures(host, arguments)
-    old = old or observe(host.backbone, task_of(cfg).package)
+    try:
+        old = old or observe(host.backbone, task_of(cfg).package)
+    except UserError:
+        check_model(cfg)  # which may say more
+        raise
     levels = choose_levels(host.cfg, old, count_indices(name, arguments))
     if 'output_stride' in arguments:
         levels = levels._replace(output_stride=arguments['output_stride'])

@@ -22,6 +22,7 @@ from mmscale.adapting.samples import (
     video_batch,
 )
 from mmscale.engine.building import build_model
+from mmscale.engine.checks import check_model
 from mmscale.engine.tasks import CLASSIFIER, SEGMENTOR, TASKS, task_of
 from mmscale.errors import UserError, first_line
 from mmscale.models.init_cfg import is_pretrained
@@ -57,7 +58,7 @@ def prove(cfg: Config, original: Config) -> str | None:
         str | None: None if all went well; else why this proves nothing.
 
     Raises:
-        UserError: If the adapted model does not work and the original does.
+        UserError: If the adapted model does not work and the original does, or has a fault.
     """
     done, error = attempt(cfg)
     if error is None:
@@ -65,6 +66,7 @@ def prove(cfg: Config, original: Config) -> str | None:
     reached, former = attempt(original)
     if former is None or len(reached) > len(done):
         raise UserError(f'the adapted model does not work, though the original does: {error}')
+    check_model(original)
     return (
         f'the adapted model was not proven: {error}. The original does not take the made-up '
         f'batch either: {former}'

@@ -35,6 +35,18 @@ def test_a_place_that_was_overlooked_is_found():
         prove(cfg, retinanet())
 
 
+def test_faults_of_the_original_are_named():
+    misspelt = retinanet()
+    misspelt.model.bakbone = dict(depth=18)
+    adapted = plan(misspelt, 'ReXNet', {}).cfg
+    with pytest.raises(UserError, match=r"no argument 'bakbone'; did you mean 'backbone'"):
+        prove(adapted, misspelt)
+    unknown = retinanet()
+    unknown.model.backbone.type = 'mmscale.ReXnet'
+    with pytest.raises(UserError, match=r"no type 'mmscale.ReXnet'; did you mean 'mmscale.ReXNet'"):
+        plan(unknown, 'ScaleNet', {})
+
+
 def test_nothing_is_said_where_the_original_does_not_work_either():
     broken = retinanet()
     broken.model.bbox_head.in_channels = 32
