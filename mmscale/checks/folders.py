@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmscale.checks.findings import FAULT, NOTE, SHOWN, WARNING, Finding, count, first
 from mmscale.checks.pictures import ODD, UNREADABLE, read_headers
+from mmscale.utils.words import counted
 
 # What mmpretrain's CustomDataset reads, if its config does not say otherwise.
 READABLE = ('.jpg', '.jpeg', '.png', '.ppm', '.bmp', '.pgm', '.tif')
@@ -140,11 +141,11 @@ def _unread(folder, files, pictures, readable):
             f'{count(empty, files, "class folders")} in {str(folder)!r} are empty: {first(empty)}',
             'fill or remove them; each counts as a class',
         )
-    elif passed:
+    if passed and not of_suffix and len(empty) < len(files):
         yield Finding(
             NOTE,
             'files-passed-over',
-            f'{len(passed)} files in {str(folder)!r} are passed over: their suffixes {suffixes} '
+            f'{counted(len(passed), "file")} in {str(folder)!r} passed over: suffixes {suffixes} '
             'are not read',
         )
 

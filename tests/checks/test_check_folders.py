@@ -134,3 +134,13 @@ def test_class_folders_of_cifar_10_have_none(tmp_path, monkeypatch, suffix):
         cfg = load_config(f'cifar10/{name}_cifar10')
         found = find_in_run(cfg, ('train', 'val', 'test'), deep=True, every=True)
         assert [f for f in found if f.severity != NOTE] == []
+
+
+def test_files_are_passed_over_beside_an_empty_folder_too(tmp_path):
+    for name in ('a', 'b', 'c'):
+        (tmp_path / name).mkdir()
+    for name in ('a', 'b'):
+        Image.new('RGB', (64, 48)).save(tmp_path / name / '1.png')
+    (tmp_path / 'a/2.heic').write_bytes(b'x')
+    kinds = {finding.kind for finding in check_folder(tmp_path)}
+    assert kinds == {'folder-empty', 'files-passed-over'}
