@@ -178,6 +178,7 @@ def page() -> str:
     """The text of docs/zoo.md."""
     plain = dict(classifiers='ResNet-50 (mmpretrain)', detectors='ResNet-50 (mmdet)')
     every = {kind: [*networks(), (label, 'r50', None)] for kind, label in plain.items()}
+    titles = ['config', 'counted: M / G', 'at, px']
     tables = dict(
         networks=table(['network', 'weights', 'licence', 'normalisation'], networks(), network_row),
         classifiers=table(
@@ -198,10 +199,8 @@ def page() -> str:
             every['detectors'],
             detector_row,
         ),
-        others=table(['config', 'counted: M / G', 'at, px'], others(segmentors=False), other_row),
-        segmentors=table(
-            ['config', 'counted: M / G', 'at, px'], others(segmentors=True), other_row
-        ),
+        others=table(titles, others(segmentors=False), other_row),
+        segmentors=table(titles, others(segmentors=True), other_row),
         costs=table(['model', 'published: M / G', 'counted: M / G'], cost_rows()),
     )
     text = TEMPLATE.read_text(encoding='utf-8')

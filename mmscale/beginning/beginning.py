@@ -28,9 +28,10 @@ from mmscale.checks.findings import FAULT, NOTE
 from mmscale.checks.reading import uncollected
 from mmscale.engine.checks import find_in_run
 from mmscale.engine.config import load_config
-from mmscale.errors import UserError, is_number, is_whole, printable
+from mmscale.errors import UserError, is_number, is_whole
 from mmscale.utils.files import check_out, written_aside
 from mmscale.utils.folders import folder_aside, replace_folder
+from mmscale.utils.texts import is_utf_8
 from mmscale.utils.words import counted
 
 SAMPLE = 2000  # pictures of class folders whose sizes are looked at
@@ -282,7 +283,7 @@ def _json(content):
 
 
 def _listable(name):
-    if printable(name) != name or '\n' in name:
+    if not is_utf_8(name) or '\n' in name:
         raise UserError(f'{name!r} cannot stand in a list of pictures: rename the file')
     return name
 

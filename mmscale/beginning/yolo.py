@@ -271,7 +271,11 @@ def _first_file(name, *folders):
 def _pictures(folder: Path) -> list[Path]:
     if not os.path.isdir(folder):
         return []
-    return sorted(p for p in folder.rglob('*') if p.suffix.lower() in PICTURES and p.is_file())
+    return sorted(filter(_is_picture, folder.rglob('*')))
+
+
+def _is_picture(path):
+    return path.suffix.lower() in PICTURES and path.is_file()
 
 
 def label_file(picture: Path) -> Path:
@@ -295,12 +299,13 @@ def _label_path(picture: Path) -> Path | None:
 
 
 def _say_unpictured(pictures: list[Path], said: Said) -> None:
-    """Say which files in the folders of labels have no picture."""
-    labels = {label_file(path): path for path in pictures}
-    folders = {label.parent for label, picture in labels.items() if label.parent != picture.parent}
-    for file in sorted(file for folder in folders for file in folder.glob('*.txt')):
-        if file not in labels and file.name != 'classes.txt':
-            said.add('label file', 'without a picture that OpenCV reads, left out', file.name)
+    """Say which files in the folders of labels have no picture, whether a list names it or not."""
+    folders = {label_file(path).parent: path.parent for path in pictures}
+    for labels, folder in sorted(folders.items()):
+        there = {path.stem for path in folder.iterdir() if _is_picture(path)}
+        for file in sorted(labels.glob('*.txt')) if labels != folder else ():
+            if file.stem not in there and file.name != 'classes.txt':
+                said.add('label file', 'without a picture that OpenCV reads, left out', file.name)
 
 
 def _lines(picture: Path, keypoints: bool, said: Said) -> Iterator[tuple[str, int, np.ndarray]]:

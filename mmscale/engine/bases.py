@@ -25,10 +25,10 @@ def other_fault(name: str) -> str | None:
     """Why there is no config of a name such as ``mmdet::faster_rcnn/...``; None if there is."""
     scope, _, wanted = name.partition('::')
     # mmengine would install something of that name.
-    if not (scope.isidentifier() and importlib.util.find_spec(scope)):
+    spec: Any = importlib.util.find_spec(scope) if scope.isidentifier() else None
+    if not spec:
         reason = f': {MMSEG}' if scope == 'mmseg' else near(scope, PACKAGES)
         return f'the package {scope!r} is not installed{reason}'
-    spec: Any = importlib.util.find_spec(scope)
     folders = [Path(place, '.mim/configs') for place in spec.submodule_search_locations or ()]
     known = {
         p.relative_to(f).with_suffix('').as_posix(): p for f in folders for p in f.rglob('*.py')

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from mmscale.errors import UserError, printable
+from mmscale.errors import UserError
 from mmscale.utils.files import cannot_write, sweep
 from mmscale.utils.locks import Unsupported, process_lock
+from mmscale.utils.texts import is_utf_8
 
 LOCK = '.mmscale.lock'
 # Where launchers tell a process its number.
@@ -36,7 +37,7 @@ def held(work_dir: str | Path, launcher: str = 'none') -> Iterator[None]:
         yield
         return
     folder = Path(work_dir)
-    if printable(str(folder)) != str(folder):  # mmengine writes it into files
+    if not is_utf_8(str(folder)):  # mmengine writes it into files
         raise UserError(f'work dir {str(folder)!r} is not UTF-8: give another --work-dir')
     with contextlib.ExitStack() as stack:
         try:

@@ -33,6 +33,15 @@ def read_text(path: Path, errors: str = 'strict') -> str:
         ) from None
 
 
+def is_utf_8(name: str) -> bool:
+    """Whether the name of a file is UTF-8, and can be written into one."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def parse_json(text: str | bytes) -> Any:
     """What a JSON text holds.
 

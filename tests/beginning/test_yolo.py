@@ -291,11 +291,23 @@ def test_labels_without_a_picture_are_said(small):
     root, _ = small
     first, second, *_ = sorted((root / 'images/train').iterdir())
     first.unlink()
+    first.symlink_to('gone.jpg')
     second.rename(second.with_suffix('.heic'))
     (root / 'labels/train/classes.txt').write_text('a\n')
     notes = read_folder(root).notes
     named = f"'{first.stem}.txt', '{second.stem}.txt'"
     assert f'2 label files without a picture that OpenCV reads, left out: {named}' in notes
+
+
+def test_labels_of_pictures_that_a_list_leaves_out_are_no_loss(small):
+    root, _ = small
+    names = [f'images/train/{path.name}' for path in (root / 'images/train').iterdir()]
+    (root / 'train.txt').write_text('\n'.join(names[:5]))
+    data = root / 'data.yaml'
+    data.write_text(data.read_text().replace('train: images/train', 'train: train.txt'))
+    found = read_folder(root)
+    assert len(found.parts['train'].content['images']) == 5
+    assert not [note for note in found.notes if 'left out' in note]
 
 
 def test_lines_of_a_list_without_a_picture_are_said(small):
