@@ -370,11 +370,11 @@ def _shown_twice(content, path, folder, split, shown):
 
 def _heads(classes, model):
     for where, num_classes in _num_classes(model, 'model'):
-        if num_classes != len(classes):
+        if type(num_classes) is not int or num_classes != len(classes):
             yield Finding(
                 FAULT,
                 'head-classes',
-                f'{where}.num_classes={num_classes}, but the data set has {len(classes)} classes: '
+                f'{where}.num_classes={num_classes!r}, but the data set has {len(classes)} classes: '
                 f'{list(classes)}; set it to {len(classes)}',
             )
 
@@ -387,7 +387,7 @@ def _num_classes(node, where):
     elif isinstance(node, dict):
         for key, value in node.items():
             if key in ('bbox_head', 'mask_head') and isinstance(value, dict):
-                if isinstance(value.get('num_classes'), int):
+                if value.get('num_classes') is not None:
                     yield f'{where}.{key}', value['num_classes']
             elif key not in ('rpn_head', 'train_cfg', 'test_cfg'):
                 yield from _num_classes(value, f'{where}.{key}')

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ LISTED = (
 )
 # What each launcher sets in the processes that it starts.
 STARTED = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
+RUNS: Counter[str] = Counter()  # of this process, by the second in which they began
 
 
 def prepare(
@@ -94,6 +96,14 @@ def build_runner(cfg: Config, *, testing: bool = False) -> Runner:
 
 class _Runner(Runner):
     """mmengine's, for several runs in one process, and with a log file that may fail."""
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        super().setup_env(env_cfg)
+        # mmengine names a run by the second and keeps what logs by that name: of two that begin in
+        # one second, the later would log into the folder of the earlier.
+        RUNS[self._timestamp] += 1
+        if (number := RUNS[self._timestamp]) > 1:
+            self._timestamp += f'_{number}'
 
     def build_visualizer(self, visualizer: Any = None) -> Visualizer:
         # mmengine keeps visualizers by name: under the fixed one of mmdet's configs, a second run

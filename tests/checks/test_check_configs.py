@@ -174,7 +174,10 @@ KINDS = {
     'file-missing': [({FILE: 'none.json'}, 'correct data_root and ann_file')],
     'evaluator-file-missing': [({'val_evaluator.ann_file': 'no.json'}, 'correct the path')],
     'evaluator-file-list': [({'val_evaluator.ann_file': ['a', 'b']}, 'must be one file')],
-    'head-classes': [({'model.roi_head.bbox_head.num_classes': 80}, 'set it to 8')],
+    'head-classes': [
+        ({'model.roi_head.bbox_head.num_classes': 80}, 'set it to 8'),
+        ({'model.roi_head.bbox_head.num_classes': 8.0}, 'num_classes=8.0'),
+    ],
     'indices-none': [
         ({'val_dataloader.dataset.indices': chosen}, 'chooses no image') for chosen in ([], 0, [9])
     ],

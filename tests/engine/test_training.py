@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
+import toy_runs
 from commands import ROOT, tool
 from mmengine.config import Config
 from mmengine.registry import MODELS
@@ -269,3 +271,15 @@ def test_resuming_keeps_the_seed(classifier_run, tmp_path):
     assert load_config(CLASSIFIER).get('randomness', {}).get('seed') is None
     run_classifier('train', '--work-dir', work_dir, '--resume', options=['train_cfg.max_epochs=3'])
     assert torch.load(work_dir / 'epoch_3.pth', weights_only=False)['meta']['seed'] == seed
+
+
+def test_runs_that_begin_in_one_second_log_apart(tmp_path, monkeypatch):
+    config = tmp_path / 'toy.py'
+    config.write_text(toy_runs.BY_EPOCH)
+    monkeypatch.setattr(time, 'strftime', lambda *moment: '20260101_120000')
+    first, second = (train(config, work_dir=tmp_path / name) for name in ('a', 'b'))
+    assert (first.timestamp, second.timestamp) == ('20260101_120000', '20260101_120000_2')
+    for runner in (first, second):
+        folder = Path(runner.work_dir, runner.timestamp)
+        assert len(list(folder.glob('*.log'))) == 1
+        assert (folder / 'vis_data/scalars.json').read_text().count('"loss"') == 4
