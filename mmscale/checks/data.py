@@ -374,8 +374,8 @@ def _heads(classes, model):
             yield Finding(
                 FAULT,
                 'head-classes',
-                f'{where}.num_classes={num_classes!r}, but the data set has {len(classes)} classes: '
-                f'{list(classes)}; set it to {len(classes)}',
+                f'{where}.num_classes={num_classes!r}, but the data set has {len(classes)} '
+                f'classes: {list(classes)}; set it to {len(classes)}',
             )
 
 

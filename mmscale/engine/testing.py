@@ -28,6 +28,7 @@ from mmscale.registry import type_name
 from mmscale.utils.configs import sets_with_pipeline, test_set
 from mmscale.utils.environment import require
 from mmscale.utils.files import writing
+from mmscale.utils.fonts import fonts_for
 from mmscale.utils.logs import warnings_to_file
 from mmscale.utils.progress import Bars
 
@@ -106,7 +107,7 @@ def evaluate(
         with writing(cfg.work_dir):
             if keeping:
                 keeping.begin(runner)
-            with bars.shown():
+            with bars.shown(), fonts_for(_classes_drawn(runner) if show or show_dir else ()):
                 metrics = runner.test()
             if report and keeping and keeping.finish(metrics):
                 report(Path(cfg.work_dir))
@@ -146,6 +147,11 @@ def _draw(cfg, config, show, show_dir, wait_time):
     names = ('draw', 'test_out_dir') if of_mmdet else ('enable', 'out_dir')
     folder = show_dir if of_mmdet or not show_dir else str(Path(cfg.work_dir) / show_dir)
     hook.update({names[0]: True, names[1]: folder, 'show': show, 'wait_time': wait_time})
+
+
+def _classes_drawn(runner):
+    """The names of the set's classes, where it has any."""
+    return getattr(runner.test_loop.dataloader.dataset, 'metainfo', {}).get('classes') or ()
 
 
 def _set_out(cfg, out):

@@ -11,6 +11,7 @@ from mmengine.structures import InstanceData, PixelData
 
 from mmscale.engine.tasks import DETECTOR, SEGMENTOR, Task
 from mmscale.utils.environment import require
+from mmscale.utils.fonts import fonts_for
 
 
 class Drawing:
@@ -41,13 +42,13 @@ class Drawing:
         state = np.random.get_state()
         np.random.seed(0)  # mmdet varies the colours of masks: those of a video would flicker
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), fonts_for(self.classes or ()):
                 # A box may well reach to the edge; the numbers say where.
                 warnings.filterwarnings('ignore', 'Warning: The .* out of bounds')
                 self._draw(picture, result, threshold)
+                return np.ascontiguousarray(self._visualizer.get_image()[..., ::-1])
         finally:
             np.random.set_state(state)
-        return np.ascontiguousarray(self._visualizer.get_image()[..., ::-1])
 
     def _draw(self, picture, result, threshold):
         if self.task is DETECTOR:

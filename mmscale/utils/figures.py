@@ -8,6 +8,7 @@ import numpy as np
 
 from mmscale.errors import UserError
 from mmscale.utils.files import check_out, written_aside
+from mmscale.utils.fonts import fonts_for
 
 COLOURS = ('tab:orange', 'tab:blue', 'tab:green', 'tab:red', 'tab:purple', 'tab:brown')
 
@@ -38,7 +39,10 @@ def check_figure(out: str | Path) -> Path:
 
 def write_figure(figure: Any, out: str | Path) -> Path:
     """Write a figure as a picture, such as a PNG, whole or not at all."""
-    figure.canvas.draw()
+    from matplotlib.text import Text
+
+    with fonts_for(text.get_text() for text in figure.findobj(Text)):
+        figure.canvas.draw()
     return write_png(out, np.asarray(figure.canvas.buffer_rgba())[..., 2::-1])
 
 

@@ -4,15 +4,14 @@ import base64
 import io
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mmscale.reports.page.parts import Picture
+from mmscale.utils.fonts import font_file
 
 WIDTH, HEIGHT = 380, 380  # of one panel, at most
 QUALITY = 80
@@ -77,19 +76,17 @@ def _drawn(image, marks, scale):
         if not label:
             continue
         label = label if len(label) <= 24 else f'{label[:23]}…'
-        left, top, right, bottom = draw.textbbox((0, 0), label, font=_font())
+        font = _font(font_file([label]))
+        left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
         at = (
             min(max(x, 0), max(image.width - right - 4, 0)),
             y - bottom - 4 if y > bottom + 4 else min(y, image.height - bottom - 4),
         )
         draw.rectangle((*at, at[0] + right + 4, at[1] + bottom + 3), fill=colour)
-        draw.text((at[0] + 2, at[1] + 1), label, fill='white', font=_font())
+        draw.text((at[0] + 2, at[1] + 1), label, fill='white', font=font)
     return image
 
 
-@lru_cache(1)
-def _font():
-    """matplotlib's, which has most alphabets."""
-    return ImageFont.truetype(
-        str(Path(matplotlib.get_data_path()) / 'fonts/ttf/DejaVuSans.ttf'), 12
-    )
+@lru_cache
+def _font(file):
+    return ImageFont.truetype(file, 12)
