@@ -11,6 +11,9 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+LATIN = {letter for letter in printable if letter.isprintable()}
+NOWHERE: set[str] = set()  # letters that no font here has, which were said
+
 
 @contextmanager
 def fonts_for(texts: Iterable[str]) -> Iterator[None]:
@@ -29,26 +32,27 @@ def fonts_for(texts: Iterable[str]) -> Iterator[None]:
 
 def font_file(texts: Iterable[str]) -> str:
     """The file of a font for texts: matplotlib's own, or one installed that has more of them."""
-    return _file(frozenset(letter for text in texts for letter in text if letter.isprintable()))
+    letters = {letter for text in texts for letter in text if letter.isprintable()}
+    return _file(frozenset(letters - _own_letters() - NOWHERE))
 
 
 @lru_cache
-def _file(letters: frozenset[str]) -> str:
+def _file(missing: frozenset[str]) -> str:
+    """The font that has most of the letters that are missing in matplotlib's own."""
     from matplotlib.font_manager import findSystemFonts
 
-    best = _own()
-    if letters <= _letters(best):
-        return best
-    wanted = letters | {letter for letter in printable if letter.isprintable()}
-    left = wanted - _letters(best)
-    for file in sorted(findSystemFonts(), key=_plainness):
-        if len(lacks := wanted - _letters(file)) < len(left):
+    best, left, nowhere, wanted = _own(), set(missing), set(missing), {*missing, *LATIN}
+    for file in sorted(findSystemFonts(), key=_plainness) if missing else ():
+        has = _letters(file)
+        nowhere -= has
+        if len(lacks := wanted - has) < len(left):
             best, left = file, lacks
         if not left:
             break
+    NOWHERE.update(nowhere)
     if left:
         print_log(
-            f'no font here has the letters {"".join(sorted(left)[:10])!r}, which are drawn as '
+            f'no font here has all of the letters, and {"".join(sorted(left)[:10])!r} are drawn as '
             'boxes: install one (for Chinese, Japanese and Korean on Debian: fonts-noto-cjk)',
             logger='current',
             level=logging.WARNING,
@@ -60,6 +64,11 @@ def _own() -> str:
     from matplotlib import get_data_path
 
     return str(Path(get_data_path(), 'fonts/ttf/DejaVuSans.ttf'))
+
+
+@lru_cache
+def _own_letters() -> set[str]:
+    return _letters(_own())
 
 
 @lru_cache

@@ -26,6 +26,7 @@ def installed(tmp_path, monkeypatch):
     broken.write_bytes(b'no font')
     files = [OTHER, str(broken)]
     monkeypatch.setattr('matplotlib.font_manager.findSystemFonts', lambda: files)
+    monkeypatch.setattr(fonts, 'NOWHERE', set())
     fonts._file.cache_clear()
     yield files
     fonts._file.cache_clear()
@@ -44,7 +45,8 @@ def test_a_font_that_is_installed_has_the_others(log):
 def test_the_one_with_most_letters_is_taken_and_what_is_missing_said_once(log):
     for _ in range(3):
         assert fonts.font_file([IN_OTHER + NOWHERE]) == OTHER
-    assert f"has the letters '{NOWHERE}'" in log.with_word('install one')
+    assert fonts.font_file([f'{NOWHERE} 0.7', 'cat']) == OWN
+    assert f"'{NOWHERE}' are drawn as boxes" in log.with_word('install one')
     assert len(log) == 1
 
 
