@@ -137,6 +137,7 @@ def allocations_of(run, folder):
     number = 1 << 10
     while ended(fork(functools.partial(run, folder / f'{number}'), starved(number))):
         number *= 2
+        assert number < 1 << 31, 'it fails by itself'
     return number
 
 
