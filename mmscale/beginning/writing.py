@@ -123,7 +123,10 @@ def _assigned(name, value):
         return [f'{name} = dict(', *inner, ')']
     if isinstance(value, tuple):
         inner = textwrap.wrap(
-            f'{", ".join(map(_placeholder, map(repr, value)))},', WIDTH - 4, break_on_hyphens=False
+            f'{", ".join(map(_placeholder, map(repr, value)))},',
+            WIDTH - 4,
+            break_on_hyphens=False,
+            break_long_words=False,
         )
         return [f'{name} = (', *(f'    {line.replace(SPACE, " ")}' for line in inner), ')']
     return [line]

@@ -88,16 +88,15 @@ def _schedulers(cfg, length, unit, by_epoch, steps):
 
 
 def _intervals(loop, length, unit, cfg):
-    interval, begin = loop.get('val_interval', 1), loop.get('val_begin', 1)
-    if not cfg.get('val_dataloader'):
-        return
-    if isinstance(interval, int) and (interval > length or begin > length):
+    begin = loop.get('val_begin', 1)
+    # With a long val_interval there is one all the same, after the last epoch or iteration.
+    if cfg.get('val_dataloader') and isinstance(begin, int) and begin > length:
         yield Finding(
             WARNING,
             'validation-never',
-            f'train_cfg: the first validation would come after {max(interval, begin)} {unit}, but '
-            f'the run ends after {length}',
-            f'train_cfg.val_interval={length}',
+            f'train_cfg: the first validation would come after {begin} {unit}, but the run ends '
+            f'after {length}',
+            'train_cfg.val_begin=1',
         )
 
 

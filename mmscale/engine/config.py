@@ -188,5 +188,6 @@ def find_config(name: str | Path) -> Path:
         return known[wanted]
     close = near(wanted.rsplit('/', 1)[-1], known)
     raise UserError(
-        f'config {str(name)!r} is neither a file nor the name of a config of mmscale{close}'
+        f'config {str(name)!r} is neither a file nor the name of a config of mmscale{close} '
+        '(mmscale configs lists them)'
     )

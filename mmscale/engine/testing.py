@@ -28,7 +28,7 @@ from mmscale.registry import type_name
 from mmscale.utils.configs import sets_with_pipeline, test_set
 from mmscale.utils.environment import require
 from mmscale.utils.files import writing
-from mmscale.utils.fonts import fonts_for
+from mmscale.utils.fonts import use_fonts
 from mmscale.utils.logs import warnings_to_file
 from mmscale.utils.progress import Bars
 
@@ -100,6 +100,8 @@ def evaluate(
         runner = build_runner(cfg, testing=True)
         if dump:
             runner.test_evaluator.metrics.append(dump)
+        if show or show_dir:
+            use_fonts(runner.visualizer, _classes(runner.test_loop.dataloader.dataset))
         bars = Bars()
         runner.register_hook(ProgressHook(bars))
         if not exported:
@@ -107,7 +109,7 @@ def evaluate(
         with writing(cfg.work_dir):
             if keeping:
                 keeping.begin(runner)
-            with bars.shown(), fonts_for(_classes_drawn(runner) if show or show_dir else ()):
+            with bars.shown():
                 metrics = runner.test()
             if report and keeping and keeping.finish(metrics):
                 report(Path(cfg.work_dir))
@@ -149,9 +151,8 @@ def _draw(cfg, config, show, show_dir, wait_time):
     hook.update({names[0]: True, names[1]: folder, 'show': show, 'wait_time': wait_time})
 
 
-def _classes_drawn(runner):
-    """The names of the set's classes, where it has any."""
-    return getattr(runner.test_loop.dataloader.dataset, 'metainfo', {}).get('classes') or ()
+def _classes(dataset):
+    return getattr(dataset, 'metainfo', {}).get('classes') or ()
 
 
 def _set_out(cfg, out):

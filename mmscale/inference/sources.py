@@ -108,7 +108,9 @@ def _paths(given: str) -> list[str]:
     if os.path.isdir(given):
         inside = sorted(p for p in Path(given).iterdir() if p.suffix.lower() in PICTURES)
         if not inside:
-            raise UserError(f'folder {given!r} has no pictures ({" ".join(PICTURES)})')
+            deeper = (p for p in Path(given).rglob('*') if p.suffix.lower() in PICTURES)
+            below = next((f'; below it: {given.rstrip("/")}/**/*{p.suffix}' for p in deeper), '')
+            raise UserError(f'folder {given!r} has no pictures ({" ".join(PICTURES)}){below}')
         return [str(path) for path in inside]
     if os.path.isfile(given):
         return [given]

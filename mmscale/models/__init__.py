@@ -15,6 +15,7 @@ for _backbone in BACKBONES:
 
 # Derived from classes of other packages, which not everyone has.
 DERIVED = {
+    'DropoutLinearClsHead': 'mmscale.models.classifiers',
     'ImageClassifier': 'mmscale.models.classifiers',
     'SANClassifier': 'mmscale.models.classifiers',
     'SSDHead': 'mmscale.models.heads',

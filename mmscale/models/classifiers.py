@@ -4,17 +4,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.registry import MODELS
 from mmpretrain import models as mmpretrain
 from torch import nn
 
 from mmscale.errors import UserError, is_number
 from mmscale.models.backbones.san import resized
 from mmscale.models.init_cfg import InitCfg, load_pretrained, other_rules
-from mmscale.registry import MODELS as SCOPED
+from mmscale.registry import MODELS
 
 
-@SCOPED.register_module(force=True)
+@MODELS.register_module(force=True)
 class ImageClassifier(mmpretrain.ImageClassifier):
     """mmpretrain's classifier, whose ``init_cfg=dict(type='Pretrained', checkpoint=X)`` takes any
     file of its architecture (see :mod:`mmscale.checkpoints`).
@@ -35,7 +34,7 @@ class ImageClassifier(mmpretrain.ImageClassifier):
         load_pretrained(self)
 
 
-@MODELS.register_module()
+@MODELS.register_module(force=True)
 class DropoutLinearClsHead(mmpretrain.LinearClsHead):
     """mmpretrain's linear head with dropout on its input, as ReXNet has it.
 
@@ -56,7 +55,7 @@ class DropoutLinearClsHead(mmpretrain.LinearClsHead):
         return self.dropout(super().pre_logits(feats))
 
 
-@SCOPED.register_module(force=True)
+@MODELS.register_module(force=True)
 class SANClassifier(ImageClassifier):
     """Trains all resolutions of a SAN backbone at once, from one crop of every image (section 3.3).
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mmscale.errors import UserError
 from mmscale.utils.files import check_out, written_aside
-from mmscale.utils.fonts import fonts_for
+from mmscale.utils.fonts import boxes_for_letters, families
 
 COLOURS = ('tab:orange', 'tab:blue', 'tab:green', 'tab:red', 'tab:purple', 'tab:brown')
 
@@ -41,7 +41,11 @@ def write_figure(figure: Any, out: str | Path) -> Path:
     """Write a figure as a picture, such as a PNG, whole or not at all."""
     from matplotlib.text import Text
 
-    with fonts_for(text.get_text() for text in figure.findobj(Text)):
+    texts = figure.findobj(Text)
+    more = families(text.get_text() for text in texts)
+    for text in texts if more else ():
+        text.set_family([*text.get_family(), *more])
+    with boxes_for_letters():
         figure.canvas.draw()
     return write_png(out, np.asarray(figure.canvas.buffer_rgba())[..., 2::-1])
 

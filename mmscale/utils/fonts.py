@@ -1,4 +1,7 @@
-"""Fonts for class names in any script: matplotlib's own has no Chinese, among others."""
+"""Fonts for class names in any script: matplotlib's own has no Chinese, among others.
+
+matplotlib draws each letter in the first font of a text's list that has it.
+"""
 
 import logging
 import warnings
@@ -6,58 +9,83 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from string import printable
 from typing import Any
 
 from mmengine.logging import print_log
 
-LATIN = {letter for letter in printable if letter.isprintable()}
 NOWHERE: set[str] = set()  # letters that no font here has, which were said
 
 
-@contextmanager
-def fonts_for(texts: Iterable[str]) -> Iterator[None]:
-    """Have matplotlib draw texts in a font that has their letters."""
-    from matplotlib import rc_context, rcParams
+def families(texts: Iterable[str]) -> list[str]:
+    """The names of fonts, for matplotlib, that have the letters which its own lacks."""
+    return [_family(file) for file in _files(texts)]
 
-    file = font_file(texts)
-    first = [] if file == _own() else [_family(file)]
-    # mmpretrain writes in the second kind.
-    fonts = {kind: first + rcParams[kind] for kind in ('font.sans-serif', 'font.monospace')}
-    with rc_context(fonts), warnings.catch_warnings():
+
+def font_file(text: str) -> str:
+    """The file of the font that has most letters of a text."""
+    files = (_own(), *_files([text]))
+    return max(files, key=lambda file: len(set(text) & _letters(file))) if files[1:] else files[0]
+
+
+def use_fonts(visualizer: Any, names: Iterable[str]) -> None:
+    """Have a visualizer of mmengine's draw names in fonts that have their letters, and as they are.
+
+    It would take what is between two dollar signs for a formula.
+    """
+    more, axes = families(names), visualizer.ax_save
+    write = axes.text
+
+    def text(x: float, y: float, words: str, *, family: Any = 'sans-serif', **style: Any) -> Any:
+        return write(x, y, words.replace('$', r'\$'), family=[family, *more], **style)
+
+    axes.text = text
+
+
+@contextmanager
+def boxes_for_letters() -> Iterator[None]:
+    """Have matplotlib not warn of each letter that it draws as a box: they were said."""
+    with warnings.catch_warnings():
         for said in ('Glyph .* missing from', 'Matplotlib currently does not support'):
-            warnings.filterwarnings('ignore', said)  # font_file says it once
+            warnings.filterwarnings('ignore', said)
         yield
 
 
-def font_file(texts: Iterable[str]) -> str:
-    """The file of a font for texts: matplotlib's own, or one installed that has more of them."""
+def _files(texts):
+    """Those of the fonts that are needed beside matplotlib's own."""
+    texts = list(texts)
     letters = {letter for text in texts for letter in text if letter.isprintable()}
-    return _file(frozenset(letters - _own_letters() - NOWHERE))
-
-
-@lru_cache
-def _file(missing: frozenset[str]) -> str:
-    """The font that has most of the letters that are missing in matplotlib's own."""
-    from matplotlib.font_manager import findSystemFonts
-
-    best, left, nowhere, wanted = _own(), set(missing), set(missing), {*missing, *LATIN}
-    for file in sorted(findSystemFonts(), key=_plainness) if missing else ():
-        has = _letters(file)
-        nowhere -= has
-        if len(lacks := wanted - has) < len(left):
-            best, left = file, lacks
-        if not left:
-            break
+    files, nowhere = _covering(frozenset(letters - _own_letters() - NOWHERE))
     NOWHERE.update(nowhere)
-    if left:
+    if nowhere:
+        names = [*dict.fromkeys(text.strip() for text in texts if nowhere & {*text})]
         print_log(
-            f'no font here has all of the letters, and {"".join(sorted(left)[:10])!r} are drawn as '
-            'boxes: install one (for Chinese, Japanese and Korean on Debian: fonts-noto-cjk)',
+            f'no font here has all letters of {", ".join(map(repr, names[:3]))}'
+            f'{f" and {len(names) - 3} others" if names[3:] else ""}, which are drawn as boxes: '
+            'install one (Debian has fonts-noto-cjk for Chinese, Japanese and Korean, '
+            'fonts-noto-core for other scripts and fonts-symbola for emoji)',
             logger='current',
             level=logging.WARNING,
         )
-    return best
+    return files
+
+
+@lru_cache
+def _covering(missing: frozenset[str]) -> tuple[list[str], frozenset[str]]:
+    """Few fonts that have these letters together, and the letters that none has."""
+    from matplotlib.font_manager import findSystemFonts
+
+    has: dict[str, frozenset[str]] = {}
+    for file in sorted(findSystemFonts(), key=_plainness) if missing else ():
+        has[file] = missing & _letters(file)
+        if has[file] == missing:
+            return [file], frozenset()
+    files, left = [], missing
+    while best := max(has, key=lambda file: len(has[file] & left), default=''):
+        if not has[best] & left:
+            break
+        files.append(best)
+        left -= has[best]
+    return files, left
 
 
 def _own() -> str:
@@ -67,7 +95,7 @@ def _own() -> str:
 
 
 @lru_cache
-def _own_letters() -> set[str]:
+def _own_letters() -> frozenset[str]:
     return _letters(_own())
 
 
@@ -85,11 +113,12 @@ def _plainness(file: str) -> Any:
     return 'Regular' not in name, 'Sans' not in name, 'Mono' in name, name
 
 
-def _letters(file: str) -> set[str]:
+@lru_cache(4)
+def _letters(file: str) -> frozenset[str]:
     """Those that a font has; none of one that matplotlib does not read, as of pictures."""
     from matplotlib.font_manager import get_font
 
     try:
-        return {chr(code) for code in get_font(file).get_charmap()}
+        return frozenset(map(chr, get_font(file).get_charmap()))
     except (OSError, RuntimeError):
-        return set()
+        return frozenset()

@@ -158,6 +158,27 @@ def test_pictures_without_objects_are_trained_on(shapes, tmp_path, undrawn):
     assert load_config(begun.config).train_dataloader.dataset.filter_cfg.filter_empty_gt is False
 
 
+def test_class_names_come_as_they_are(shapes, tmp_path, undrawn):
+    root = layouts.coco(shapes, tmp_path / 'set')
+    names = [
+        'x' * 240,
+        'a b ' * 60 + 'c',
+        'it\'s "x", \'\\',
+        'a\n\tb\0',
+        '猫\u3000狗',
+        '$x^$',
+        '-' * 120,
+        '{%}',
+    ]
+    for path in root.rglob('instances_*.json'):
+        content = json.loads(path.read_text())
+        for category, name in zip(content['categories'], names, strict=True):
+            category['name'] = name
+        path.write_text(json.dumps(content))
+    cfg = load_config(begin(root, tmp_path / 'my_config.py').config)
+    assert list(cfg.classes) == names
+
+
 @pytest.mark.parametrize('kind', ['yolo', 'coco', 'classes'])
 def test_names_that_are_no_utf_8(kind, shapes, tmp_path, unproven):
     root = getattr(layouts, kind)(shapes, tmp_path / 's\udcff {{ fileDirname }}')

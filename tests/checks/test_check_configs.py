@@ -169,7 +169,7 @@ KINDS = {
     'classes-unknown': [({NAMES: ('hart', *CLASSES[1:])}, "classes ['hart'] are not in")],
     'classes-twice': [({NAMES: CLASSES[:1] * 2}, 'come twice')],
     'classes-order': [({NAMES: CLASSES[::-1]}, f'write them as {CLASSES}')],
-    'validation-never': [({'train_cfg.val_interval': 5000}, 'val_interval=330')],
+    'validation-never': [({'train_cfg.val_begin': 5000}, 'val_begin=1')],
     'ann-file-list': [({FILE: ['a.json', 'b.json']}, 'ConcatDataset')],
     'file-missing': [({FILE: 'none.json'}, 'correct data_root and ann_file')],
     'evaluator-file-missing': [({'val_evaluator.ann_file': 'no.json'}, 'correct the path')],

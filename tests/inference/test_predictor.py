@@ -1,12 +1,15 @@
 """One call from any file to the same results."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from commands import ROOT
 
 import mmscale
 from mmscale.errors import UserError
@@ -200,6 +203,12 @@ def test_a_checkpoint_of_a_run_needs_no_config(detector_run, pictures):
 
 def test_a_classifiers_run_too(classifier_run, pictures):
     assert mmscale.load(classifier_run).predict(pictures[0])[0].probabilities.sum() > 0.99
+
+
+def test_a_new_process_loads_a_classifier(classifier_run):
+    code = f'import mmscale; print(mmscale.load({str(classifier_run)!r}).task)'
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ['classifier'], done.stderr[-2000:]
 
 
 def test_a_work_dir_gives_its_best_checkpoint_or_its_last(detector_run, tmp_path, log):

@@ -1,6 +1,7 @@
 """Pictures in every form are the same pixels; what is none is refused in a line."""
 
 import contextlib
+import shutil
 
 import cv2
 import numpy as np
@@ -121,5 +122,10 @@ def test_missing_videos_and_broken_files_are_named(folder, tmp_path):
             list(frames_of(str(path)))
     with pytest.raises(UserError, match="notes.txt' cannot be read"):
         list(pictures_of(folder / 'notes.txt'))
-    with pytest.raises(UserError, match='has no pictures'):
+    with pytest.raises(UserError, match=r'has no pictures \(.*\)$'):
         pictures_of(tmp_path)
+    (tmp_path / 'a/b').mkdir(parents=True)
+    shutil.copy(folder / 'a.png', tmp_path / 'a/b/cat.PNG')
+    with pytest.raises(UserError, match=r'below it: .*/\*\*/\*.PNG') as error:
+        pictures_of(tmp_path)
+    assert len(list(pictures_of(str(error.value).rpartition('below it: ')[2]))) == 1

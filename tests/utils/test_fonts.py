@@ -1,4 +1,4 @@
-"""Which font draws a text, and what is said where there is none; with fonts that matplotlib has."""
+"""Which fonts draw a text, and what is said where there is none; with fonts that matplotlib has."""
 
 import warnings
 from pathlib import Path
@@ -8,74 +8,86 @@ import matplotlib
 import numpy as np
 import pytest
 
-from mmscale.engine.tasks import CLASSIFIER
+from mmscale.engine.tasks import CLASSIFIER, DETECTOR
 from mmscale.inference.drawing import Drawing
 from mmscale.utils import fonts
 from mmscale.utils.figures import new_figure, write_figure
 
 FONTS = Path(matplotlib.get_data_path(), 'fonts/ttf')
-OWN, OTHER = str(FONTS / 'DejaVuSans.ttf'), str(FONTS / 'STIXGeneral.ttf')
+OWN, OTHER, SERIF = (str(FONTS / f'{n}.ttf') for n in ('DejaVuSans', 'STIXGeneral', 'DejaVuSerif'))
 IN_OTHER = '\u1d81'  # a d with a hook, which matplotlib's own has not
+IN_SERIF = '\u1d24'  # a letter of phonetics
 NOWHERE = '\u732b'  # a cat, in none of these
 
 
 @pytest.fixture(autouse=True)
 def installed(tmp_path, monkeypatch):
-    """The fonts of a machine: a broken one and another; and nothing is known of them yet."""
+    """The fonts of a machine, one of them broken; and nothing is known of them yet."""
     broken = tmp_path / 'AllSans-Regular.ttf'
     broken.write_bytes(b'no font')
-    files = [OTHER, str(broken)]
+    files = [OTHER, SERIF, str(broken)]
     monkeypatch.setattr('matplotlib.font_manager.findSystemFonts', lambda: files)
     monkeypatch.setattr(fonts, 'NOWHERE', set())
-    fonts._file.cache_clear()
+    fonts._covering.cache_clear()
     yield files
-    fonts._file.cache_clear()
+    fonts._covering.cache_clear()
 
 
 def test_own_font_has_european_letters(log):
-    assert fonts.font_file(['a cat', 'кот', 'γάτα', 'with\nlines', '']) == OWN
+    assert fonts.families(['a cat', 'кот', 'γάτα', 'with\nlines', '']) == []
+    assert fonts.font_file('кот') == OWN
     assert not log
 
 
-def test_a_font_that_is_installed_has_the_others(log):
-    assert fonts.font_file(['cat', IN_OTHER]) == OTHER
+def test_others_are_taken_for_what_it_lacks(log):
+    assert fonts.families(['cat', IN_OTHER]) == ['STIXGeneral']
+    assert set(fonts.families([IN_OTHER, IN_SERIF])) == {'STIXGeneral', 'DejaVu Serif'}
+    assert fonts.font_file(f'{IN_OTHER} 0.5') == OTHER
     assert not log
 
 
-def test_the_one_with_most_letters_is_taken_and_what_is_missing_said_once(log):
+def test_what_no_font_has_is_said_once(log):
     for _ in range(3):
-        assert fonts.font_file([IN_OTHER + NOWHERE]) == OTHER
-    assert fonts.font_file([f'{NOWHERE} 0.7', 'cat']) == OWN
-    assert f"'{NOWHERE}' are drawn as boxes" in log.with_word('install one')
+        assert fonts.families(['cat', f' {IN_OTHER}{NOWHERE} ']) == ['STIXGeneral']
+    assert fonts.font_file(f'{NOWHERE} 0.7') == OWN
+    assert f"has all letters of '{IN_OTHER}{NOWHERE}', which" in log.with_word('install one')
     assert len(log) == 1
 
 
-def test_fonts_without_latin_letters_are_no_gain(installed, monkeypatch):
-    signs = str(FONTS / 'cmex10.ttf')  # large brackets at the places of some letters
-    installed[:] = [signs]
-    assert fonts.font_file(['cat', NOWHERE]) == OWN
+def drawn(text, folder):
+    figure, [[axis]] = new_figure(1)
+    axis.set_title(text)
+    axis.set_xticks([0], [text])
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        write_figure(figure, folder / 'a.png')
+    return (folder / 'a.png').read_bytes()
 
 
-def test_figures_have_the_letters_and_leave_the_settings_alone(tmp_path):
+def test_figures_have_letters_of_several_fonts(tmp_path):
     before = dict(matplotlib.rcParams)
-    pictures = []
-    for text in (IN_OTHER, NOWHERE):
-        figure, [[axis]] = new_figure(1)
-        axis.set_title(text * 9)
-        with warnings.catch_warnings():
-            warnings.simplefilter('error')
-            write_figure(figure, tmp_path / 'a.png')
-        pictures.append((tmp_path / 'a.png').read_bytes())
-    assert pictures[0] != pictures[1]
+    pictures = [drawn(f'č {a} γ {b}', tmp_path) for a in (IN_OTHER, 'd') for b in (IN_SERIF, 's')]
+    assert len({*pictures, drawn(f'č {NOWHERE} γ s', tmp_path)}) == 5
     assert dict(matplotlib.rcParams) == before
 
 
-def test_results_have_the_letters():
-    picture = np.zeros((64, 64, 3), np.uint8)
-    labels, probabilities = np.array([0]), np.array([0.9])
-    result = SimpleNamespace(picture=picture, labels=labels, probabilities=probabilities)
-    drawing = Drawing(CLASSIFIER, [IN_OTHER], None)
+def result_of(name, task):
+    picture = np.full((64, 256, 3), 255, np.uint8)
+    one = dict(picture=picture, labels=np.array([0]), probabilities=np.array([0.9]))
+    detector = dict(scores=np.array([0.9]), boxes=np.array([[4.0, 40, 60, 60]]), masks=None)
     with warnings.catch_warnings():
         warnings.filterwarnings('error', 'Glyph')
-        drawn = drawing(result)
-    assert (drawn != picture).any()
+        return Drawing(task, [name], [(9, 9, 9)])(SimpleNamespace(**one, **detector))
+
+
+@pytest.mark.parametrize('task', [CLASSIFIER, DETECTOR], ids=['classifier', 'detector'])
+def test_results_have_letters_of_several_fonts(task):
+    names = [f'γ{a}{b}' for a in (IN_OTHER, NOWHERE) for b in (IN_SERIF, NOWHERE)]
+    pictures = [result_of(name, task).tobytes() for name in names]
+    assert len(set(pictures)) == 4
+
+
+@pytest.mark.parametrize('task', [CLASSIFIER, DETECTOR], ids=['classifier', 'detector'])
+def test_names_are_no_formulas(task):
+    assert (result_of('$x^$', task) < 255).any()
+    assert (result_of('a$b$', task) != result_of('ab', task)).any()

@@ -76,7 +76,7 @@ def _drawn(image, marks, scale):
         if not label:
             continue
         label = label if len(label) <= 24 else f'{label[:23]}…'
-        font = _font(font_file([label]))
+        font = _font(font_file(label))
         left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
         at = (
             min(max(x, 0), max(image.width - right - 4, 0)),
