@@ -20,18 +20,27 @@ def list_pictures(given: Iterable[str | Path]) -> list[str]:
     """
     paths = []
     for path in map(Path, given):
-        inside = [path]
-        if os.path.isdir(path):
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES)
-        if not inside:
-            raise UserError(f'folder {str(path)!r} has no pictures ({" ".join(PICTURES)})')
-        paths += inside
+        paths += pictures_in(path) if os.path.isdir(path) else [path]
     for path in paths:
         if not os.path.isfile(path):
             raise UserError(f'picture {str(path)!r} is missing')
         if not _decodes(path):  # the whole of it: a head alone says nothing
             raise UserError(f'picture {str(path)!r} cannot be read: it is broken, or no picture')
     return [str(path) for path in paths]
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures in a folder, not those in folders of it.
+
+    Raises:
+        UserError: If there are none.
+    """
+    inside = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    if not inside:
+        deeper = (path for path in folder.rglob('*') if path.suffix.lower() in PICTURES)
+        below = next((f'; there are some in {str(path.parent)!r}' for path in deeper), '')
+        raise UserError(f'folder {str(folder)!r} has no pictures ({" ".join(PICTURES)}){below}')
+    return inside
 
 
 def _decodes(path):

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from mmscale.datasets.pictures import PICTURES
+from mmscale.datasets.pictures import pictures_in
 from mmscale.errors import UserError
 from mmscale.inference.videos import frames_of, is_video
 
@@ -106,12 +106,7 @@ def _paths(given: str) -> list[str]:
     if re.match(r'[a-zA-Z][\w+.-]+://', given):
         raise UserError(f'{given!r} is an address: fetch it, and give the file or its bytes')
     if os.path.isdir(given):
-        inside = sorted(p for p in Path(given).iterdir() if p.suffix.lower() in PICTURES)
-        if not inside:
-            deeper = (p for p in Path(given).rglob('*') if p.suffix.lower() in PICTURES)
-            below = next((f'; below it: {given.rstrip("/")}/**/*{p.suffix}' for p in deeper), '')
-            raise UserError(f'folder {given!r} has no pictures ({" ".join(PICTURES)}){below}')
-        return [str(path) for path in inside]
+        return [str(path) for path in pictures_in(Path(given))]
     if os.path.isfile(given):
         return [given]
     found = sorted(filter(os.path.isfile, glob.glob(given, recursive=True)))
