@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData, PixelData
 
 from mmscale.engine.tasks import DETECTOR, SEGMENTOR, Task
 from mmscale.utils.environment import require
-from mmscale.utils.fonts import boxes_for_letters, use_fonts
+from mmscale.utils.fonts import no_glyph_warnings, use_fonts
 
 
 class Drawing:
@@ -42,7 +42,7 @@ class Drawing:
         state = np.random.get_state()
         np.random.seed(0)  # mmdet varies the colours of masks: those of a video would flicker
         try:
-            with warnings.catch_warnings(), boxes_for_letters():
+            with warnings.catch_warnings(), no_glyph_warnings():
                 # A box may well reach to the edge; the numbers say where.
                 warnings.filterwarnings('ignore', 'Warning: The .* out of bounds')
                 self._draw(picture, result, threshold)

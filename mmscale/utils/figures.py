@@ -8,7 +8,7 @@ import numpy as np
 
 from mmscale.errors import UserError
 from mmscale.utils.files import check_out, written_aside
-from mmscale.utils.fonts import boxes_for_letters, families
+from mmscale.utils.fonts import families, no_glyph_warnings
 
 COLOURS = ('tab:orange', 'tab:blue', 'tab:green', 'tab:red', 'tab:purple', 'tab:brown')
 
@@ -43,9 +43,9 @@ def write_figure(figure: Any, out: str | Path) -> Path:
 
     texts = figure.findobj(Text)
     more = families(text.get_text() for text in texts)
-    for text in texts if more else ():
+    for text in texts:
         text.set_family([*text.get_family(), *more])
-    with boxes_for_letters():
+    with no_glyph_warnings():
         figure.canvas.draw()
     return write_png(out, np.asarray(figure.canvas.buffer_rgba())[..., 2::-1])
 

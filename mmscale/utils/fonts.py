@@ -42,7 +42,7 @@ def use_fonts(visualizer: Any, names: Iterable[str]) -> None:
 
 
 @contextmanager
-def boxes_for_letters() -> Iterator[None]:
+def no_glyph_warnings() -> Iterator[None]:
     """Have matplotlib not warn of each letter that it draws as a box: they were said."""
     with warnings.catch_warnings():
         for said in ('Glyph .* missing from', 'Matplotlib currently does not support'):
@@ -71,7 +71,7 @@ def _files(texts):
 
 @lru_cache
 def _covering(missing: frozenset[str]) -> tuple[list[str], frozenset[str]]:
-    """Few fonts that have these letters together, and the letters that none has."""
+    """Fonts that have these letters together, those with most first; and letters that none has."""
     from matplotlib.font_manager import findSystemFonts
 
     has: dict[str, frozenset[str]] = {}
@@ -80,11 +80,10 @@ def _covering(missing: frozenset[str]) -> tuple[list[str], frozenset[str]]:
         if has[file] == missing:
             return [file], frozenset()
     files, left = [], missing
-    while best := max(has, key=lambda file: len(has[file] & left), default=''):
-        if not has[best] & left:
-            break
-        files.append(best)
-        left -= has[best]
+    for file in sorted(has, key=lambda file: -len(has[file])):
+        if has[file] & left:
+            files.append(file)
+            left -= has[file]
     return files, left
 
 
